@@ -1,0 +1,71 @@
+#include "base/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUFFER_BYTES_FIRST = 256, UINT64_DIGITS_MAX = 20 };
+
+void buffer_init(struct buffer *buffer)
+{
+    *buffer = (struct buffer){0};
+}
+
+void buffer_free(struct buffer *buffer)
+{
+    free(buffer->data);
+    buffer_init(buffer);
+}
+
+void buffer_grow(struct buffer *buffer, size_t more)
+{
+    size_t needed;
+
+    if (__builtin_add_overflow(buffer->length, more, &needed))
+        abort();
+    size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_BYTES_FIRST;
+
+    while (capacity < needed)
+        capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
+    char *data = realloc(buffer->data, capacity);
+
+    if (!data)
+        abort();
+    buffer->data = data;
+    buffer->capacity = capacity;
+}
+
+void buffer_append_format(struct buffer *buffer, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+
+    if (length < 0)
+        abort();
+    buffer_reserve(buffer, (size_t)length + 1);
+    vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
+    buffer->length += (size_t)length;
+    va_end(again);
+    va_end(arguments);
+}
+
+void buffer_append_uint64(struct buffer *buffer, uint64_t value)
+{
+    char digits[UINT64_DIGITS_MAX];
+    size_t start = sizeof digits;
+
+    do {
+        digits[--start] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    buffer_append_bytes(buffer, digits + start, sizeof digits - start);
+}
+
+void buffer_append_int64(struct buffer *buffer, int64_t value)
+{
+    if (value < 0)
+        buffer_append_char(buffer, '-');
+    buffer_append_uint64(buffer, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}

@@ -1,0 +1,16 @@
+/* utf8.h: well-formed UTF-8 as the Unicode standard defines it (table 3-7): no overlong forms, no surrogates,
+ * nothing above U+10FFFF. */
+#ifndef FARTHING_BASE_UTF8_H
+#define FARTHING_BASE_UTF8_H
+
+#include "base/text.h"
+
+bool utf8_valid(struct text text);
+/* The number of code points of a well-formed text. */
+size_t utf8_length(struct text text);
+/* Reads the code point at *position and moves *position behind it. `text` must be well formed. */
+uint32_t utf8_next(struct text text, size_t *position);
+/* Writes a code point (not a surrogate, at most U+10FFFF) into `out` and returns its length, 1 to 4. */
+size_t utf8_encode(uint32_t code_point, char out[4]);
+
+#endif

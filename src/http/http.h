@@ -1,0 +1,153 @@
+/* http.h: an HTTP/1.1 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC 9112).
+ *
+ * One loop a core, each a thread with its own listening socket (SO_REUSEPORT), its own connections and no
+ * lock. The loop that accepted a connection owns it for life. Requests of one connection are answered in
+ * order, one at a time; pipelined ones wait in the connection's buffer. This room has never heard of a
+ * customer: what a request means is the handler's business, the body of every reply too, even of the ones
+ * that this room's own refusals need. */
+#ifndef FARTHING_HTTP_HTTP_H
+#define FARTHING_HTTP_HTTP_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/text.h"
+
+/* Limits (conventions section 1). Those of the configuration are defaults that a caller may change. */
+enum {
+    HTTP_URL_BYTES_MAX = 16 * 1024,
+    HTTP_HEADER_BYTES_MAX = 32 * 1024, /* request line and header fields together, the URL counted as well */
+    HTTP_HEADER_COUNT_MAX = 100,
+    HTTP_BODY_BYTES_MAX_DEFAULT = 10 * 1024 * 1024,
+    HTTP_HEADER_TIMEOUT_MS_DEFAULT = 10 * 1000,
+    HTTP_BODY_TIMEOUT_MS_DEFAULT = 60 * 1000,
+    HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
+    HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
+    HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
+};
+
+enum http_method {
+    HTTP_GET,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_HEAD,
+    HTTP_PATCH,
+    HTTP_OTHER
+};
+
+struct http_header {
+    struct text name;  /* as sent; compare ignoring case */
+    struct text value; /* without surrounding white space */
+};
+
+/* A whole request. All texts point into the connection's buffer and hold until the reply is given. */
+struct http_request {
+    enum http_method method;
+    struct text method_name;
+    struct text target; /* as sent */
+    struct text path;   /* raw: percent escapes are still in it */
+    struct text query;  /* raw, without the question mark; empty when there is none */
+    const struct http_header *headers;
+    unsigned header_count;
+    struct text body;
+    bool keep_alive; /* what the client asked for */
+};
+
+/* The value of the first header named `name`, or an unset text. O(headers). */
+struct text http_request_header(const struct http_request *request, struct text name);
+
+/* A refusal by this room: the handler words the reply, the room sends it and closes the connection. */
+enum http_refusal {
+    HTTP_REFUSAL_NONE,
+    HTTP_REFUSAL_MALFORMED,        /* 400 */
+    HTTP_REFUSAL_TIMEOUT,          /* 408 */
+    HTTP_REFUSAL_BODY_TOO_LARGE,   /* 413 */
+    HTTP_REFUSAL_URL_TOO_LONG,     /* 414 */
+    HTTP_REFUSAL_HEADER_TOO_LARGE, /* 431 */
+    HTTP_REFUSAL_NOT_IMPLEMENTED,  /* 501: a transfer coding we do not know */
+    HTTP_REFUSAL_VERSION,          /* 505 */
+};
+
+struct http_loop;
+
+/* One request with its way back. Valid from the handler's call until http_reply. */
+struct http_exchange {
+    struct http_request request;
+    enum http_refusal
+        refusal; /* not NONE: words a reply to a request that could not be read; `request` may be empty */
+    const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
+    struct arena *arena;        /* emptied after the reply */
+    struct http_loop *loop;
+    bool is_local_admin; /* came in through the admin (Unix) socket */
+};
+
+struct http_reply {
+    int status;
+    struct text content_type; /* unset: no Content-Type line (204) */
+    struct text
+        headers[2]; /* whole header lines, each ended by CRLF; sent as they are. Unset when not used */
+    struct text body;
+    bool close; /* close the connection after this reply */
+};
+
+/* Gives the reply to an exchange; exactly once, on the loop's thread, inside on_request or later in a task.
+ * The texts of the reply are copied out before it returns. The exchange and its arena are gone afterwards. */
+void http_reply(struct http_exchange *exchange, const struct http_reply *reply);
+
+/* A piece of work for a loop's thread. Embedded in the caller's own struct, which must live until `run` was
+ * called. */
+struct http_task {
+    struct http_task *next;
+    void (*run)(struct http_task *task);
+};
+
+/* Hands a chain of tasks (linked by `next`) to the loop, from any thread. Wakes the loop once a chain. They
+ * run in order, in the loop's thread, before it looks at more requests. */
+void http_loop_post(struct http_loop *loop, struct http_task *first, struct http_task *last);
+
+/* The state that loop_start gave to this loop. */
+void *http_loop_state(struct http_loop *loop);
+/* The reading of the monotonic clock that the loop took when it last woke, in microseconds. */
+int64_t http_loop_monotonic_us(const struct http_loop *loop);
+
+/* What the product does with requests. Each function runs on the loop's thread. */
+struct http_handler {
+    void *context;
+    /* Makes a loop's state (its read connection). NULL fails the start. */
+    void *(*loop_start)(void *context, struct http_loop *loop, unsigned loop_index);
+    /* A whole request, or a refusal. Must lead to exactly one http_reply. */
+    void (*on_request)(void *loop_state, struct http_exchange *exchange);
+    /* The loop has handled all that was ready and is about to block: close the batch's read transaction. */
+    void (*on_batch_end)(void *loop_state);
+    void (*loop_stop)(void *loop_state);
+};
+
+struct http_config {
+    struct text listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 lets the system choose */
+    struct text admin_socket; /* path of a Unix socket (mode 0600) served by the first loop; unset: none */
+    unsigned loop_count;      /* 0: one for each processor this process may run on */
+    size_t body_bytes_max;
+    int header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
+};
+
+struct http_server;
+
+/* A configuration with the defaults above. */
+struct http_config http_config_default(void);
+
+/* Binds, listens and starts the loops. On failure returns NULL and a one-line reason that says what to do, in
+ * `arena`
+ * ("cannot listen on 127.0.0.1:8080: address already in use; ..."). */
+struct http_server *http_server_start(const struct http_config *config, const struct http_handler *handler,
+                                      struct arena *arena, struct text *reason);
+/* The address that is bound, with the port the system chose. */
+struct text http_server_address(const struct http_server *server);
+/* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
+ * connections, and returns when all loops have ended or the drain timeout is over. Called from any other
+ * thread. */
+void http_server_drain(struct http_server *server);
+/* Frees everything. After http_server_drain. */
+void http_server_free(struct http_server *server);
+
+#endif

@@ -1,0 +1,30 @@
+/* request_parser.h: the bytes of one HTTP/1.1 request head into a struct http_request. Pure: no sockets, no
+ * clock. Only for the http room and its tests. */
+#ifndef FARTHING_HTTP_REQUEST_PARSER_H
+#define FARTHING_HTTP_REQUEST_PARSER_H
+
+#include "http/http.h"
+
+enum http_parse_status {
+    HTTP_PARSE_INCOMPLETE, /* a good beginning: more bytes are needed */
+    HTTP_PARSE_DONE,       /* the head is whole; head_length and content_length are set */
+    HTTP_PARSE_REFUSED,    /* refusal and reason are set; the connection is to be closed */
+};
+
+struct http_parse {
+    size_t head_length;      /* bytes of the head, its final empty line included */
+    uint64_t content_length; /* bytes of body that follow the head */
+    enum http_refusal refusal;
+    const char *reason;
+};
+
+/* Parses the head at the start of `input`. `headers` has room for HTTP_HEADER_COUNT_MAX entries and is what
+ * request->headers will point to. `request->body` is left empty.
+ *
+ * Refuses what could be read in two ways (RFC 9112 section 11.2): Content-Length with Transfer-Encoding,
+ * differing Content-Lengths, folded lines, bare LF or CR, space before a colon, a missing or repeated Host,
+ * NUL, a control character in a value, an invalid target. */
+enum http_parse_status http_parse_head(struct text input, struct http_header *headers,
+                                       struct http_request *request, struct http_parse *parse);
+
+#endif

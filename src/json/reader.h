@@ -1,0 +1,58 @@
+/* reader.h: a strict JSON reader (RFC 8259) that gives a tape of values in an arena.
+ *
+ * A number keeps its source text, so that an amount is never seen as a binary floating point number. Strings
+ * without escapes point into the source; the others are unescaped into the arena. The source must outlive the
+ * document.
+ *
+ * Refused, with a position and a reason: bytes after the value, invalid UTF-8, U+0000 (raw or escaped), lone
+ * surrogate escapes, control characters in strings, leading zeros, NaN, trailing commas, comments, a byte
+ * order mark, nesting deeper than JSON_DEPTH_MAX. Duplicate keys are kept in order; json_member finds the
+ * last one, which wins (conventions section 8). */
+#ifndef FARTHING_JSON_READER_H
+#define FARTHING_JSON_READER_H
+
+#include "base/arena.h"
+#include "base/text.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+
+enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+/* One value. The values of an array or object follow it on the tape: those of an object alternate key (a
+ * string), value. `next` is the number of tape entries that the value takes, itself included. */
+struct json_value {
+    enum json_type type;
+    uint32_t next;
+    uint32_t count;   /* elements of an array, members of an object */
+    struct text text; /* a string's content, a number's source text */
+};
+
+struct json_error {
+    size_t offset;      /* byte position in the source */
+    const char *reason; /* static text, fit for a person: "invalid UTF-8", "unexpected end" */
+};
+
+/* Reads one JSON value with nothing but white space around it. Returns the root, or NULL with *error filled.
+ * An empty or blank source is an error ("empty body" is for the caller to word). */
+const struct json_value *json_read(struct arena *arena, struct text source, struct json_error *error);
+
+/* The first element of an array or the first key of an object; only meaningful when count > 0. */
+static inline const struct json_value *json_first(const struct json_value *container)
+{
+    return container + 1;
+}
+
+/* The value behind this one on the tape: the next element, the value of a key, or the next key. */
+static inline const struct json_value *json_next(const struct json_value *value)
+{
+    return value + value->next;
+}
+
+/* The value of the last member named `name`, or NULL when there is none or `object` is no object. O(members).
+ */
+const struct json_value *json_member(const struct json_value *object, struct text name);
+
+/* "null", "boolean", "number", "string", "array" or "object". */
+const char *json_type_name(enum json_type type);
+
+#endif

@@ -1,0 +1,39 @@
+/* writer.h: JSON text appended to a buffer; commas are placed by the writer, so that a caller only states
+ * what comes.
+ *
+ * The caller is trusted to open and close in order (asserted) and to give well-formed UTF-8 (every text that
+ * enters the program is checked where it enters). */
+#ifndef FARTHING_JSON_WRITER_H
+#define FARTHING_JSON_WRITER_H
+
+#include "base/buffer.h"
+#include "base/text.h"
+
+struct json_writer {
+    struct buffer *buffer; /* borrowed */
+    unsigned depth;
+    bool needs_comma;
+};
+
+void json_writer_init(struct json_writer *writer, struct buffer *buffer);
+
+void json_begin_object(struct json_writer *writer);
+void json_end_object(struct json_writer *writer);
+void json_begin_array(struct json_writer *writer);
+void json_end_array(struct json_writer *writer);
+
+/* The key of the next value, escaped as a string is. */
+void json_key(struct json_writer *writer, struct text name);
+/* A string; escapes `"`, `\`, control characters and U+007F-free rest as is (RFC 8259 section 7). */
+void json_string(struct json_writer *writer, struct text text);
+void json_bool(struct json_writer *writer, bool value);
+void json_int64(struct json_writer *writer, int64_t value);
+void json_null(struct json_writer *writer);
+/* A value that is JSON text already. */
+void json_raw(struct json_writer *writer, struct text json);
+
+/* Appends `text` as a JSON string with its quotes, without touching commas. The hot path's primitive: runs of
+ * bytes that need no escape are copied at once. */
+void json_append_string(struct buffer *buffer, struct text text);
+
+#endif

@@ -1,0 +1,5 @@
+/* main.c: the program. */
+int main(void)
+{
+    return 0;
+}
