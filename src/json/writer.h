@@ -32,6 +32,22 @@ void json_null(struct json_writer *writer);
 /* A value that is JSON text already. */
 void json_raw(struct json_writer *writer, struct text json);
 
+/* Places the comma that a value needs, for a caller that appends the value to the buffer itself. */
+static inline void json_value_begin(struct json_writer *writer)
+{
+    if (writer->needs_comma)
+        buffer_append_char(writer->buffer, ',');
+    writer->needs_comma = true;
+}
+
+/* A key that is JSON text already, quotes and colon included: `"name":`. */
+static inline void json_key_raw(struct json_writer *writer, struct text key)
+{
+    json_value_begin(writer);
+    buffer_append(writer->buffer, key);
+    writer->needs_comma = false;
+}
+
 /* Appends `text` as a JSON string with its quotes, without touching commas. The hot path's primitive: runs of
  * bytes that need no escape are copied at once. */
 void json_append_string(struct buffer *buffer, struct text text);
