@@ -96,7 +96,7 @@ static struct http_connection *connection_of(struct http_exchange *exchange)
     assert(record->magic == HTTP_EXCHANGE_MAGIC);
     assert(record->connection && record->connection->magic == HTTP_CONNECTION_MAGIC);
     assert(record->connection->phase == HTTP_HANDLING);
-    assert(pthread_equal(record->exchange.loop->thread, pthread_self()));
+    assert(pthread_equal(record->exchange.loop->owner, pthread_self()));
     return record->connection;
 }
 

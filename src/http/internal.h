@@ -32,8 +32,8 @@ enum {
     HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
     HTTP_CONNECTIONS_KEPT_MAX = 256,
     HTTP_EVENTS_PER_WAKE = 256,
-    HTTP_ACCEPTS_PER_WAKE = 64,  /* so that a flood of new connections cannot starve the old ones */
-    HTTP_ACCEPT_PAUSE_MS = 100,  /* after the process ran out of descriptors or memory */
+    HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
+    HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
     HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that */
     HTTP_LISTEN_BACKLOG = 4096,
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
@@ -128,12 +128,12 @@ struct http_connection {
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
     bool input_has_ended;          /* it was read */
     bool is_local_admin;
-    bool is_dispatching;   /* on_request runs: http_reply must not run the connection from inside */
-    bool is_ready;         /* is in the loop's ready list */
+    bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
+    bool is_ready;          /* is in the loop's ready list */
     bool has_made_progress; /* bytes were written since the deadline was set */
 
     bool head_is_parsed, continue_was_sent; /* of the request on its way */
-    bool must_linger; /* bytes may still arrive after the last reply */
+    bool must_linger;                       /* bytes may still arrive after the last reply */
     struct http_parse parse;
     struct http_exchange_record *record; /* from the first byte of a request to its reply */
     struct http_bytes input, output;
@@ -232,7 +232,8 @@ struct http_loop {
     unsigned exchanges_kept;
     struct http_listener listener, admin_listener;
     struct http_waker waker;
-    pthread_t thread;
+    pthread_t thread; /* for whoever started it */
+    pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
 
     /* Shared with the threads that post tasks. */
     _Alignas(64) pthread_mutex_t task_lock;

@@ -9,8 +9,7 @@ struct http_pool_block {
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max)
 {
     assert(block_bytes >= sizeof(struct http_pool_block));
-    *pool = (struct http_pool){.block_bytes = block_bytes,
-                               .kept_max = HTTP_POOLS_KEEP_MEMORY ? kept_max : 0};
+    *pool = (struct http_pool){.block_bytes = block_bytes, .kept_max = HTTP_POOLS_KEEP_MEMORY ? kept_max : 0};
 }
 
 void http_pool_free(struct http_pool *pool)
