@@ -325,6 +325,9 @@ static void too_many_values(void **state)
 
     buffer_append(&source, TEXT("1]"));
     assert_refused(buffer_text(&source), offset, "too many values");
+    source.length = offset;
+    buffer_append(&source, TEXT("{}]"));
+    assert_refused(buffer_text(&source), offset, "too many values");
     buffer_free(&source);
 }
 
