@@ -29,11 +29,11 @@ CREATE TABLE environments (
 );
 CREATE INDEX environments_by_tenant ON environments (tenant_id, created_at);
 
--- Interns a pair. Rows are never changed or removed.
+-- Interns a pair. Rows are never changed or removed. The number is needed before the rows that it stands for are flushed.
 CREATE TABLE scopes (
     scope INTEGER PRIMARY KEY,
-    tenant_id TEXT NOT NULL REFERENCES tenants (id),
-    environment_id TEXT NOT NULL UNIQUE REFERENCES environments (id)
+    tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+    environment_id TEXT NOT NULL UNIQUE REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE TABLE users (

@@ -46,6 +46,7 @@ static inline void json_value_begin(struct json_writer *writer)
     if (writer->needs_comma)
         buffer_append_char(writer->buffer, ',');
     writer->needs_comma = true;
+    writer->has_key = false;
 }
 
 /* A key that is JSON text already, quotes and colon included: `"name":`. */
@@ -54,6 +55,7 @@ static inline void json_key_raw(struct json_writer *writer, struct text key)
     json_value_begin(writer);
     buffer_append(writer->buffer, key);
     writer->needs_comma = false;
+    writer->has_key = true;
 }
 
 /* Appends `text` as a JSON string with its quotes, without touching commas. The hot path's primitive: runs of
