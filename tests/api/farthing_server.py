@@ -1,8 +1,8 @@
 """Runs the real binary: `farthing serve` in a process of its own, the other commands to their end.
 
 The binary is $FARTHING_BINARY (default build/farthing); the tool that changes a stopped data directory through
-the store is $FARTHING_FIXTURE. Every wait has a limit, multiplied by $FARTHING_TEST_SLOWDOWN for builds with
-sanitizers.
+the store is $FARTHING_FIXTURE. Every wait has a limit, multiplied by $FARTHING_TEST_SLOWDOWN (default 1, for a build
+with sanitizers 5).
 """
 
 import os
@@ -18,7 +18,17 @@ FIXTURE = Path(
     REPOSITORY,
     os.environ.get("FARTHING_FIXTURE", str(BINARY.parent / "tests/support/farthing-fixture")),
 )
-SLOWDOWN = float(os.environ.get("FARTHING_TEST_SLOWDOWN", "1"))
+
+
+def is_sanitized(binary):
+    try:
+        content = binary.read_bytes()
+    except OSError:
+        return False
+    return b"__asan_init" in content or b"__tsan_init" in content
+
+
+SLOWDOWN = float(os.environ.get("FARTHING_TEST_SLOWDOWN", "5" if is_sanitized(BINARY) else "1"))
 
 START_SECONDS_MAX = 15
 STOP_SECONDS_MAX = 40

@@ -9,7 +9,7 @@ import { ErrorsErrorsErrorResponse, Flexprice, FlexPriceError, HTTPClient, SDKEr
 
 const serverURL = process.env.FARTHING_URL;
 const apiKeyAuth = process.env.FARTHING_API_KEY;
-assert.ok(serverURL?.endsWith("/v1") && apiKeyAuth, "run by tests/api/test_sdk.py");
+assert.ok(serverURL?.endsWith("/v1") && apiKeyAuth, "run by test_sdk.py");
 
 // The SDK drops keys that it does not know; the bodies behind its replies are kept here.
 const bodies = [];

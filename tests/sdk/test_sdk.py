@@ -1,11 +1,11 @@
-"""The published TypeScript SDK creates and reads customers unchanged (tests/sdk)."""
+"""The published TypeScript SDK creates and reads customers unchanged (customers.test.js)."""
 
 import json
 import shutil
 import subprocess
 
 import farthing_server
-from farthing_server import REPOSITORY, environment, seconds
+from farthing_server import REPOSITORY, Server, environment, seconds
 from http_client import Client
 
 SDK = REPOSITORY / "tests/sdk"
@@ -49,17 +49,18 @@ def test_the_sdk_is_the_published_one():
     assert "resolved" not in (SDK / "package-lock.json").read_text(), "the lock file names no registry"
 
 
-def test_the_sdk_creates_and_reads_customers(initialised, start_server):
+def test_the_sdk_creates_and_reads_customers(tmp_path):
     install()
-    directory, credentials = initialised
-    server = start_server(directory)
+    directory = tmp_path / "data"
+    credentials = farthing_server.init(directory)
+    server = Server(directory)
     with Client(server.address, credentials.api_key) as client:
         archived = client.create({"external_id": "archived", "name": "Archived"})["id"]
         mapped = client.create({"external_id": "mapped", "name": "Mapped"})["id"]
     server.stop()
     farthing_server.fixture(directory, "customer", "archive", archived)
     farthing_server.fixture(directory, "mapping", "create", mapped, "stripe", "cus_9", '{"linked_via":"test"}')
-    server = start_server(directory)
+    server = Server(directory)
     process = subprocess.run(
         [tool("node"), "--test", "--test-reporter=tap", "customers.test.js"],
         cwd=SDK,
@@ -73,6 +74,7 @@ def test_the_sdk_creates_and_reads_customers(initialised, start_server):
             FARTHING_MAPPED_ID=mapped,
         ),
     )
+    server.stop()
     assert process.returncode == 0, process.stdout + process.stderr
     assert "# skipped 0" in process.stdout and "# todo 0" in process.stdout, process.stdout
     passed = [int(line.split()[-1]) for line in process.stdout.splitlines() if line.startswith("# pass ")]
