@@ -5,6 +5,7 @@ the store is $FARTHING_FIXTURE. Every wait has a limit, multiplied by $FARTHING_
 with sanitizers 5).
 """
 
+import atexit
 import os
 import re
 import signal
@@ -117,6 +118,17 @@ def create_key(directory, *arguments, name="test"):
     return variables["FARTHING_API_KEY"], variables["FARTHING_API_KEY_ID"]
 
 
+_started = []
+
+
+@atexit.register
+def kill_leftovers():
+    """A test that failed in the middle leaves no server behind."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+
+
 class Server:
     """One `farthing serve`. Its standard error goes to a file, so that it never waits for a reader."""
 
@@ -132,6 +144,7 @@ class Server:
             stderr=self.log_file,
             env=environment(**variables),
         )
+        _started.append(self.process)
         self.address = None
         if wait:
             self.wait_for_start()

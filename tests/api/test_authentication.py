@@ -45,7 +45,15 @@ def test_without_a_good_key(api, new_external_id, key):
 
 def test_a_key_is_compared_whole_and_with_case(api, shared, new_external_id):
     good = shared.key
-    for key in (good[:-1], good + "A", good.lower(), good.upper(), good.replace("sk_", "pk_"), good.removeprefix("sk_"), f"{good},{good}"):
+    for key in (
+        good[:-1],
+        good + "A",
+        good.lower(),
+        good.upper(),
+        good.replace("sk_", "pk_"),
+        good.removeprefix("sk_"),
+        f"{good},{good}",
+    ):
         for reply in requests(api, new_external_id, key=key):
             assert_error(reply, 401, "permission_denied")
 

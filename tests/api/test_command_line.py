@@ -123,7 +123,10 @@ def test_serve_from_the_environment_alone(initialised):
     assert os.path.exists(directory)
 
 
-@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "256.0.0.1:80", ""])
+@pytest.mark.parametrize(
+    "listen",
+    ["nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "256.0.0.1:80", ""],
+)
 def test_a_listen_address_that_is_none(initialised, listen):
     directory, _ = initialised
     process = run("serve", "--data", directory, "--listen", listen)

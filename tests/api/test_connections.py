@@ -45,7 +45,7 @@ def test_http_1_0_closes(raw):
 
 
 def test_a_half_closed_connection_gets_its_reply(raw):
-    """A client may shut its sending side as soon as it has sent (RFC 9112 section 9.6 leaves it to us; curl | nc do)."""
+    """A client may shut its sending side as soon as it has sent (some load tools do)."""
     import socket
 
     raw.send(request_bytes("GET", "/health"))

@@ -183,7 +183,16 @@ def test_country_is_refused(api, country):
 
 @pytest.mark.parametrize(
     "timezone",
-    ["Asia/Kolkata", "Asia/Calcutta", "Europe/Berlin", "America/Argentina/ComodRivadavia", "Etc/GMT+5", "UTC", "GMT", "EST"],
+    [
+        "Asia/Kolkata",
+        "Asia/Calcutta",
+        "Europe/Berlin",
+        "America/Argentina/ComodRivadavia",
+        "Etc/GMT+5",
+        "UTC",
+        "GMT",
+        "EST",
+    ],
 )
 def test_timezone_is_accepted(api, new_external_id, timezone):
     assert accept(api, new_external_id, {"timezone": timezone})["timezone"] == timezone
@@ -244,7 +253,16 @@ def test_timezone_is_refused(api, timezone):
         {" ": " "},
         {"stripe_customer_id": "cus_1", "place_of_supply": "29", "shipping_address_country": "anything"},
     ],
-    ids=["256 keys", "key of 255", "key of 255 code points", "16384 bytes", "16384 bytes of 2", "just under 64 KiB", "blank", "unchecked"],
+    ids=[
+        "256 keys",
+        "key of 255",
+        "key of 255 code points",
+        "16384 bytes",
+        "16384 bytes of 2",
+        "just under 64 KiB",
+        "blank",
+        "unchecked",
+    ],
 )
 def test_metadata_up_to_its_limits(api, new_external_id, metadata):
     created = accept(api, new_external_id, {"metadata": metadata})
@@ -263,7 +281,15 @@ def test_metadata_up_to_its_limits(api, new_external_id, metadata):
         {"k": "é" * 8192 + "v"},
         {"a": "v" * 16384, "b": "v" * 16384, "c": "v" * 16384, "d": "v" * 16384},
     ],
-    ids=["257 keys", "empty key", "key of 256", "key of 256 code points", "16385 bytes", "16385 bytes of 2", "over 64 KiB"],
+    ids=[
+        "257 keys",
+        "empty key",
+        "key of 256",
+        "key of 256 code points",
+        "16385 bytes",
+        "16385 bytes of 2",
+        "over 64 KiB",
+    ],
 )
 def test_metadata_over_its_limits(api, metadata):
     details = refuse(api, {"metadata": metadata})

@@ -13,7 +13,17 @@ UNKNOWN_ID = "cust_01KDVDNA00QX7M3T9B2E5H8JZK"
 
 @pytest.mark.parametrize(
     "customer_id",
-    [UNKNOWN_ID, "nonsense", "0", "cust_", "00000000-0000-0000-0000-000000000000", "x" * 10_000, "search", "lookup", "external"],
+    [
+        UNKNOWN_ID,
+        "nonsense",
+        "0",
+        "cust_",
+        "00000000-0000-0000-0000-000000000000",
+        "x" * 10_000,
+        "search",
+        "lookup",
+        "external",
+    ],
 )
 def test_unknown_id(api, customer_id):
     details = assert_error(api.get(f"/v1/customers/{customer_id}"), 404, "not_found", {"customer_id"})
@@ -122,7 +132,13 @@ def test_trailing_slash_is_as_good_as_absent(api, new_external_id):
 
 # --- expand ----------------------------------------------------------------------------------------------------
 
-EXPAND_OK = ["integrations", "integrations,integrations", "%20integrations%20", "integrations%20,%20integrations", "%69ntegrations"]
+EXPAND_OK = [
+    "integrations",
+    "integrations,integrations",
+    "%20integrations%20",
+    "integrations%20,%20integrations",
+    "%69ntegrations",
+]
 EXPAND_BAD = [
     ("foo", "foo"),
     ("wallets", "wallets"),
@@ -240,7 +256,9 @@ def test_a_customer_exists_only_in_its_environment(scoped, reader, owner):
 
 @pytest.mark.parametrize("header", ["second", "foreign", "nonsense", "empty"])
 def test_the_environment_header_does_not_move_a_key(scoped, header):
-    value = {"nonsense": "env_nonsense", "empty": ""}.get(header) or getattr(scoped, header, scoped.first).environment_id
+    value = {"nonsense": "env_nonsense", "empty": ""}.get(header) or getattr(
+        scoped, header, scoped.first
+    ).environment_id
     with scoped.client("first") as client:
         headers = {"X-Environment-ID": "" if header == "empty" else value}
         reply = client.get("/v1/customers/external/twin", headers=headers)

@@ -186,7 +186,9 @@ def integrated(tmp_path_factory):
     credentials = farthing_server.init(directory)
     server = farthing_server.Server(directory)
     with Client(server.address, credentials.api_key) as client:
-        customers = {name: client.create({"external_id": name, "name": name}) for name in ("mapped", "other", "delinked")}
+        customers = {
+            name: client.create({"external_id": name, "name": name}) for name in ("mapped", "other", "delinked")
+        }
     server.stop()
     mapped = customers["mapped"]["id"]
 

@@ -92,7 +92,11 @@ def test_a_newer_schema_is_refused_and_left_alone(initialised, version):
     directory, _ = initialised
     alter(directory, f"PRAGMA user_version = {version}")
     before = (directory / "farthing.db").read_bytes()
-    for process in (serve(directory), run("init", "--data", directory), run("key", "create", "--data", directory, "--name", "x")):
+    for process in (
+        serve(directory),
+        run("init", "--data", directory),
+        run("key", "create", "--data", directory, "--name", "x"),
+    ):
         one_line_refusal(process)
     assert (directory / "farthing.db").read_bytes() == before
 
@@ -273,7 +277,8 @@ def test_a_create_leaves_one_outbox_row(written):
         "customer": {
             key: customer[key]
             for key in (
-                "id external_id environment_id name email contact address_city timezone metadata status updated_at".split()
+                "id external_id environment_id name email contact address_city timezone "
+                "metadata status updated_at".split()
             )
         },
     }

@@ -170,7 +170,9 @@ MALFORMED = {
     "line folded at once": b"GET /health HTTP/1.1\r\n X-A: a\r\n" + HOST + b"\r\n",
     "no Host": b"GET /health HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET /health HTTP/1.1\r\n" + HOST + b"Host: other\r\n\r\n",
-    "length and chunks": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length and chunks": b"POST /health HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "lengths in a list": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1, 2\r\n\r\nab",
     "negative length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n",
@@ -191,9 +193,7 @@ def test_malformed_is_refused_and_the_connection_closed(raw, request_text):
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity", "chunked, chunked", "xchunked", "chunked;q=1"])
 def test_an_unknown_transfer_coding_is_refused(raw, coding):
-    raw.send_tolerant(
-        request_bytes("POST", "/health", headers=[("Transfer-Encoding", coding)]) + b"0\r\n\r\n"
-    )
+    raw.send_tolerant(request_bytes("POST", "/health", headers=[("Transfer-Encoding", coding)]) + b"0\r\n\r\n")
     assert raw.read_reply().status in (400, 501)
     raw.assert_closed()
 

@@ -186,7 +186,8 @@ def test_last_duplicate_wins_in_metadata(api, new_external_id):
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "application/json", "application/json; charset=utf-8", "text/plain", "application/xml", "nonsense"]
+    "content_type",
+    [None, "application/json", "application/json; charset=utf-8", "text/plain", "application/xml", "nonsense"],
 )
 def test_content_type_is_not_checked(api, new_external_id, content_type):
     headers = {"Content-Type": content_type or ""}

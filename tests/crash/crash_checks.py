@@ -1,4 +1,4 @@
-"""What must be true of a data directory after a crash: read from a copy of its files, as the next start will find them."""
+"""What must be true of a data directory after a crash, read from a copy of its files as a start will find them."""
 
 import shutil
 import sqlite3

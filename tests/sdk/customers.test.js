@@ -1,5 +1,5 @@
-// The published SDK, unchanged, against a running server. It validates every reply against its own schemas; a reply that
-// does not fit is a ResponseValidationError.
+// The published SDK, unchanged, against a running server. It validates every reply against its own schemas;
+// a reply that does not fit is a ResponseValidationError.
 //
 // Environment: FARTHING_URL (ends in /v1), FARTHING_API_KEY, FARTHING_ARCHIVED_ID, FARTHING_MAPPED_ID.
 
