@@ -310,8 +310,10 @@ def test_a_body_that_does_not_come_whole(hasty):
 def test_a_body_that_comes_byte_by_byte(hasty):
     shared = hasty("--body-timeout-ms")
     with RawConnection(shared.address) as connection:
+        request = request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500))
         start = time.monotonic()
-        drip(connection, request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500)))
+        connection.send(request[:-499])
+        drip(connection, request[-499:])
         assert_timed_out(connection, start)
     with shared.client() as client:
         assert client.get("/v1/customers/external/slow").status == 404
