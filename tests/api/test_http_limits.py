@@ -7,6 +7,7 @@ import pytest
 from expectations import assert_error
 from farthing_server import seconds
 from http_client import RawConnection, request_bytes
+from shared_server import Shared
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 URL_BYTES_MAX = 16 * 1024
@@ -244,8 +245,6 @@ TIMEOUT_FLAGS = ["--header-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms"
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A server with short limits. The limit under test is the short one; the others stay far away."""
-    from conftest import Shared
-
     servers = {}
 
     def hasty(flag):
