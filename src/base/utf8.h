@@ -6,6 +6,9 @@
 #include "base/text.h"
 
 bool utf8_valid(struct text text);
+/* The length in bytes of the longest well-formed beginning: text.length when all is well formed, else the
+ * position of the first sequence that is not. */
+size_t utf8_valid_length(struct text text);
 /* The number of code points of a well-formed text. */
 size_t utf8_length(struct text text);
 /* Reads the code point at *position and moves *position behind it. `text` must be well formed. */

@@ -11,19 +11,32 @@ enum http_parse_status {
     HTTP_PARSE_REFUSED,    /* refusal and reason are set; the connection is to be closed */
 };
 
+/* The state of one head while its bytes arrive, and the outcome. All zero before the first call. */
 struct http_parse {
     size_t head_length;      /* bytes of the head, its final empty line included */
-    uint64_t content_length; /* bytes of body that follow the head */
+    uint64_t content_length; /* bytes of body that follow the head; UINT64_MAX when the number is larger */
+    bool expects_continue;   /* the client waits for `100 Continue` before it sends the body */
     enum http_refusal refusal;
     const char *reason;
+
+    /* For the parser alone: where the next call goes on. */
+    size_t line_start;    /* lines before this byte have been read into the request */
+    size_t scanned_bytes; /* no line ends between line_start and here */
+    bool has_request_line, has_host, has_content_length, has_transfer_encoding;
 };
 
 /* Parses the head at the start of `input`. `headers` has room for HTTP_HEADER_COUNT_MAX entries and is what
  * request->headers will point to. `request->body` is left empty.
  *
+ * After HTTP_PARSE_INCOMPLETE call again with the same bytes at the same address and more behind them: the
+ * work done so far is kept, so that a slow sender costs no more than a fast one. When the bytes had to move,
+ * clear `parse` and begin again. How the bytes were split never changes the outcome. When refused, `request`
+ * holds what was read before.
+ *
  * Refuses what could be read in two ways (RFC 9112 section 11.2): Content-Length with Transfer-Encoding,
  * differing Content-Lengths, folded lines, bare LF or CR, space before a colon, a missing or repeated Host,
- * NUL, a control character in a value, an invalid target. */
+ * NUL, a control character in a value, an invalid target. One empty line before the request is skipped (RFC
+ * 9112 section 2.2). */
 enum http_parse_status http_parse_head(struct text input, struct http_header *headers,
                                        struct http_request *request, struct http_parse *parse);
 

@@ -4,31 +4,37 @@
  * without escapes point into the source; the others are unescaped into the arena. The source must outlive the
  * document.
  *
- * Refused, with a position and a reason: bytes after the value, invalid UTF-8, U+0000 (raw or escaped), lone
- * surrogate escapes, control characters in strings, leading zeros, NaN, trailing commas, comments, a byte
- * order mark, nesting deeper than JSON_DEPTH_MAX. Duplicate keys are kept in order; json_member finds the
- * last one, which wins (conventions section 8). */
+ * Refused, with the position of the first error and a reason: bytes after the value, invalid UTF-8, U+0000
+ * (raw or escaped), lone surrogate escapes, control characters in strings, leading zeros, NaN, trailing
+ * commas, comments, a byte order mark, nesting deeper than JSON_DEPTH_MAX, more than JSON_VALUES_MAX values.
+ * Duplicate keys are kept in order; json_member finds the last one, which wins (conventions section 8).
+ *
+ * Time and memory grow linearly with the source; JSON_VALUES_MAX bounds the tape to 96 MiB. */
 #ifndef FARTHING_JSON_READER_H
 #define FARTHING_JSON_READER_H
 
 #include "base/arena.h"
 #include "base/text.h"
 
-enum { JSON_DEPTH_MAX = 64 };
+enum {
+    JSON_DEPTH_MAX = 64,               /* arrays and objects inside one another, the outermost included */
+    JSON_VALUES_MAX = 4 * 1024 * 1024, /* values in one document, keys included; below 2^28, see `next` */
+};
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /* One value. The values of an array or object follow it on the tape: those of an object alternate key (a
  * string), value. `next` is the number of tape entries that the value takes, itself included. */
 struct json_value {
-    enum json_type type;
-    uint32_t next;
-    uint32_t count;   /* elements of an array, members of an object */
-    struct text text; /* a string's content, a number's source text */
+    enum json_type type : 4;
+    uint32_t next : 28;
+    uint32_t count; /* elements of an array, members of an object (duplicate keys count each), else 0 */
+    struct text
+        text; /* a string's content; the source text of any other value, from `{` to `}` for instance */
 };
 
 struct json_error {
-    size_t offset;      /* byte position in the source */
+    size_t offset;      /* byte position in the source; its length when the source ends too early */
     const char *reason; /* static text, fit for a person: "invalid UTF-8", "unexpected end" */
 };
 

@@ -1,0 +1,97 @@
+#include "base/hash.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NIBBLE_BITS = 4, NIBBLE_MASK = 15, HEX_DIGIT_NONE = 0xff };
+
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+static EVP_MD *algorithm;         /* for the life of the process */
+static pthread_key_t context_key; /* frees a thread's context when the thread ends */
+static _Thread_local EVP_MD_CTX *thread_context;
+
+static void require(bool condition, const char *what)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "farthing: OpenSSL cannot compute SHA-256: %s\n", what);
+    abort();
+}
+
+static void free_context(void *context)
+{
+    EVP_MD_CTX_free(context);
+    thread_context = NULL; /* another destructor of this thread may still hash */
+}
+
+static void fetch_algorithm(void)
+{
+    algorithm = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    require(algorithm != NULL, "EVP_MD_fetch");
+    require(pthread_key_create(&context_key, free_context) == 0, "pthread_key_create");
+}
+
+static EVP_MD_CTX *new_context(void)
+{
+    pthread_once(&fetch_once, fetch_algorithm);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+    require(context != NULL, "EVP_MD_CTX_new");
+    require(EVP_DigestInit_ex2(context, algorithm, NULL) == 1, "EVP_DigestInit_ex2");
+    require(pthread_setspecific(context_key, context) == 0, "pthread_setspecific");
+    return context;
+}
+
+void sha256(struct text input, uint8_t digest[SHA256_BYTES])
+{
+    EVP_MD_CTX *context = thread_context;
+    unsigned length = 0;
+
+    if (!context)
+        context = thread_context = new_context();
+    else /* NULL keeps the algorithm and only starts anew */
+        require(EVP_DigestInit_ex2(context, NULL, NULL) == 1, "EVP_DigestInit_ex2");
+    require(EVP_DigestUpdate(context, input.data, input.length) == 1, "EVP_DigestUpdate");
+    require(EVP_DigestFinal_ex(context, digest, &length) == 1, "EVP_DigestFinal_ex");
+    assert(length == SHA256_BYTES);
+}
+
+void hex_encode(const uint8_t *bytes, size_t length, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < length; i++) {
+        *out++ = digits[bytes[i] >> NIBBLE_BITS];
+        *out++ = digits[bytes[i] & NIBBLE_MASK];
+    }
+}
+
+static uint8_t hex_value(char digit)
+{
+    /* The value plus one, so that every byte that is not listed is 0. */
+    static const uint8_t values[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+        ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+        ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+
+    return (uint8_t)(values[(unsigned char)digit] - 1);
+}
+
+bool hex_decode(struct text text, uint8_t *bytes, size_t length)
+{
+    if (text.length % 2 != 0 || text.length / 2 != length)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        uint8_t high = hex_value(text.data[2 * i]);
+        uint8_t low = hex_value(text.data[2 * i + 1]);
+
+        if (high == HEX_DIGIT_NONE || low == HEX_DIGIT_NONE)
+            return false;
+        bytes[i] = (uint8_t)(high << NIBBLE_BITS | low);
+    }
+    return true;
+}

@@ -1,0 +1,66 @@
+#include "base/timezone.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ZONEINFO_DIRECTORY "/usr/share/zoneinfo/"
+#define ZONEINFO_MAGIC     "TZif" /* RFC 8536, section 3.1 */
+
+enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1 };
+
+/* No IANA name holds another character; leaving out the dot also keeps paths inside the database. */
+static bool is_name_char(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           byte == '_' || byte == '-' || byte == '+' || byte == '/';
+}
+
+static bool is_safe_path(struct text name)
+{
+    if (name.length == 0 || name.length > TIMEZONE_NAME_MAX)
+        return false;
+    if (name.data[0] == '/' || name.data[name.length - 1] == '/')
+        return false;
+    for (size_t i = 0; i < name.length; i++)
+        if (!is_name_char(name.data[i]) || (name.data[i] == '/' && name.data[i - 1] == '/'))
+            return false;
+    return true;
+}
+
+/* Files that systems keep in the database's folder although they are no zone of their own. */
+static bool is_reserved(struct text name)
+{
+    return text_equal(name, TEXT("localtime")) || text_equal(name, TEXT("posixrules")) ||
+           text_equal(name, TEXT("Factory")) || text_starts_with(name, TEXT("posix/")) ||
+           text_starts_with(name, TEXT("right/"));
+}
+
+static bool is_zone_file(const char *path)
+{
+    char magic[ZONEINFO_MAGIC_LENGTH];
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (file < 0)
+        return false;
+    bool known = fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+                 read(file, magic, sizeof magic) == (ssize_t)sizeof magic &&
+                 memcmp(magic, ZONEINFO_MAGIC, sizeof magic) == 0;
+
+    close(file);
+    return known;
+}
+
+bool timezone_known(struct text name)
+{
+    char path[sizeof ZONEINFO_DIRECTORY + TIMEZONE_NAME_MAX] = ZONEINFO_DIRECTORY;
+
+    if (text_equal(name, TEXT("UTC")))
+        return true;
+    if (!is_safe_path(name) || is_reserved(name))
+        return false;
+    memcpy(path + sizeof ZONEINFO_DIRECTORY - 1, name.data, name.length); /* the rest is zero */
+    return is_zone_file(path);
+}

@@ -1,0 +1,42 @@
+/* customer_get.c: 10-customers section 5. */
+#include "domain/customers.h"
+
+STORE_QUERY(customer_by_id, &customer_entity, "SELECT {columns} FROM customers WHERE scope = $1 AND id = $2");
+
+STORE_QUERY(customer_by_external_id, &customer_entity,
+            "SELECT {columns} FROM customers WHERE scope = $1 AND external_id = $2 AND status = 'published'");
+
+STORE_QUERY(mappings_of_customer, &integration_mapping_entity,
+            "SELECT {columns} FROM entity_integration_mappings "
+            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 AND status = 'published' "
+            "ORDER BY created_at DESC, id DESC");
+
+static const struct failure *not_found(struct transaction *transaction, struct text name, struct text value)
+{
+    return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("there is no such customer")),
+                       transaction->arena, name, value);
+}
+
+const struct failure *customer_get(struct transaction *transaction, struct text id, struct customer *customer)
+{
+    if (query_record(transaction, &customer_by_id,
+                     VALUES(value_integer(transaction->call->scope->number), value_text(id)), customer))
+        return NULL;
+    return not_found(transaction, TEXT("customer_id"), id);
+}
+
+const struct failure *customer_get_by_external_id(struct transaction *transaction, struct text external_id,
+                                                  struct customer *customer)
+{
+    if (query_record(transaction, &customer_by_external_id,
+                     VALUES(value_integer(transaction->call->scope->number), value_text(external_id)),
+                     customer))
+        return NULL;
+    return not_found(transaction, TEXT("lookup_key"), external_id);
+}
+
+struct record_list customer_integrations(struct transaction *transaction, struct text customer_id)
+{
+    return query_records(transaction, &mappings_of_customer,
+                         VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
+}

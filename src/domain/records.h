@@ -1,0 +1,17 @@
+/* records.h: the base columns of a record (conventions section 12), set when it is created or changed. */
+#ifndef FARTHING_DOMAIN_RECORDS_H
+#define FARTHING_DOMAIN_RECORDS_H
+
+#include "model/entity.h"
+#include "store/store.h"
+
+/* Published, made and changed now by the caller. Macros, because the columns are members of every entity's
+ * struct. */
+#define RECORD_STAMP_CREATED(record, the_call)                                                               \
+    ((record)->status = status_published, (record)->created_at = (record)->updated_at = (the_call)->now_us,  \
+     (record)->created_by = (record)->updated_by = (the_call)->actor_id)
+
+#define RECORD_STAMP_UPDATED(record, the_call)                                                               \
+    ((record)->updated_at = (the_call)->now_us, (record)->updated_by = (the_call)->actor_id)
+
+#endif

@@ -1,0 +1,38 @@
+/* tenancy.h: tenants, environments and users, as far as an installation needs them. */
+#ifndef FARTHING_DOMAIN_TENANCY_H
+#define FARTHING_DOMAIN_TENANCY_H
+
+#include "model/tenancy.h"
+#include "store/store.h"
+
+/* A new tenant with what it cannot do without: a first user who may do everything, and an environment. */
+struct tenant_opening {
+    struct tenant tenant;
+    struct user user;
+    struct environment environment;
+    struct scope scope; /* of the environment */
+};
+
+/* Opens a tenant (conventions section 22.1) with an environment `Sandbox` of type development. */
+const struct failure *tenant_open(struct transaction *transaction, struct text name,
+                                  struct tenant_opening *opening);
+
+/* A new environment of a tenant. */
+const struct failure *environment_create(struct transaction *transaction, struct text tenant_id,
+                                         struct text name, struct text type, struct environment *environment,
+                                         struct scope *scope);
+
+/* Changes the operational status (conventions section 6.3): trialing, active or suspended. */
+const struct failure *tenant_set_internal_status(struct transaction *transaction, struct text tenant_id,
+                                                 struct text internal_status);
+
+/* An environment with its scope. Without an id: the only one there is; a failure when there are several. */
+const struct failure *environment_find(struct transaction *transaction, struct text environment_id,
+                                       struct scope *scope);
+
+/* The user that an operator's key acts as when none is named: the tenant's oldest published user of type
+ * `user`. */
+const struct failure *tenant_first_user(struct transaction *transaction, struct text tenant_id,
+                                        struct user *user);
+
+#endif

@@ -1,0 +1,37 @@
+/* tenant_open.c: conventions sections 22.1 and 22.2. */
+#include "base/ulid.h"
+#include "domain/records.h"
+#include "domain/tenancy.h"
+
+static void create_user(struct transaction *transaction, struct text tenant_id, struct user *user)
+{
+    const struct call *call = transaction->call;
+
+    *user = (struct user){
+        .id = ulid_make_id(transaction->arena, user_entity.id_prefix, call->now_us),
+        .tenant_id = tenant_id,
+        .type = TEXT("user"),
+        .roles = TEXT("[\"super_admin\"]"),
+    };
+    RECORD_STAMP_CREATED(user, call);
+    user->created_by = user->updated_by = user->id; /* the first user made itself */
+    transaction_insert(transaction, NULL, &user_entity, user);
+}
+
+const struct failure *tenant_open(struct transaction *transaction, struct text name,
+                                  struct tenant_opening *opening)
+{
+    const struct call *call = transaction->call;
+
+    opening->tenant = (struct tenant){
+        .id = ulid_make_id(transaction->arena, tenant_entity.id_prefix, call->now_us),
+        .name = name,
+        .internal_status = TEXT("trialing"),
+        .billing_details = TEXT("{}"),
+    };
+    RECORD_STAMP_CREATED(&opening->tenant, call);
+    transaction_insert(transaction, NULL, &tenant_entity, &opening->tenant);
+    create_user(transaction, opening->tenant.id, &opening->user);
+    return environment_create(transaction, opening->tenant.id, TEXT("Sandbox"), TEXT("development"),
+                              &opening->environment, &opening->scope);
+}

@@ -1,0 +1,370 @@
+/* One connection: bytes in, requests to the handler, bytes out, and its end. */
+#include "http/internal.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What one step of a connection's work leads to. */
+enum step {
+    STEP_AGAIN, /* there may be more to do at once */
+    STEP_WAIT,  /* nothing more can be done before an event, a reply or a deadline */
+};
+
+void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin)
+{
+    struct http_connection *connection = http_pool_take(&loop->connections);
+
+    *connection = (struct http_connection){.magic = HTTP_CONNECTION_MAGIC,
+                                           .socket = socket,
+                                           .loop = loop,
+                                           .phase = HTTP_READING,
+                                           .is_writable = true,
+                                           .is_local_admin = is_local_admin};
+    loop->connection_count++;
+    http_wait_begin(connection, HTTP_WAIT_REQUEST);
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                   .data.ptr = connection};
+
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, socket, &interest) < 0)
+        http_connection_close(connection);
+}
+
+void http_connection_free(struct http_connection *connection)
+{
+    struct http_loop *loop = connection->loop;
+
+    if (connection->is_ready)
+        http_list_remove(&connection->ready_link);
+    http_list_remove(&connection->wait_link);
+    http_bytes_release(&connection->input, &loop->buffers);
+    http_bytes_release(&connection->output, &loop->buffers);
+    if (connection->record)
+        http_exchange_release(connection);
+    connection->magic = 0;
+    http_pool_give(&loop->connections, connection);
+}
+
+void http_connection_close(struct http_connection *connection)
+{
+    if (connection->socket >= 0)
+        close(connection->socket);
+    connection->socket = -1;
+    /* While the handler holds the exchange its texts point into the input: http_reply comes back here. */
+    if (connection->phase == HTTP_HANDLING || connection->phase == HTTP_CLOSED)
+        return;
+    connection->phase = HTTP_CLOSED;
+    connection->loop->connection_count--;
+    http_wait_change(connection, HTTP_WAIT_REAP);
+}
+
+void http_connection_abort(struct http_connection *connection)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    if (connection->socket >= 0)
+        setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    http_connection_close(connection);
+}
+
+/* Together with send_bytes the place where TLS would go. */
+static ssize_t receive_bytes(struct http_connection *connection, void *memory, size_t size)
+{
+    ssize_t count;
+
+    do {
+        count = recv(connection->socket, memory, size, 0);
+    } while (count < 0 && errno == EINTR);
+    /* A short read says that the socket is empty; the end of the input must still be read, though. */
+    if (count < (ssize_t)size)
+        connection->is_readable = count > 0 && connection->peer_has_ended;
+    if (count == 0)
+        connection->input_has_ended = true;
+    return count;
+}
+
+static ssize_t send_bytes(struct http_connection *connection, const void *bytes, size_t length)
+{
+    ssize_t count;
+
+    do {
+        count = send(connection->socket, bytes, length, MSG_NOSIGNAL);
+    } while (count < 0 && errno == EINTR);
+    return count;
+}
+
+/* Sends the output. False when some is left (the client does not read) or the connection is gone. */
+static bool flush(struct http_connection *connection)
+{
+    struct http_bytes *output = &connection->output;
+
+    while (http_bytes_length(output)) {
+        if (!connection->is_writable)
+            return false;
+        ssize_t count = send_bytes(connection, output->data + output->start, http_bytes_length(output));
+
+        if (count > 0) {
+            connection->has_made_progress = true;
+            http_bytes_consume(output, &connection->loop->buffers, (size_t)count);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            connection->is_writable = false;
+        } else {
+            http_connection_close(connection);
+            return false;
+        }
+    }
+    return true;
+}
+
+char *http_connection_reserve(struct http_connection *connection, size_t size)
+{
+    struct http_bytes *output = &connection->output;
+    size_t gathered = http_bytes_length(output);
+
+    if (output->capacity - output->end < size)
+        http_bytes_reserve(output, &connection->loop->buffers, size > gathered ? size : gathered);
+    return output->data + output->end;
+}
+
+/* Makes room in the input for what is still to come of the request, but never for much more than has already
+ * arrived: a promise of ten megabytes costs nothing until it is kept. */
+static void reserve_input(struct http_connection *connection)
+{
+    struct http_bytes *input = &connection->input;
+    size_t length = http_bytes_length(input), more = length ? length : 1;
+    const char *before = input->data + input->start;
+
+    if (input->end < input->capacity)
+        return;
+    if (connection->head_is_parsed) {
+        size_t expected = connection->parse.head_length + connection->parse.content_length - length;
+
+        more = expected < more ? expected : more;
+    }
+    http_bytes_reserve(input, &connection->loop->buffers, more);
+    if (input->data + input->start != before) { /* the request's texts must be made again */
+        connection->parse = (struct http_parse){0};
+        connection->head_is_parsed = false;
+    }
+}
+
+static void receive(struct http_connection *connection)
+{
+    struct http_bytes *input = &connection->input;
+
+    reserve_input(connection);
+    ssize_t count = receive_bytes(connection, input->data + input->end, input->capacity - input->end);
+
+    if (count > 0)
+        input->end += (size_t)count;
+    else if (http_bytes_length(input) == 0)
+        http_bytes_release(input, &connection->loop->buffers);
+    if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        http_connection_close(connection);
+}
+
+/* Parses the head of the request at the start of the input. True when it is whole and may have its body. */
+static bool parse_head(struct http_connection *connection, struct http_exchange_record *record)
+{
+    const struct http_bytes *input = &connection->input;
+    struct http_parse *parse = &connection->parse;
+    struct text bytes = {input->data + input->start, http_bytes_length(input)};
+
+    switch (http_parse_head(bytes, record->headers, &record->exchange.request, parse)) {
+    case HTTP_PARSE_INCOMPLETE:
+        return false;
+    case HTTP_PARSE_REFUSED:
+        http_exchange_dispatch(connection, parse->refusal, parse->reason);
+        return false;
+    case HTTP_PARSE_DONE:
+        break;
+    }
+    if (parse->content_length > connection->loop->server->config.body_bytes_max) {
+        http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
+        return false;
+    }
+    connection->head_is_parsed = true;
+    return true;
+}
+
+static void put_continue(struct http_connection *connection)
+{
+    const struct text line = TEXT("HTTP/1.1 100 Continue\r\n\r\n");
+
+    memcpy(http_connection_reserve(connection, line.length), line.data, line.length);
+    connection->output.end += line.length;
+}
+
+/* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
+ * bytes are needed. */
+static bool take_request(struct http_connection *connection)
+{
+    struct http_exchange_record *record = http_exchange_take(connection);
+
+    if (!connection->head_is_parsed && !parse_head(connection, record))
+        return connection->phase != HTTP_READING;
+    const struct http_bytes *input = &connection->input;
+    const struct http_parse *parse = &connection->parse;
+
+    if (http_bytes_length(input) - parse->head_length < parse->content_length) {
+        if (parse->expects_continue && !connection->continue_was_sent) {
+            connection->continue_was_sent = true;
+            put_continue(connection);
+        }
+        return false;
+    }
+    record->exchange.request.body =
+        (struct text){input->data + input->start + parse->head_length, (size_t)parse->content_length};
+    http_exchange_dispatch(connection, HTTP_REFUSAL_NONE, NULL);
+    return true;
+}
+
+static enum step step_reading(struct http_connection *connection)
+{
+    size_t gathered = http_bytes_length(&connection->output);
+
+    if ((gathered && !connection->is_writable) || gathered >= HTTP_OUTPUT_GATHER_BYTES)
+        return flush(connection) ? STEP_AGAIN : STEP_WAIT;
+    if (http_bytes_length(&connection->input) && take_request(connection))
+        return STEP_AGAIN;
+    if (!flush(connection))
+        return STEP_WAIT;
+    bool is_idle = http_bytes_length(&connection->input) == 0;
+
+    if (connection->input_has_ended || (is_idle && connection->loop->is_draining)) {
+        http_connection_close(connection);
+        return STEP_WAIT;
+    }
+    if (!connection->is_readable)
+        return STEP_WAIT;
+    receive(connection);
+    return STEP_AGAIN;
+}
+
+/* All is said. Closing at once is safe only when the client sends nothing more: bytes that arrive at a closed
+ * socket are answered by a reset, which can overtake the reply. */
+static enum step step_closing(struct http_connection *connection)
+{
+    if (!flush(connection))
+        return STEP_WAIT;
+    if (connection->input_has_ended || (!connection->must_linger && !connection->is_readable)) {
+        http_connection_close(connection);
+        return STEP_WAIT;
+    }
+    shutdown(connection->socket, SHUT_WR);
+    connection->phase = HTTP_LINGERING;
+    return STEP_AGAIN;
+}
+
+static enum step step_lingering(struct http_connection *connection)
+{
+    struct http_pool *buffers = &connection->loop->buffers;
+
+    if (!connection->is_readable)
+        return STEP_WAIT;
+    void *memory = http_pool_take(buffers);
+    ssize_t count = receive_bytes(connection, memory, buffers->block_bytes);
+
+    http_pool_give(buffers, memory);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return STEP_WAIT;
+    if (count > 0)
+        connection->lingered_bytes += (size_t)count;
+    if (count > 0 && connection->lingered_bytes < HTTP_LINGER_BYTES_MAX)
+        return STEP_AGAIN;
+    http_connection_close(connection);
+    return STEP_WAIT;
+}
+
+static enum step take_step(struct http_connection *connection)
+{
+    switch (connection->phase) {
+    case HTTP_READING:
+        return step_reading(connection);
+    case HTTP_HANDLING: /* the replies before this one need not wait for it */
+        if (connection->socket >= 0)
+            flush(connection);
+        return STEP_WAIT;
+    case HTTP_CLOSING:
+        return step_closing(connection);
+    case HTTP_LINGERING:
+        return step_lingering(connection);
+    case HTTP_CLOSED:
+        break;
+    }
+    return STEP_WAIT;
+}
+
+static enum http_wait wait_of(const struct http_connection *connection)
+{
+    if (connection->phase == HTTP_CLOSED)
+        return HTTP_WAIT_REAP;
+    if (connection->phase == HTTP_HANDLING)
+        return HTTP_WAIT_REPLY;
+    if (http_bytes_length(&connection->output))
+        return HTTP_WAIT_WRITE;
+    if (connection->phase == HTTP_LINGERING)
+        return HTTP_WAIT_LINGER;
+    if (http_bytes_length(&connection->input) == 0)
+        return HTTP_WAIT_REQUEST;
+    return connection->head_is_parsed ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
+}
+
+/* Only a reply sent or bytes read by the client put a deadline off; a request that trickles in does not. */
+static void settle_wait(struct http_connection *connection)
+{
+    enum http_wait wait = wait_of(connection);
+
+    if (wait != connection->wait)
+        http_wait_change(connection, wait);
+    else if (connection->has_made_progress && (wait == HTTP_WAIT_REQUEST || wait == HTTP_WAIT_WRITE))
+        http_wait_renew(connection, wait);
+    connection->has_made_progress = false;
+}
+
+void http_connection_run(struct http_connection *connection)
+{
+    unsigned steps = 0;
+
+    assert(connection->magic == HTTP_CONNECTION_MAGIC);
+    assert(!connection->is_dispatching);
+    while (take_step(connection) == STEP_AGAIN)
+        if (++steps == HTTP_STEPS_PER_TURN) {
+            http_loop_make_ready(connection);
+            break;
+        }
+    settle_wait(connection);
+}
+
+void http_connection_event(struct http_connection *connection, uint32_t events)
+{
+    if (connection->phase == HTTP_CLOSED || connection->socket < 0)
+        return;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        connection->peer_has_ended = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        connection->is_readable = !connection->input_has_ended;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        connection->is_writable = true;
+    http_connection_run(connection);
+}
+
+void http_connection_expire(struct http_connection *connection)
+{
+    switch (connection->wait) {
+    case HTTP_WAIT_HEAD:
+        http_exchange_dispatch(connection, HTTP_REFUSAL_TIMEOUT, "the request head took too long");
+        http_connection_run(connection);
+        break;
+    case HTTP_WAIT_BODY:
+        http_exchange_dispatch(connection, HTTP_REFUSAL_TIMEOUT, "the request body took too long");
+        http_connection_run(connection);
+        break;
+    case HTTP_WAIT_WRITE:
+        http_connection_abort(connection);
+        break;
+    default:
+        http_connection_close(connection);
+    }
+}

@@ -1,0 +1,136 @@
+/* Exchanges: their memory, and the call of the handler. */
+#include "http/internal.h"
+
+#include <stdlib.h>
+
+static struct http_exchange_record *new_record(void)
+{
+    struct http_exchange_record *record = malloc(sizeof *record);
+
+    if (!record)
+        abort();
+    record->magic = HTTP_EXCHANGE_MAGIC;
+    arena_init(&record->arena);
+    return record;
+}
+
+static void free_record(struct http_exchange_record *record)
+{
+    arena_free(&record->arena);
+    record->magic = 0;
+    free(record);
+}
+
+struct http_exchange_record *http_exchange_take(struct http_connection *connection)
+{
+    struct http_loop *loop = connection->loop;
+    struct http_exchange_record *record = connection->record;
+
+    if (record)
+        return record;
+    record = loop->exchange_free;
+    if (record) {
+        loop->exchange_free = record->next_free;
+        loop->exchanges_kept--;
+    } else {
+        record = new_record();
+    }
+    record->connection = connection;
+    record->exchange = (struct http_exchange){
+        .arena = &record->arena, .loop = loop, .is_local_admin = connection->is_local_admin};
+    connection->record = record;
+    return record;
+}
+
+void http_exchange_release(struct http_connection *connection)
+{
+    struct http_loop *loop = connection->loop;
+    struct http_exchange_record *record = connection->record;
+
+    assert(record->magic == HTTP_EXCHANGE_MAGIC);
+    connection->record = NULL;
+    record->connection = NULL;
+    if (!HTTP_POOLS_KEEP_MEMORY || loop->exchanges_kept == HTTP_EXCHANGES_KEPT_MAX) {
+        free_record(record);
+        return;
+    }
+    arena_reset(&record->arena);
+    record->next_free = loop->exchange_free;
+    loop->exchange_free = record;
+    loop->exchanges_kept++;
+}
+
+void http_exchanges_free(struct http_loop *loop)
+{
+    while (loop->exchange_free) {
+        struct http_exchange_record *record = loop->exchange_free;
+
+        loop->exchange_free = record->next_free;
+        free_record(record);
+    }
+    loop->exchanges_kept = 0;
+}
+
+void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal, const char *reason)
+{
+    struct http_exchange_record *record = http_exchange_take(connection);
+    struct http_loop *loop = connection->loop;
+
+    assert(connection->phase == HTTP_READING && !connection->is_dispatching);
+    record->exchange.refusal = refusal;
+    record->exchange.refusal_reason = reason;
+    /* The deadline was this request's; the next one begins with its own. */
+    if (connection->wait != HTTP_WAIT_REQUEST)
+        http_wait_change(connection, HTTP_WAIT_REQUEST);
+    connection->phase = HTTP_HANDLING;
+    connection->is_dispatching = true;
+    loop->handler_has_run = true;
+    loop->server->handler.on_request(loop->state, &record->exchange);
+    connection->is_dispatching = false;
+}
+
+static struct http_connection *connection_of(struct http_exchange *exchange)
+{
+    struct http_exchange_record *record = HTTP_MEMBER(exchange, struct http_exchange_record, exchange);
+
+    assert(record->magic == HTTP_EXCHANGE_MAGIC);
+    assert(record->connection && record->connection->magic == HTTP_CONNECTION_MAGIC);
+    assert(record->connection->phase == HTTP_HANDLING);
+    assert(pthread_equal(record->exchange.loop->owner, pthread_self()));
+    return record->connection;
+}
+
+/* Forgets the request that was answered, and its bytes. */
+static void end_request(struct http_connection *connection)
+{
+    struct http_pool *buffers = &connection->loop->buffers;
+
+    if (connection->phase == HTTP_READING)
+        http_bytes_consume(&connection->input, buffers,
+                           connection->parse.head_length + (size_t)connection->parse.content_length);
+    else
+        http_bytes_release(&connection->input, buffers);
+    http_exchange_release(connection);
+    connection->parse = (struct http_parse){0};
+    connection->head_is_parsed = false;
+    connection->continue_was_sent = false;
+}
+
+void http_reply(struct http_exchange *exchange, const struct http_reply *reply)
+{
+    struct http_connection *connection = connection_of(exchange);
+    bool client_closes = !exchange->refusal && !exchange->request.keep_alive;
+    bool close = client_closes || exchange->refusal || reply->close || connection->loop->is_draining;
+    bool is_connected = connection->socket >= 0;
+
+    if (is_connected)
+        http_reply_append(connection, reply, exchange->request.method, close);
+    connection->phase = close || !is_connected ? HTTP_CLOSING : HTTP_READING;
+    /* A client that keeps the connection may have sent its next request already. */
+    connection->must_linger = !client_closes;
+    end_request(connection);
+    if (!is_connected)
+        http_connection_close(connection);
+    else if (!connection->is_dispatching)
+        http_loop_make_ready(connection);
+}

@@ -1,0 +1,291 @@
+/* internal.h: what the files of the http room share. Nobody else includes it.
+ *
+ * Everything here belongs to one loop and is touched by its thread alone, except what is marked. A connection
+ * is in exactly one list of its loop, and the list says what it waits for (enum http_wait). */
+#ifndef FARTHING_HTTP_INTERNAL_H
+#define FARTHING_HTTP_INTERNAL_H
+
+#include "http/http.h"
+#include "http/list.h"
+#include "http/request_parser.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HTTP_POOLS_KEEP_MEMORY 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HTTP_POOLS_KEEP_MEMORY 0
+#endif
+#endif
+/* Under AddressSanitizer the free lists keep nothing, so that a use after release is seen. */
+#ifndef HTTP_POOLS_KEEP_MEMORY
+#define HTTP_POOLS_KEEP_MEMORY 1
+#endif
+
+enum {
+    HTTP_BUFFER_BYTES = 16 * 1024, /* of a pooled buffer: more than nearly every request or reply needs */
+    HTTP_BUFFERS_KEPT_MAX = 128,   /* free ones kept a loop: 2 MiB */
+    HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
+    HTTP_CONNECTIONS_KEPT_MAX = 256,
+    HTTP_EVENTS_PER_WAKE = 256,
+    HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
+    HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
+    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that */
+    HTTP_LISTEN_BACKLOG = 4096,
+    HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
+    HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
+    HTTP_LINGER_TIMEOUT_MS = 2 * 1000,        /* how long, and */
+    HTTP_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* how much a closing connection reads and forgets */
+    HTTP_DATE_LINE_BYTES = 37,                /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
+};
+
+enum {
+    HTTP_SERVER_MAGIC = 0x48535256,
+    HTTP_LOOP_MAGIC = 0x484c4f4f,
+    HTTP_LISTENER_MAGIC = 0x484c5354,
+    HTTP_WAKER_MAGIC = 0x4857414b,
+    HTTP_CONNECTION_MAGIC = 0x48434f4e,
+    HTTP_EXCHANGE_MAGIC = 0x48455843,
+};
+
+/* ---- pool.c: memory that goes round ---- */
+
+/* Blocks of one size; the last one given back is the first one taken, because it is still in the cache. */
+struct http_pool {
+    struct http_pool_block *free;
+    size_t block_bytes;
+    unsigned kept, kept_max;
+};
+
+void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);
+/* Frees the kept blocks. Those that are out are their holders' business. */
+void http_pool_free(struct http_pool *pool);
+void *http_pool_take(struct http_pool *pool);
+void http_pool_give(struct http_pool *pool, void *block);
+
+/* Bytes on their way in or out: those from `start` to `end` are of interest. Memory is held only while there
+ * are some: a block of the loop's buffer pool, or an own allocation when that is too small. */
+struct http_bytes {
+    char *data;
+    size_t start, end, capacity;
+};
+
+static inline size_t http_bytes_length(const struct http_bytes *bytes)
+{
+    return bytes->end - bytes->start;
+}
+
+/* Makes room for at least `more` bytes at the end, and not for many more: who adds little by little asks for
+ * as much again as there is. The bytes may move. */
+void http_bytes_reserve(struct http_bytes *bytes, struct http_pool *pool, size_t more);
+/* Gives the memory back and forgets the bytes. */
+void http_bytes_release(struct http_bytes *bytes, struct http_pool *pool);
+/* Forgets the first `count` bytes; gives the memory back when none are left. */
+void http_bytes_consume(struct http_bytes *bytes, struct http_pool *pool, size_t count);
+
+/* ---- connection.c ---- */
+
+/* What a connection waits for, and so which list of its loop it is in. */
+enum http_wait {
+    HTTP_WAIT_REQUEST, /* idle: for a first byte */
+    HTTP_WAIT_HEAD,
+    HTTP_WAIT_BODY,
+    HTTP_WAIT_WRITE,  /* for the client to read */
+    HTTP_WAIT_LINGER, /* for the client to close */
+    HTTP_WAIT_REPLY,  /* for the handler: no deadline */
+    HTTP_WAIT_REAP,   /* closed; its memory goes when the wake's events are handled */
+    HTTP_WAIT_COUNT
+};
+
+enum http_phase {
+    HTTP_READING,   /* a request is awaited or on its way */
+    HTTP_HANDLING,  /* the handler holds the exchange; nothing is parsed */
+    HTTP_CLOSING,   /* the last reply is in the output */
+    HTTP_LINGERING, /* all is sent; input is thrown away until the client closes */
+    HTTP_CLOSED,    /* the socket is gone */
+};
+
+/* An exchange with what the handler need not see. */
+struct http_exchange_record {
+    uint32_t magic;
+    struct http_connection *connection; /* NULL while it is free */
+    struct http_exchange_record *next_free;
+    struct http_exchange exchange;
+    struct arena arena;
+    struct http_header headers[HTTP_HEADER_COUNT_MAX];
+};
+
+struct http_connection {
+    uint32_t magic;
+    int socket;
+    struct http_loop *loop;
+    enum http_phase phase;
+    bool is_readable, is_writable; /* until a read or write says otherwise: events are edge-triggered */
+    bool peer_has_ended;           /* the end of the input will be read after the last byte */
+    bool input_has_ended;          /* it was read */
+    bool is_local_admin;
+    bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
+    bool is_ready;          /* is in the loop's ready list */
+    bool has_made_progress; /* bytes were written since the deadline was set */
+
+    bool head_is_parsed, continue_was_sent; /* of the request on its way */
+    bool must_linger;                       /* bytes may still arrive after the last reply */
+    struct http_parse parse;
+    struct http_exchange_record *record; /* from the first byte of a request to its reply */
+    struct http_bytes input, output;
+    size_t lingered_bytes;
+
+    enum http_wait wait;
+    struct http_link wait_link;
+    int64_t wait_until_us;
+    struct http_link ready_link;
+};
+
+/* Takes over a socket that was just accepted. */
+void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin);
+/* Notes what epoll said and goes on. */
+void http_connection_event(struct http_connection *connection, uint32_t events);
+/* Does what can be done now without blocking: reads, handles requests, writes. */
+void http_connection_run(struct http_connection *connection);
+/* The deadline of what it waits for is over. */
+void http_connection_expire(struct http_connection *connection);
+/* Closes the socket, with a reset when bytes may be undelivered and nobody should wait for them. */
+void http_connection_close(struct http_connection *connection);
+void http_connection_abort(struct http_connection *connection);
+/* Frees the memory of a closed connection, an exchange that nobody will answer included. */
+void http_connection_free(struct http_connection *connection);
+
+/* Makes room for `size` bytes at the end of the output and returns where they go; who writes them adds their
+ * number to output.end. */
+char *http_connection_reserve(struct http_connection *connection, size_t size);
+
+/* ---- exchange.c, reply.c ---- */
+
+/* The exchange of the request on its way; made when there is none. */
+struct http_exchange_record *http_exchange_take(struct http_connection *connection);
+/* Empties it and lets it go. */
+void http_exchange_release(struct http_connection *connection);
+void http_exchanges_free(struct http_loop *loop);
+/* Calls the handler for the request in the record, or for a refusal. */
+void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal,
+                            const char *reason);
+/* Appends the bytes of a reply to the output. */
+void http_reply_append(struct http_connection *connection, const struct http_reply *reply,
+                       enum http_method method, bool close);
+
+/* ---- deadline.c ---- */
+
+/* One list of connections and what each of them may wait. All in a list wait equally long, so the first one
+ * is always the next to expire. */
+struct http_wait_list {
+    struct http_link connections;
+    int64_t timeout_us; /* 0: no deadline */
+};
+
+void http_waits_init(struct http_loop *loop, const struct http_config *config);
+/* Puts a connection that is in no list into one. */
+void http_wait_begin(struct http_connection *connection, enum http_wait wait);
+/* Moves it to the end of a list, with a new deadline. */
+void http_wait_change(struct http_connection *connection, enum http_wait wait);
+/* The same when it is in another list, or when its deadline has become stale by more than a little. */
+void http_wait_renew(struct http_connection *connection, enum http_wait wait);
+/* When the next deadline of all is over, or INT64_MAX. */
+int64_t http_waits_next_us(const struct http_loop *loop);
+void http_waits_expire(struct http_loop *loop);
+
+/* ---- loop.c ---- */
+
+/* What the data of an epoll event points to begins with a magic number that says what it is. */
+struct http_listener {
+    uint32_t magic;
+    int socket; /* -1: none */
+    bool is_local_admin;
+    int64_t paused_until_us; /* 0: not paused */
+};
+
+struct http_waker {
+    uint32_t magic;
+    int event; /* an eventfd; edge-triggered, so that it is never read */
+};
+
+struct http_loop {
+    uint32_t magic;
+    struct http_server *server;
+    unsigned index;
+    void *state;
+    int epoll;
+    int64_t now_us;      /* monotonic, read after each wake */
+    int64_t date_due_us; /* when the Date line must be made again */
+    char date_line[HTTP_DATE_LINE_BYTES + 1];
+    bool handler_has_run; /* since the last on_batch_end */
+    bool is_draining;
+    int64_t drain_until_us;
+    unsigned connection_count;
+    struct http_link ready; /* connections that can go on without waiting for an event */
+    struct http_wait_list waits[HTTP_WAIT_COUNT];
+    struct http_pool buffers, connections;
+    struct http_exchange_record *exchange_free; /* these keep a block of their arena */
+    unsigned exchanges_kept;
+    struct http_listener listener, admin_listener;
+    struct http_waker waker;
+    pthread_t thread; /* for whoever started it */
+    pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
+
+    /* Shared with the threads that post tasks. */
+    _Alignas(64) pthread_mutex_t task_lock;
+    struct http_task *task_first, *task_last;
+    bool is_sleeping; /* or about to: whoever adds a task must wake it */
+};
+
+/* Makes the loop's descriptors and lists. False with errno set when the system refuses. */
+bool http_loop_init(struct http_loop *loop, struct http_server *server, unsigned index);
+void http_loop_free(struct http_loop *loop);
+/* The life of the loop's thread. */
+void *http_loop_main(void *loop);
+void http_loop_wake(struct http_loop *loop);
+/* Has the connection run before the loop waits again. */
+void http_loop_make_ready(struct http_connection *connection);
+
+/* ---- listener.c ---- */
+
+/* A bound, listening, non-blocking TCP socket for "HOST:PORT", and its address with the actual port. -1 with
+ * a reason. */
+int http_listen_tcp(struct text address, struct arena *arena, struct text *bound, struct text *reason);
+/* One more socket on the address that `first` is bound to. -1 with errno set. */
+int http_listen_again(int first);
+/* A listening Unix socket of mode 0600 in place of a stale one. -1 with a reason. */
+int http_listen_unix(struct text path, struct arena *arena, struct text *reason);
+/* Accepts what is waiting. */
+void http_listener_accept(struct http_loop *loop, struct http_listener *listener);
+void http_listener_resume(struct http_loop *loop, struct http_listener *listener);
+void http_listener_close(struct http_listener *listener);
+
+/* ---- server.c ---- */
+
+struct http_server {
+    uint32_t magic;
+    struct http_config config;
+    struct http_handler handler;
+    struct arena arena; /* what lives as long as the server */
+    struct text address;
+    struct http_loop *loops;
+    unsigned loop_count; /* made */
+    unsigned threads_running;
+    bool is_drained;
+    _Atomic bool is_draining;
+    _Atomic int64_t accept_complaint_us; /* when the lack of descriptors was last logged */
+
+    /* How the loops' threads tell the starter whether they could start. */
+    pthread_mutex_t start_lock;
+    pthread_cond_t start_changed;
+    unsigned loops_started, loops_failed;
+};
+
+/* Called by each loop's thread once. */
+void http_server_loop_started(struct http_server *server, bool success);
+
+#endif

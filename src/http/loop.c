@@ -1,0 +1,299 @@
+/* The loop: wait for events, run tasks, let connections go on, let deadlines pass. */
+#include "http/internal.h"
+
+#include "base/instant.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MICROSECONDS_PER_MILLISECOND = 1000 };
+
+bool http_loop_init(struct http_loop *loop, struct http_server *server, unsigned index)
+{
+    *loop = (struct http_loop){.magic = HTTP_LOOP_MAGIC, .server = server, .index = index};
+    loop->listener = (struct http_listener){.magic = HTTP_LISTENER_MAGIC, .socket = -1};
+    loop->admin_listener =
+        (struct http_listener){.magic = HTTP_LISTENER_MAGIC, .socket = -1, .is_local_admin = true};
+    loop->waker.magic = HTTP_WAKER_MAGIC;
+    loop->now_us = monotonic_now_us();
+    http_list_init(&loop->ready);
+    http_waits_init(loop, &server->config);
+    http_pool_init(&loop->buffers, HTTP_BUFFER_BYTES, HTTP_BUFFERS_KEPT_MAX);
+    http_pool_init(&loop->connections, sizeof(struct http_connection), HTTP_CONNECTIONS_KEPT_MAX);
+    pthread_mutex_init(&loop->task_lock, NULL);
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    loop->waker.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll < 0 || loop->waker.event < 0)
+        return false;
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLET, .data.ptr = &loop->waker};
+
+    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->waker.event, &interest) == 0;
+}
+
+static void free_connections(struct http_loop *loop, enum http_wait wait)
+{
+    struct http_link *list = &loop->waits[wait].connections;
+
+    while (!http_list_is_empty(list))
+        http_connection_free(HTTP_MEMBER(list->next, struct http_connection, wait_link));
+}
+
+void http_loop_free(struct http_loop *loop)
+{
+    assert(loop->magic == HTTP_LOOP_MAGIC);
+    http_listener_close(&loop->listener);
+    http_listener_close(&loop->admin_listener);
+    for (unsigned wait = 0; wait < HTTP_WAIT_COUNT; wait++)
+        free_connections(loop, wait);
+    http_exchanges_free(loop);
+    http_pool_free(&loop->buffers);
+    http_pool_free(&loop->connections);
+    if (loop->epoll >= 0)
+        close(loop->epoll);
+    if (loop->waker.event >= 0)
+        close(loop->waker.event);
+    pthread_mutex_destroy(&loop->task_lock);
+    loop->magic = 0;
+}
+
+void http_loop_wake(struct http_loop *loop)
+{
+    eventfd_write(loop->waker.event, 1);
+}
+
+void http_loop_post(struct http_loop *loop, struct http_task *first, struct http_task *last)
+{
+    assert(loop->magic == HTTP_LOOP_MAGIC);
+    last->next = NULL;
+    pthread_mutex_lock(&loop->task_lock);
+    if (loop->task_first)
+        loop->task_last->next = first;
+    else
+        loop->task_first = first;
+    loop->task_last = last;
+    bool must_wake = loop->is_sleeping;
+
+    loop->is_sleeping = false;
+    pthread_mutex_unlock(&loop->task_lock);
+    if (must_wake)
+        http_loop_wake(loop);
+}
+
+void *http_loop_state(struct http_loop *loop)
+{
+    return loop->state;
+}
+
+int64_t http_loop_monotonic_us(const struct http_loop *loop)
+{
+    return loop->now_us;
+}
+
+void http_loop_make_ready(struct http_connection *connection)
+{
+    if (connection->is_ready)
+        return;
+    connection->is_ready = true;
+    http_list_append(&connection->loop->ready, &connection->ready_link);
+}
+
+/* Runs the tasks that were there when it began, so that tasks which post tasks cannot hold the loop. */
+static void run_tasks(struct http_loop *loop)
+{
+    pthread_mutex_lock(&loop->task_lock);
+    struct http_task *task = loop->task_first;
+
+    loop->task_first = loop->task_last = NULL;
+    loop->is_sleeping = false;
+    pthread_mutex_unlock(&loop->task_lock);
+    while (task) {
+        struct http_task *next = task->next; /* the task is gone once it has run */
+
+        task->run(task);
+        loop->handler_has_run = true;
+        task = next;
+    }
+}
+
+static void run_ready(struct http_loop *loop)
+{
+    struct http_link batch;
+
+    http_list_take_all(&batch, &loop->ready);
+    while (!http_list_is_empty(&batch)) {
+        struct http_connection *connection = HTTP_MEMBER(batch.next, struct http_connection, ready_link);
+
+        http_list_remove(&connection->ready_link);
+        connection->is_ready = false;
+        http_connection_run(connection);
+    }
+}
+
+static void end_batch(struct http_loop *loop)
+{
+    if (loop->handler_has_run)
+        loop->server->handler.on_batch_end(loop->state);
+    loop->handler_has_run = false;
+}
+
+static int64_t earlier_pause(int64_t next_us, const struct http_listener *listener)
+{
+    return listener->paused_until_us && listener->paused_until_us < next_us ? listener->paused_until_us
+                                                                            : next_us;
+}
+
+/* How long epoll may wait: 0 when there is something to do, -1 when nothing will ever be due. */
+static int wait_timeout_ms(const struct http_loop *loop)
+{
+    int64_t next_us = http_waits_next_us(loop);
+
+    if (!http_list_is_empty(&loop->ready))
+        return 0;
+    next_us = earlier_pause(next_us, &loop->listener);
+    next_us = earlier_pause(next_us, &loop->admin_listener);
+    if (loop->is_draining && loop->drain_until_us < next_us)
+        next_us = loop->drain_until_us;
+    if (next_us == INT64_MAX)
+        return -1;
+    int64_t wait_us = next_us > loop->now_us ? next_us - loop->now_us : 0;
+    int64_t wait_ms = (wait_us + MICROSECONDS_PER_MILLISECOND - 1) / MICROSECONDS_PER_MILLISECOND;
+
+    return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+}
+
+/* Announces that the loop is about to sleep. False when a task has come in the meantime. */
+static bool may_sleep(struct http_loop *loop)
+{
+    pthread_mutex_lock(&loop->task_lock);
+    loop->is_sleeping = loop->task_first == NULL;
+    bool may = loop->is_sleeping;
+
+    pthread_mutex_unlock(&loop->task_lock);
+    return may;
+}
+
+/* Makes the Date line again once a second. */
+static void renew_date(struct http_loop *loop)
+{
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct timespec now;
+    struct tm utc;
+
+    if (loop->now_us < loop->date_due_us)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    int length =
+        snprintf(loop->date_line, sizeof loop->date_line, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                 days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon], (utc.tm_year + 1900) % 10000,
+                 utc.tm_hour, utc.tm_min, utc.tm_sec);
+
+    assert(length == HTTP_DATE_LINE_BYTES);
+    loop->date_due_us = loop->now_us + MICROSECONDS_PER_SECOND - now.tv_nsec / 1000;
+}
+
+static int wait_for_events(struct http_loop *loop, struct epoll_event *events)
+{
+    int timeout_ms = wait_timeout_ms(loop);
+
+    if (timeout_ms != 0 && !may_sleep(loop))
+        timeout_ms = 0;
+    int count = epoll_wait(loop->epoll, events, HTTP_EVENTS_PER_WAKE, timeout_ms);
+
+    assert(count >= 0 || errno == EINTR);
+    loop->now_us = monotonic_now_us();
+    renew_date(loop);
+    return count;
+}
+
+static void handle_event(struct http_loop *loop, const struct epoll_event *event)
+{
+    switch (*(const uint32_t *)event->data.ptr) {
+    case HTTP_CONNECTION_MAGIC:
+        http_connection_event(event->data.ptr, event->events);
+        break;
+    case HTTP_LISTENER_MAGIC:
+        http_listener_accept(loop, event->data.ptr);
+        break;
+    default: /* awake is all that the waker wants */
+        assert(event->data.ptr == &loop->waker);
+    }
+}
+
+/* No new connections; those that are idle have their last look at the socket and close. */
+static void begin_drain(struct http_loop *loop)
+{
+    const struct http_link *idle = &loop->waits[HTTP_WAIT_REQUEST].connections;
+
+    loop->is_draining = true;
+    loop->drain_until_us = loop->now_us + loop->server->config.drain_timeout_ms * INT64_C(1000);
+    http_listener_close(&loop->listener);
+    http_listener_close(&loop->admin_listener);
+    for (struct http_link *link = idle->next; link != idle; link = link->next)
+        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+}
+
+static bool is_over(const struct http_loop *loop)
+{
+    return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
+}
+
+static void turn(struct http_loop *loop)
+{
+    struct epoll_event events[HTTP_EVENTS_PER_WAKE];
+    int count = wait_for_events(loop, events);
+
+    run_tasks(loop);
+    run_ready(loop);
+    for (int i = 0; i < count; i++)
+        handle_event(loop, &events[i]);
+    http_waits_expire(loop);
+    http_listener_resume(loop, &loop->listener);
+    http_listener_resume(loop, &loop->admin_listener);
+    if (!loop->is_draining && atomic_load(&loop->server->is_draining))
+        begin_drain(loop);
+    /* Only now: an event of this batch may have been for a connection that closed before its turn. */
+    free_connections(loop, HTTP_WAIT_REAP);
+    end_batch(loop);
+}
+
+/* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */
+static void cut_connections(struct http_loop *loop)
+{
+    for (unsigned wait = 0; wait < HTTP_WAIT_REAP; wait++) {
+        struct http_link *list = &loop->waits[wait].connections;
+
+        for (struct http_link *link = list->next, *next; link != list; link = next) {
+            next = link->next;
+            http_connection_abort(HTTP_MEMBER(link, struct http_connection, wait_link));
+        }
+    }
+}
+
+void *http_loop_main(void *argument)
+{
+    struct http_loop *loop = argument;
+    const struct http_handler *handler = &loop->server->handler;
+    bool is_running;
+
+    assert(loop->magic == HTTP_LOOP_MAGIC);
+    loop->owner = pthread_self();
+    loop->state = handler->loop_start(handler->context, loop, loop->index);
+    is_running = loop->state != NULL;
+    http_server_loop_started(loop->server, is_running);
+    if (!is_running)
+        return NULL;
+    while (!is_over(loop))
+        turn(loop);
+    cut_connections(loop);
+    run_tasks(loop);
+    end_batch(loop);
+    handler->loop_stop(loop->state);
+    return NULL;
+}

@@ -1,0 +1,110 @@
+#include "http/internal.h"
+
+#include <stdlib.h>
+
+struct http_pool_block {
+    struct http_pool_block *next;
+};
+
+void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max)
+{
+    assert(block_bytes >= sizeof(struct http_pool_block));
+    *pool = (struct http_pool){.block_bytes = block_bytes, .kept_max = HTTP_POOLS_KEEP_MEMORY ? kept_max : 0};
+}
+
+void http_pool_free(struct http_pool *pool)
+{
+    while (pool->free) {
+        struct http_pool_block *block = pool->free;
+
+        pool->free = block->next;
+        free(block);
+    }
+    pool->kept = 0;
+}
+
+void *http_pool_take(struct http_pool *pool)
+{
+    struct http_pool_block *block = pool->free;
+
+    if (!block) {
+        block = malloc(pool->block_bytes);
+        if (!block)
+            abort();
+        return block;
+    }
+    pool->free = block->next;
+    pool->kept--;
+    return block;
+}
+
+void http_pool_give(struct http_pool *pool, void *memory)
+{
+    struct http_pool_block *block = memory;
+
+    if (pool->kept >= pool->kept_max) {
+        free(block);
+        return;
+    }
+    block->next = pool->free;
+    pool->free = block;
+    pool->kept++;
+}
+
+static void free_memory(struct http_bytes *bytes, struct http_pool *pool)
+{
+    if (bytes->capacity == pool->block_bytes)
+        http_pool_give(pool, bytes->data);
+    else
+        free(bytes->data);
+}
+
+/* Moves the bytes of interest to larger memory. */
+static void move_to(struct http_bytes *bytes, struct http_pool *pool, size_t capacity)
+{
+    struct http_bytes moved = {.capacity = capacity, .end = http_bytes_length(bytes)};
+
+    assert(capacity >= pool->block_bytes);
+    moved.data = capacity == pool->block_bytes ? http_pool_take(pool) : malloc(capacity);
+    if (!moved.data)
+        abort();
+    if (bytes->data) {
+        memcpy(moved.data, bytes->data + bytes->start, moved.end);
+        free_memory(bytes, pool);
+    }
+    *bytes = moved;
+}
+
+void http_bytes_reserve(struct http_bytes *bytes, struct http_pool *pool, size_t more)
+{
+    size_t length = http_bytes_length(bytes);
+
+    if (bytes->capacity - bytes->end >= more)
+        return;
+    if (bytes->capacity - length >= more) {
+        memmove(bytes->data, bytes->data + bytes->start, length);
+        bytes->start = 0;
+        bytes->end = length;
+        return;
+    }
+    size_t needed;
+
+    if (__builtin_add_overflow(length, more, &needed))
+        abort();
+    move_to(bytes, pool, needed > pool->block_bytes ? needed : pool->block_bytes);
+}
+
+void http_bytes_release(struct http_bytes *bytes, struct http_pool *pool)
+{
+    if (bytes->data)
+        free_memory(bytes, pool);
+    *bytes = (struct http_bytes){0};
+}
+
+void http_bytes_consume(struct http_bytes *bytes, struct http_pool *pool, size_t count)
+{
+    assert(count <= http_bytes_length(bytes));
+    bytes->start += count;
+    if (bytes->start == bytes->end)
+        http_bytes_release(bytes, pool);
+}

@@ -1,0 +1,130 @@
+#include "store/data_directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCK_TEXT_MAX = 32 };
+
+static struct text inside(struct arena *arena, struct text path, const char *name)
+{
+    char *joined = arena_string(arena, arena_format(arena, "%.*s/%s", TEXT_FORMAT(path), name));
+
+    return text_from_string(joined);
+}
+
+struct data_directory data_directory_at(struct arena *arena, struct text path)
+{
+    path = text_from_string(arena_string(arena, path));
+    return (struct data_directory){
+        .path = path,
+        .database_path = inside(arena, path, "farthing.db"),
+        .admin_socket_path = inside(arena, path, "admin.sock"),
+        .lock_fd = -1,
+    };
+}
+
+/* Names that may lie in a directory that has no database yet: left by a start that did not come that far. */
+static bool is_ours_without_database(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
+           strcmp(name, "admin.sock") == 0;
+}
+
+enum data_directory_state data_directory_state(const struct data_directory *directory)
+{
+    struct stat status;
+
+    if (stat(directory->database_path.data, &status) == 0)
+        return S_ISREG(status.st_mode) ? DATA_DIRECTORY_READY : DATA_DIRECTORY_FOREIGN;
+    DIR *listing = opendir(directory->path.data);
+
+    if (!listing)
+        return errno == ENOENT ? DATA_DIRECTORY_EMPTY : DATA_DIRECTORY_FOREIGN;
+    enum data_directory_state state = DATA_DIRECTORY_EMPTY;
+
+    for (const struct dirent *entry; (entry = readdir(listing));)
+        if (!is_ours_without_database(entry->d_name))
+            state = DATA_DIRECTORY_FOREIGN;
+    closedir(listing);
+    return state;
+}
+
+/* Makes a new directory's name durable, so that a power cut cannot take the database away with it. */
+static void sync_parent(const struct data_directory *directory, struct arena *arena)
+{
+    char *parent = arena_string(arena, inside(arena, directory->path, ".."));
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+static bool make_directory(const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    if (mkdir(directory->path.data, 0700) == 0) {
+        sync_parent(directory, arena);
+        return true;
+    }
+    if (errno == EEXIST)
+        return true;
+    *reason =
+        arena_format(arena, "cannot make the data directory %s: %s", directory->path.data, strerror(errno));
+    return false;
+}
+
+static struct text holder_of(int fd, struct arena *arena)
+{
+    char pid[LOCK_TEXT_MAX];
+    ssize_t length = pread(fd, pid, sizeof pid, 0);
+
+    while (length > 0 && (pid[length - 1] < '0' || pid[length - 1] > '9'))
+        length--;
+    return length > 0 ? arena_format(arena, "process %.*s", (int)length, pid) : TEXT("another process");
+}
+
+bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    if (!make_directory(directory, arena, reason))
+        return false;
+    const char *path = inside(arena, directory->path, "lock").data;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        *reason = arena_format(arena, "cannot open %s: %s", path, strerror(errno));
+        return false;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            *reason = arena_format(
+                arena,
+                "the data directory %s is in use by %.*s; stop it, or name another directory with --data",
+                directory->path.data, TEXT_FORMAT(holder_of(fd, arena)));
+        else
+            *reason = arena_format(arena, "cannot lock %s: %s", path, strerror(errno));
+        close(fd);
+        return false;
+    }
+    char pid[LOCK_TEXT_MAX];
+    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+
+    /* The number is for people only; a lock that could not be described is still held. */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length)
+        errno = 0;
+    directory->lock_fd = fd;
+    return true;
+}
+
+void data_directory_unlock(struct data_directory *directory)
+{
+    if (directory->lock_fd >= 0)
+        close(directory->lock_fd);
+    directory->lock_fd = -1;
+}

@@ -1,0 +1,35 @@
+/* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
+ * admin.sock.
+ *
+ * Mode 0700. A process that uses it holds an exclusive lock on the file `lock`, which the system drops when
+ * the process ends however it ends. */
+#ifndef FARTHING_STORE_DATA_DIRECTORY_H
+#define FARTHING_STORE_DATA_DIRECTORY_H
+
+#include "base/arena.h"
+#include "base/text.h"
+
+enum data_directory_state {
+    DATA_DIRECTORY_EMPTY,   /* absent, or a directory with nothing in it: may be initialised */
+    DATA_DIRECTORY_READY,   /* holds a database */
+    DATA_DIRECTORY_FOREIGN, /* something else: never touched */
+};
+
+struct data_directory {
+    struct text path;
+    struct text database_path;
+    struct text admin_socket_path;
+    int lock_fd; /* -1: not locked */
+};
+
+/* The paths in `path`, which is copied into the arena. Touches nothing. */
+struct data_directory data_directory_at(struct arena *arena, struct text path);
+
+enum data_directory_state data_directory_state(const struct data_directory *directory);
+
+/* Makes the directory if need be and takes the lock. False with a one-line reason: who holds it, or what to
+ * do. */
+bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason);
+void data_directory_unlock(struct data_directory *directory);
+
+#endif

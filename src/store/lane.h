@@ -1,0 +1,27 @@
+/* lane.h: the store's threads and snapshots. Only for the store. */
+#ifndef FARTHING_STORE_LANE_H
+#define FARTHING_STORE_LANE_H
+
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+struct writer;
+
+struct store {
+    uint32_t magic;
+    char *database_path;
+    struct writer *writer;
+    /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews
+     * it. */
+    atomic_uint_fast64_t commit_sequence;
+};
+
+/* Starts the writer's thread on its connection, which it then owns. */
+struct writer *writer_start(struct store *store, struct connection *connection);
+/* False when the queue is full or the writer is stopping. */
+bool writer_submit(struct writer *writer, struct store_command *command);
+/* Lets the queue run empty, closes the connection and frees the writer. */
+void writer_stop(struct writer *writer);
+
+#endif

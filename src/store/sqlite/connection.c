@@ -1,0 +1,416 @@
+#include "store/sqlite/sqlite.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONNECTION_MAGIC = 0x53514c43,
+    STATEMENT_SLOTS_FIRST = 64, /* a power of two; doubled when half full */
+    RESTART_WAIT_MS = 1000,     /* for readers, when the log is to begin anew */
+    BUSY_WAIT_MS = 5000,        /* for the file's own locks; only a foreign process can hold them that long */
+    PRAGMA_TEXT_MAX = 128,
+};
+
+struct statement {
+    sqlite3_stmt *handle;
+    struct connection *connection;
+};
+
+struct statement_slot {
+    uint64_t key; /* 0: free */
+    struct statement *statement;
+};
+
+struct connection {
+    uint32_t magic;
+    sqlite3 *handle;
+    struct statement_slot *slots;
+    size_t slot_count, slots_used;
+    int wal_pages;
+};
+
+/* ---- opening and closing ---- */
+
+static int remember_wal_pages(void *context, sqlite3 *handle, const char *database, int pages)
+{
+    struct connection *connection = context;
+
+    (void)handle;
+    (void)database;
+    connection->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool configure(struct connection *connection, enum sqlite_mode mode)
+{
+    char cache[PRAGMA_TEXT_MAX];
+    sqlite3 *handle = connection->handle;
+
+    snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", STORE_CACHE_KIB);
+    sqlite3_extended_result_codes(handle, 1);
+    sqlite3_busy_timeout(handle, BUSY_WAIT_MS);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    if (mode == SQLITE_READER) {
+        sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") && sqlite_execute(connection, cache);
+    }
+    /* auto-vacuum only matters while the file is empty: pages never move, so that the file is what backups
+     * expect. */
+    if (!sqlite_execute(connection, "PRAGMA auto_vacuum=NONE") ||
+        !sqlite_execute(connection, "PRAGMA journal_mode=WAL") ||
+        !sqlite_execute(connection, "PRAGMA synchronous=FULL") ||
+        !sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") ||
+        !sqlite_execute(connection, "PRAGMA foreign_keys=ON") || !sqlite_execute(connection, cache))
+        return false;
+    sqlite3_wal_hook(handle, remember_wal_pages, connection); /* takes the place of automatic checkpoints */
+    return true;
+}
+
+struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
+                                          struct text *reason)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    int flags = mode == SQLITE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+
+    if (!connection)
+        abort();
+    connection->magic = CONNECTION_MAGIC;
+    bool opened = sqlite3_open_v2(arena_string(arena, path), &connection->handle, flags | SQLITE_OPEN_NOMUTEX,
+                                  NULL) == SQLITE_OK;
+
+    /* A file that is not ours must be left as it is: look before anything is set. */
+    if (opened && mode == SQLITE_WRITER && !sqlite_recognise(connection, arena, reason)) {
+        sqlite_connection_close(connection);
+        return NULL;
+    }
+    if (!opened || !configure(connection, mode)) {
+        *reason = arena_format(arena, "cannot open the database %.*s: %s", TEXT_FORMAT(path),
+                               sqlite3_errmsg(connection->handle));
+        sqlite_connection_close(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+void sqlite_connection_close(struct connection *connection)
+{
+    assert(connection->magic == CONNECTION_MAGIC);
+    for (size_t i = 0; i < connection->slot_count; i++)
+        if (connection->slots[i].key) {
+            sqlite3_finalize(connection->slots[i].statement->handle);
+            free(connection->slots[i].statement);
+        }
+    free(connection->slots);
+    sqlite3_close(connection->handle);
+    connection->magic = 0;
+    free(connection);
+}
+
+/* ---- statements ---- */
+
+static void insert_slot(struct connection *connection, struct statement_slot slot)
+{
+    size_t mask = connection->slot_count - 1, i = slot.key & mask;
+
+    while (connection->slots[i].key)
+        i = (i + 1) & mask;
+    connection->slots[i] = slot;
+}
+
+static void grow_slots(struct connection *connection)
+{
+    struct statement_slot *old = connection->slots;
+    size_t old_count = connection->slot_count;
+
+    connection->slot_count = old_count ? old_count * 2 : STATEMENT_SLOTS_FIRST;
+    connection->slots = calloc(connection->slot_count, sizeof *connection->slots);
+    if (!connection->slots)
+        abort();
+    for (size_t i = 0; i < old_count; i++)
+        if (old[i].key)
+            insert_slot(connection, old[i]);
+    free(old);
+}
+
+/* $1, $2, … must first appear in this order: SQLite numbers them so, and values are bound by number. */
+static void check_parameters(sqlite3_stmt *handle)
+{
+    char name[PRAGMA_TEXT_MAX];
+
+    for (int i = 1; i <= sqlite3_bind_parameter_count(handle); i++) {
+        snprintf(name, sizeof name, "$%d", i);
+        assert(strcmp(sqlite3_bind_parameter_name(handle, i), name) == 0);
+    }
+}
+
+static uint64_t spread(uint64_t key)
+{
+    key *= UINT64_C(0x9E3779B97F4A7C15);
+    key ^= key >> 32;
+    return key ? key : 1;
+}
+
+struct statement *connection_prepare(struct connection *connection, uint64_t key, struct text sql)
+{
+    struct statement *statement = calloc(1, sizeof *statement);
+
+    if (!statement)
+        abort();
+    statement->connection = connection;
+    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT,
+                           &statement->handle, NULL) != SQLITE_OK) {
+        free(statement);
+        return NULL;
+    }
+    check_parameters(statement->handle);
+    if (connection->slots_used * 2 >= connection->slot_count)
+        grow_slots(connection);
+    insert_slot(connection, (struct statement_slot){spread(key), statement});
+    connection->slots_used++;
+    return statement;
+}
+
+struct statement *connection_find(struct connection *connection, uint64_t key)
+{
+    size_t mask = connection->slot_count - 1;
+
+    if (connection->slot_count == 0)
+        return NULL;
+    key = spread(key);
+    for (size_t i = key & mask; connection->slots[i].key; i = (i + 1) & mask)
+        if (connection->slots[i].key == key)
+            return connection->slots[i].statement;
+    return NULL;
+}
+
+static void bind(sqlite3_stmt *handle, int number, const struct value *value)
+{
+    int result;
+
+    if (value->type == VALUE_INTEGER)
+        result = sqlite3_bind_int64(handle, number, value->integer);
+    else if (text_is_set(value->text))
+        result = sqlite3_bind_text(handle, number, value->text.data, (int)value->text.length, SQLITE_STATIC);
+    else
+        result = sqlite3_bind_null(handle, number);
+    assert(result == SQLITE_OK);
+}
+
+enum step statement_start(struct statement *statement, const struct value *parameters, size_t parameter_count)
+{
+    assert((int)parameter_count == sqlite3_bind_parameter_count(statement->handle));
+    for (size_t i = 0; i < parameter_count; i++)
+        bind(statement->handle, (int)i + 1, &parameters[i]);
+    return statement_next(statement);
+}
+
+enum step statement_next(struct statement *statement)
+{
+    switch (sqlite3_step(statement->handle)) {
+    case SQLITE_ROW:
+        return STEP_ROW;
+    case SQLITE_DONE:
+        return STEP_DONE;
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+        return STEP_CONFLICT;
+    default:
+        return STEP_FAILED;
+    }
+}
+
+void statement_end(struct statement *statement)
+{
+    sqlite3_reset(statement->handle);
+}
+
+int64_t statement_integer(struct statement *statement, int column)
+{
+    return sqlite3_column_int64(statement->handle, column);
+}
+
+bool statement_is_null(struct statement *statement, int column)
+{
+    return sqlite3_column_type(statement->handle, column) == SQLITE_NULL;
+}
+
+struct text statement_text(struct statement *statement, int column)
+{
+    const char *data = (const char *)sqlite3_column_text(statement->handle, column);
+
+    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement->handle, column)} : text_none;
+}
+
+/* ---- errors ---- */
+
+static const char *unavailable_reason(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return "disk_full";
+    case SQLITE_IOERR:
+        return "io_error";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return "read_only";
+    case SQLITE_CANTOPEN:
+        return "cannot_open";
+    case SQLITE_NOMEM:
+        return "out_of_memory";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return "busy";
+    default:
+        return NULL;
+    }
+}
+
+const struct failure *connection_failure(struct connection *connection, struct arena *arena)
+{
+    int code = sqlite3_extended_errcode(connection->handle);
+    const char *reason = unavailable_reason(code);
+
+    LOG_ERROR("database error", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
+              LOG_INTEGER("code", code));
+    if (!reason)
+        return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
+    return failure_add(
+        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the database cannot be used right now; nothing was changed, try again later")),
+        arena, TEXT("reason"), text_from_string(reason));
+}
+
+struct text connection_conflict_column(struct connection *connection, struct arena *arena)
+{
+    /* "UNIQUE constraint failed: customers.scope, customers.external_id" */
+    struct text message = arena_copy(arena, text_from_string(sqlite3_errmsg(connection->handle)));
+    size_t start = message.length;
+
+    while (start > 0 && message.data[start - 1] != '.')
+        start--;
+    return text_from(message, start);
+}
+
+/* ---- transactions ---- */
+
+bool sqlite_execute(struct connection *connection, const char *sql)
+{
+    assert(connection->magic == CONNECTION_MAGIC);
+    return sqlite3_exec(connection->handle, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+bool sqlite_pragma_integer(struct connection *connection, const char *name, int64_t *value)
+{
+    char sql[PRAGMA_TEXT_MAX];
+    sqlite3_stmt *handle;
+
+    snprintf(sql, sizeof sql, "PRAGMA %s", name);
+    if (sqlite3_prepare_v2(connection->handle, sql, -1, &handle, NULL) != SQLITE_OK)
+        return false;
+    bool found = sqlite3_step(handle) == SQLITE_ROW;
+
+    *value = found ? sqlite3_column_int64(handle, 0) : 0;
+    sqlite3_finalize(handle);
+    return found;
+}
+
+/* A statement without parameters and rows, prepared once. */
+static bool run_kept(struct connection *connection, const char *sql)
+{
+    uint64_t key = (uintptr_t)sql;
+    struct statement *statement = connection_find(connection, key);
+
+    if (!statement)
+        statement = connection_prepare(connection, key, text_from_string(sql));
+    enum step step = statement ? statement_start(statement, NULL, 0) : STEP_FAILED;
+
+    if (statement)
+        statement_end(statement);
+    return step == STEP_DONE;
+}
+
+static const char begin_read[] = "BEGIN";
+static const char begin_write[] = "BEGIN IMMEDIATE";
+static const char commit[] = "COMMIT";
+static const char rollback[] = "ROLLBACK";
+static const char savepoint[] = "SAVEPOINT command";
+static const char release_savepoint[] = "RELEASE command";
+static const char rollback_to_savepoint[] = "ROLLBACK TO command";
+
+bool sqlite_begin_read(struct connection *connection)
+{
+    return run_kept(connection, begin_read);
+}
+
+bool sqlite_begin_write(struct connection *connection)
+{
+    return run_kept(connection, begin_write);
+}
+
+bool sqlite_commit(struct connection *connection)
+{
+    return run_kept(connection, commit);
+}
+
+void sqlite_rollback(struct connection *connection)
+{
+    /* Some errors have rolled back already. */
+    if (sqlite_in_transaction(connection))
+        run_kept(connection, rollback);
+}
+
+bool sqlite_in_transaction(struct connection *connection)
+{
+    return !sqlite3_get_autocommit(connection->handle);
+}
+
+bool sqlite_savepoint(struct connection *connection)
+{
+    return run_kept(connection, savepoint);
+}
+
+bool sqlite_release(struct connection *connection)
+{
+    return run_kept(connection, release_savepoint);
+}
+
+bool sqlite_rollback_to(struct connection *connection)
+{
+    return run_kept(connection, rollback_to_savepoint) && run_kept(connection, release_savepoint);
+}
+
+int64_t sqlite_changes(struct connection *connection)
+{
+    return sqlite3_total_changes64(connection->handle);
+}
+
+int sqlite_wal_pages(const struct connection *connection)
+{
+    return connection->wal_pages;
+}
+
+void sqlite_checkpoint(struct connection *connection, bool restart)
+{
+    int log_pages = -1, copied_pages = -1;
+
+    if (restart)
+        sqlite3_busy_timeout(connection->handle, RESTART_WAIT_MS);
+    int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL,
+                                         restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                                         &log_pages, &copied_pages);
+
+    if (restart)
+        sqlite3_busy_timeout(connection->handle, BUSY_WAIT_MS);
+    if (code == SQLITE_OK && log_pages == copied_pages)
+        connection->wal_pages = 0;
+    else if (code != SQLITE_OK && code != SQLITE_BUSY)
+        LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
+                  LOG_INTEGER("code", code));
+}

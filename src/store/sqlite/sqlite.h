@@ -1,0 +1,53 @@
+/* sqlite.h: the SQLite driver. Only for the store.
+ *
+ * One writer connection commits and checkpoints; readers are read-only and never do either, because
+ * SQLite 3.40.1 can corrupt a log that is reset by one connection while another commits
+ * (docs/architecture.md). */
+#ifndef FARTHING_STORE_SQLITE_SQLITE_H
+#define FARTHING_STORE_SQLITE_SQLITE_H
+
+#include "store/connection.h"
+
+#include <sqlite3.h>
+
+/* "Frth": marks a database as ours (PRAGMA application_id). */
+enum { SQLITE_APPLICATION_ID = 0x46727468 };
+
+enum sqlite_mode { SQLITE_WRITER, SQLITE_READER };
+
+/* Opens a connection to the file at `path`. NULL and a reason on failure. */
+struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
+                                          struct text *reason);
+void sqlite_connection_close(struct connection *connection);
+
+/* Runs statements that return no rows. False on a failure. */
+bool sqlite_execute(struct connection *connection, const char *sql);
+bool sqlite_pragma_integer(struct connection *connection, const char *name, int64_t *value);
+
+/* Transactions. Each returns false on a failure, and then none is open. */
+bool sqlite_begin_read(struct connection *connection);
+bool sqlite_begin_write(struct connection *connection);
+bool sqlite_commit(struct connection *connection);
+void sqlite_rollback(struct connection *connection);
+bool sqlite_savepoint(struct connection *connection);
+bool sqlite_release(struct connection *connection);
+bool sqlite_rollback_to(struct connection *connection);
+/* Whether a transaction is open: some errors end it. */
+bool sqlite_in_transaction(struct connection *connection);
+
+/* Rows changed over the connection's life: tells whether a command has left anything behind. */
+int64_t sqlite_changes(struct connection *connection);
+
+/* Pages that the write-ahead log held after the last commit. */
+int sqlite_wal_pages(const struct connection *connection);
+/* Copies the log back into the file; `restart` also waits for readers (at most a second), so that the log
+ * begins anew. */
+void sqlite_checkpoint(struct connection *connection, bool restart);
+
+/* Whether the file is empty or a database of ours that this program can read; else a reason. Changes nothing.
+ */
+bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason);
+/* Brings a recognised database to the schema of this program. */
+bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);
+
+#endif

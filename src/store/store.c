@@ -1,0 +1,103 @@
+#include "store/store.h"
+
+#include "store/lane.h"
+#include "store/sqlite/sqlite.h"
+
+#include <assert.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STORE_MAGIC = 0x53544f52 };
+
+/* Statistics that every allocation would update under a global mutex are of no use here. */
+static void configure_library(void)
+{
+    static atomic_flag done = ATOMIC_FLAG_INIT;
+
+    if (atomic_flag_test_and_set(&done))
+        return;
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_initialize();
+}
+
+struct store *store_open(struct text path, struct arena *arena, struct text *reason)
+{
+    configure_library();
+    struct connection *connection = sqlite_connection_open(path, SQLITE_WRITER, arena, reason);
+
+    if (!connection)
+        return NULL;
+    if (!sqlite_migrate(connection, arena, reason)) {
+        sqlite_connection_close(connection);
+        return NULL;
+    }
+    struct store *store = calloc(1, sizeof *store);
+
+    if (!store)
+        abort();
+    store->magic = STORE_MAGIC;
+    store->database_path = strndup(path.data, path.length);
+    if (!store->database_path)
+        abort();
+    store->writer = writer_start(store, connection);
+    return store;
+}
+
+void store_close(struct store *store)
+{
+    assert(store->magic == STORE_MAGIC);
+    writer_stop(store->writer);
+    free(store->database_path);
+    store->magic = 0;
+    free(store);
+}
+
+bool store_submit(struct store *store, struct store_command *command)
+{
+    assert(store->magic == STORE_MAGIC);
+    return writer_submit(store->writer, command);
+}
+
+/* ---- waiting for a command ---- */
+
+struct waiting_command {
+    struct store_command command;
+    const struct failure *(*run)(void *context, struct transaction *transaction);
+    void *context;
+    sem_t done;
+};
+
+static const struct failure *run_waiting(struct store_command *command, struct transaction *transaction)
+{
+    struct waiting_command *waiting = (struct waiting_command *)command;
+
+    return waiting->run(waiting->context, transaction);
+}
+
+static void wake_waiting(struct store_command *command)
+{
+    sem_post(&((struct waiting_command *)command)->done);
+}
+
+const struct failure *
+store_write(struct store *store, struct arena *arena, const struct call *call,
+            const struct failure *(*run)(void *context, struct transaction *transaction), void *context)
+{
+    struct waiting_command waiting = {
+        .command = {.arena = arena, .call = call, .run = run_waiting, .done = wake_waiting},
+        .run = run,
+        .context = context,
+    };
+
+    sem_init(&waiting.done, 0, 0);
+    if (!store_submit(store, &waiting.command)) {
+        sem_destroy(&waiting.done);
+        return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, TEXT("the database is closing"));
+    }
+    while (sem_wait(&waiting.done) != 0)
+        continue;
+    sem_destroy(&waiting.done);
+    return waiting.command.failure;
+}

@@ -1,0 +1,171 @@
+/* store.h: the database: transactions, lanes and write sets, whatever engine is below.
+ *
+ * Reads run on the caller's thread through a store_reader, inside a snapshot that covers a batch of requests.
+ * Writes are commands for the one writer thread: whatever is waiting shares a transaction and one sync of the
+ * disk, and a command is answered after that. A use case sees neither: it gets a `struct transaction` and
+ * runs in either lane.
+ *
+ * A transaction remembers the first thing that went wrong below it (`failure`), so that use cases need no
+ * error path for a failing disk: their result is dropped and the failure is what the caller is told. */
+#ifndef FARTHING_STORE_STORE_H
+#define FARTHING_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/text.h"
+#include "model/entity.h"
+#include "model/failure.h"
+#include "model/scope.h"
+
+/* Limits. */
+enum {
+    STORE_WRITE_QUEUE_MAX = 10000,     /* commands that wait for the writer; more are refused */
+    STORE_BATCH_COMMANDS_MAX = 1024,   /* commands that share a transaction */
+    STORE_BATCH_US_MAX = 5000,         /* how long a batch may run before it commits */
+    STORE_CACHE_KIB = 16 * 1024,       /* page cache of each connection */
+    STORE_CHECKPOINT_WAL_PAGES = 4000, /* the write-ahead log is copied back when it holds this many pages */
+    STORE_RESTART_WAL_PAGES =
+        16000, /* from here on the writer waits for readers, so that the log starts anew */
+    STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */
+    STORE_QUERY_PARAMETERS_MAX = 64,
+};
+
+struct store;
+struct store_reader;
+struct connection; /* the engine's; of no concern outside the store */
+
+/* On whose behalf and when: the same for everything that one request or command does. */
+struct call {
+    const struct scope *scope; /* the caller's; NULL for the operator */
+    struct text actor_id;      /* user id; empty for the system */
+    struct text request_id;
+    int64_t now_us; /* the one reading of the clock */
+};
+
+struct write;
+
+struct transaction {
+    struct connection *connection;
+    struct arena *arena; /* what queries return lives here */
+    const struct call *call;
+    const struct failure *failure; /* the first failure below; sticky */
+    struct write *writes;          /* the write set, in order */
+    struct write **writes_end;
+};
+
+/* ---- queries ---- */
+
+/* A query is one portable text. `{columns}` stands for the columns of `entity`, in order; parameters are $1,
+ * $2, …, numbered in the order in which they first appear. */
+struct query {
+    struct text text;
+    const struct entity *entity;
+};
+
+/* Declares a query and lists it, so that a test can prepare every statement of the program on every engine.
+ */
+#define STORE_QUERY(query_name, result_entity, sql)                                                          \
+    static const struct query query_name = {TEXT_LITERAL(sql), (result_entity)};                             \
+    static const struct query *const query_name##_listed __attribute__((used, section("store_queries"))) =   \
+        &query_name
+
+struct value {
+    enum { VALUE_TEXT, VALUE_INTEGER } type;
+    struct text text; /* unset is NULL */
+    int64_t integer;
+};
+
+static inline struct value value_text(struct text text)
+{
+    return (struct value){.type = VALUE_TEXT, .text = text};
+}
+static inline struct value value_integer(int64_t integer)
+{
+    return (struct value){.type = VALUE_INTEGER, .integer = integer};
+}
+/* The parameters of a query: VALUES(value_integer(scope->number), value_text(id)). */
+#define VALUES(...)                                                                                          \
+    (const struct value[]){__VA_ARGS__}, sizeof((const struct value[]){__VA_ARGS__}) / sizeof(struct value)
+
+/* Reads the first row into `record` (of the entity's struct); its texts live in the transaction's arena.
+ * False when there is no row, or on a failure, which the transaction keeps. */
+bool query_record(struct transaction *transaction, const struct query *query, const struct value *parameters,
+                  size_t parameter_count, void *record);
+
+/* All rows, as an array of the entity's struct in the transaction's arena. */
+struct record_list {
+    void *records;
+    size_t count;
+};
+struct record_list query_records(struct transaction *transaction, const struct query *query,
+                                 const struct value *parameters, size_t parameter_count);
+
+/* ---- write sets ---- */
+
+/* Each of these adds a change to the transaction's write set, which the lane flushes when the use case has
+ * returned without failure. The audit row (what changed, from what to what) and the outbox row (a snapshot,
+ * for entities that announce themselves) are derived from it in the same transaction. Records must live as
+ * long as the transaction's arena. */
+
+/* A new row. A taken unique value fails the command with FAILURE_ALREADY_EXISTS naming the field. `scope` may
+ * be NULL for an entity that belongs to no environment. */
+void transaction_insert(struct transaction *transaction, const struct scope *scope,
+                        const struct entity *entity, const void *record);
+/* The columns in which `after` differs from `before` are updated; nothing is written when none does. When the
+ * status goes from published to another one, it counts as archiving. */
+void transaction_update(struct transaction *transaction, const struct scope *scope,
+                        const struct entity *entity, const void *before, const void *after);
+
+/* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
+int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,
+                                 struct text environment_id);
+
+/* ---- the write lane ---- */
+
+/* A command for the writer thread, embedded in the caller's own struct. */
+struct store_command {
+    struct store_command *next;
+    struct arena *arena;     /* for everything `run` needs; stays the command's until `done` */
+    const struct call *call; /* who and when; lives as long as the command */
+    /* The use case, inside the batch's transaction. May be called again after its effects were rolled back,
+     * and must then do the same again. NULL is success. */
+    const struct failure *(*run)(struct store_command *command, struct transaction *transaction);
+    /* Called once, on the writer's thread: after the commit is durable (failure NULL), or when nothing of it
+     * was done. Must be quick: hand over to a loop. */
+    void (*done)(struct store_command *command);
+    const struct failure *failure;
+};
+
+/* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
+ * taken. */
+bool store_submit(struct store *store, struct store_command *command);
+
+/* Runs a use case in the write lane and waits for it: for commands, tests and start-up, never on a loop. */
+const struct failure *
+store_write(struct store *store, struct arena *arena, const struct call *call,
+            const struct failure *(*run)(void *context, struct transaction *transaction), void *context);
+
+/* ---- the read lane ---- */
+
+/* A reader for one thread. NULL and a reason (in `arena`) when it cannot be opened. */
+struct store_reader *store_reader_open(struct store *store, struct arena *arena, struct text *reason);
+void store_reader_close(struct store_reader *reader);
+
+/* A transaction on a snapshot that holds every write acknowledged so far. Cheap when the reader's snapshot is
+ * still current. */
+void store_reader_begin(struct store_reader *reader, struct transaction *transaction, struct arena *arena,
+                        const struct call *call);
+/* Ends the snapshot. Before a thread blocks, so that the log can be copied back. */
+void store_reader_end(struct store_reader *reader);
+
+/* ---- the whole ---- */
+
+/* Opens the database file in a data directory that the caller has locked (store/data_directory.h), makes or
+ * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure. */
+struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
+/* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
+void store_close(struct store *store);
+
+/* The version of the schema that this program writes. */
+int store_schema_version(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* transaction.h: what the lanes and the write sets share. Only for the store and its tests. */
+#ifndef FARTHING_STORE_TRANSACTION_H
+#define FARTHING_STORE_TRANSACTION_H
+
+#include "base/buffer.h"
+#include "store/connection.h"
+
+void transaction_init(struct transaction *transaction, struct connection *connection, struct arena *arena,
+                      const struct call *call);
+
+/* Keeps the connection's last error as the transaction's failure, unless it has one. */
+void transaction_fail(struct transaction *transaction);
+
+/* The statement of a query on the transaction's connection; NULL on a failure, which is kept. */
+struct statement *query_statement(struct transaction *transaction, const struct query *query);
+
+/* Writes the write set with the audit and outbox rows that follow from it. `scratch` is emptied and used.
+ * NULL when all is written; on a failure some of it may be, and the lane must roll the command back. */
+const struct failure *transaction_flush(struct transaction *transaction, struct buffer *scratch);
+
+#endif

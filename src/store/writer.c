@@ -1,0 +1,266 @@
+/* writer.c: the write lane: one thread, group commit, replay of a failed batch, checkpoints.
+ *
+ * Whatever waits is taken as one batch and run in one transaction, without a savepoint a command, because
+ * those cost a tenth of the work and almost no command fails. When one fails after it has changed something,
+ * the whole batch is rolled back and run again, each command in a savepoint of its own; instants and input
+ * are fixed, so the replay does the same. Only when the commit is durable are the commands answered. */
+#include "store/lane.h"
+
+#include "base/instant.h"
+#include "base/log.h"
+#include "store/sqlite/sqlite.h"
+#include "store/transaction.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { WRITER_MAGIC = 0x57524954 };
+
+struct command_list {
+    struct store_command *first;
+    struct store_command **end;
+    size_t count;
+};
+
+struct writer {
+    uint32_t magic;
+    struct store *store;
+    struct connection *connection;
+    struct buffer scratch;
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t woken;
+    struct command_list queue;
+    bool stopping;
+};
+
+static void list_init(struct command_list *list)
+{
+    list->first = NULL;
+    list->end = &list->first;
+    list->count = 0;
+}
+
+static void list_append(struct command_list *list, struct store_command *command)
+{
+    command->next = NULL;
+    *list->end = command;
+    list->end = &command->next;
+    list->count++;
+}
+
+static struct store_command *list_take(struct command_list *list)
+{
+    struct store_command *command = list->first;
+
+    if (command) {
+        list->first = command->next;
+        list->count--;
+        if (!list->first)
+            list->end = &list->first;
+    }
+    return command;
+}
+
+/* ---- one batch ---- */
+
+static const struct failure *run_command(struct writer *writer, struct store_command *command)
+{
+    struct transaction transaction;
+
+    transaction_init(&transaction, writer->connection, command->arena, command->call);
+    const struct failure *failure = command->run(command, &transaction);
+
+    if (transaction.failure)
+        return transaction.failure;
+    return failure ? failure : transaction_flush(&transaction, &writer->scratch);
+}
+
+/* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
+ * one failed after it had changed something: then nothing of the batch may stand. */
+static bool run_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
+{
+    int64_t deadline_us = monotonic_now_us() + STORE_BATCH_US_MAX;
+
+    while (pending->first && batch->count < STORE_BATCH_COMMANDS_MAX) {
+        struct store_command *command = list_take(pending);
+        int64_t changes = sqlite_changes(writer->connection);
+
+        list_append(batch, command);
+        command->failure = run_command(writer, command);
+        if (command->failure && sqlite_changes(writer->connection) != changes)
+            return false;
+        if (monotonic_now_us() > deadline_us)
+            break;
+    }
+    return true;
+}
+
+static void run_in_savepoint(struct writer *writer, struct store_command *command)
+{
+    if (!sqlite_savepoint(writer->connection)) {
+        command->failure = connection_failure(writer->connection, command->arena);
+        return;
+    }
+    command->failure = run_command(writer, command);
+    if (command->failure)
+        sqlite_rollback_to(writer->connection);
+    else if (!sqlite_release(writer->connection))
+        command->failure = connection_failure(writer->connection, command->arena);
+}
+
+static void fail_all(struct writer *writer, struct command_list *batch)
+{
+    for (struct store_command *command = batch->first; command; command = command->next)
+        if (!command->failure)
+            command->failure = connection_failure(writer->connection, command->arena);
+}
+
+/* Runs the commands again, one by one. Some errors (a full disk) end the whole transaction: then the commands
+ * behind it fail too. */
+static bool replay(struct writer *writer, struct command_list *batch)
+{
+    sqlite_rollback(writer->connection);
+    for (struct store_command *command = batch->first; command; command = command->next)
+        command->failure = NULL;
+    if (!sqlite_begin_write(writer->connection))
+        return false;
+    for (struct store_command *command = batch->first; command; command = command->next)
+        run_in_savepoint(writer, command);
+    return sqlite_in_transaction(writer->connection);
+}
+
+/* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. */
+static void commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
+{
+    bool good = sqlite_begin_write(writer->connection);
+
+    if (!good) {
+        while (pending->first)
+            list_append(batch, list_take(pending));
+    } else if (!run_batch(writer, pending, batch)) {
+        good = replay(writer, batch);
+    }
+    if (good && sqlite_commit(writer->connection))
+        return;
+    fail_all(writer, batch);
+    sqlite_rollback(writer->connection);
+}
+
+static void answer(struct command_list *batch)
+{
+    for (struct store_command *command; (command = list_take(batch));)
+        command->done(command); /* the command may be gone when this returns */
+}
+
+/* ---- the thread ---- */
+
+static void checkpoint_if_due(struct writer *writer, bool idle)
+{
+    int pages = sqlite_wal_pages(writer->connection);
+
+    if (pages >= STORE_CHECKPOINT_WAL_PAGES || (idle && pages > 0))
+        sqlite_checkpoint(writer->connection, pages >= STORE_RESTART_WAL_PAGES);
+}
+
+/* Waits for commands and takes them all. False when the writer is to end. `idle` tells that nothing came for
+ * a while. */
+static bool wait_for_commands(struct writer *writer, struct command_list *pending, bool *idle)
+{
+    struct timespec until;
+    int waited = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
+    pthread_mutex_lock(&writer->mutex);
+    while (!writer->queue.first && !writer->stopping && waited != ETIMEDOUT)
+        waited = sqlite_wal_pages(writer->connection) > 0
+                     ? pthread_cond_timedwait(&writer->woken, &writer->mutex, &until)
+                     : pthread_cond_wait(&writer->woken, &writer->mutex);
+    bool more = writer->queue.first || !writer->stopping;
+
+    *idle = !writer->queue.first;
+    *pending = writer->queue;
+    if (!pending->first)
+        pending->end = &pending->first;
+    list_init(&writer->queue);
+    pthread_mutex_unlock(&writer->mutex);
+    return more;
+}
+
+static void *writer_main(void *context)
+{
+    struct writer *writer = context;
+    struct command_list pending, batch;
+    bool idle;
+
+    list_init(&batch);
+    while (wait_for_commands(writer, &pending, &idle)) {
+        while (pending.first) {
+            commit_batch(writer, &pending, &batch);
+            atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
+            answer(&batch);
+            checkpoint_if_due(writer, false);
+        }
+        checkpoint_if_due(writer, idle);
+    }
+    return NULL;
+}
+
+struct writer *writer_start(struct store *store, struct connection *connection)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    pthread_condattr_t attributes;
+
+    if (!writer)
+        abort();
+    writer->magic = WRITER_MAGIC;
+    writer->store = store;
+    writer->connection = connection;
+    list_init(&writer->queue);
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->woken, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
+        abort();
+    pthread_setname_np(writer->thread, "writer");
+    return writer;
+}
+
+bool writer_submit(struct writer *writer, struct store_command *command)
+{
+    assert(writer->magic == WRITER_MAGIC);
+    pthread_mutex_lock(&writer->mutex);
+    bool taken = !writer->stopping && writer->queue.count < STORE_WRITE_QUEUE_MAX;
+
+    if (taken)
+        list_append(&writer->queue, command);
+    /* The writer looks at the queue before it sleeps: only the first command of a queue has to wake it. */
+    bool wake = taken && writer->queue.count == 1;
+
+    pthread_mutex_unlock(&writer->mutex);
+    if (wake)
+        pthread_cond_signal(&writer->woken);
+    return taken;
+}
+
+void writer_stop(struct writer *writer)
+{
+    assert(writer->magic == WRITER_MAGIC);
+    pthread_mutex_lock(&writer->mutex);
+    writer->stopping = true;
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_cond_signal(&writer->woken);
+    pthread_join(writer->thread, NULL);
+    sqlite_connection_close(writer->connection);
+    buffer_free(&writer->scratch);
+    pthread_cond_destroy(&writer->woken);
+    pthread_mutex_destroy(&writer->mutex);
+    writer->magic = 0;
+    free(writer);
+}
