@@ -124,7 +124,7 @@ struct http_handler {
 };
 
 struct http_config {
-    struct text listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 lets the system choose */
+    struct text listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 lets the system choose; unset: no TCP */
     struct text admin_socket; /* path of a Unix socket (mode 0600) served by the first loop; unset: none */
     unsigned loop_count;      /* 0: one for each processor this process may run on */
     size_t body_bytes_max;

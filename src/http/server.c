@@ -65,12 +65,23 @@ static bool watch(struct http_loop *loop, struct http_listener *listener)
     return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, listener->socket, &interest) == 0;
 }
 
-/* Makes the loops with their TCP listeners. */
+/* Gives the loop its listening socket: the first one, or another on the same address. */
+static bool listen_on_tcp(struct http_loop *loop, int first)
+{
+    if (first < 0)
+        return true;
+    loop->listener.socket = loop->index == 0 ? first : http_listen_again(first);
+    return loop->listener.socket >= 0 && watch(loop, &loop->listener);
+}
+
+/* Makes the loops with their TCP listeners; without an address there is none, only the admin socket. */
 static bool make_loops(struct http_server *server, struct arena *arena, struct text *reason)
 {
-    int first = http_listen_tcp(server->config.listen, &server->arena, &server->address, reason);
+    bool has_address = text_is_set(server->config.listen);
+    int first =
+        has_address ? http_listen_tcp(server->config.listen, &server->arena, &server->address, reason) : -1;
 
-    if (first < 0) {
+    if (has_address && first < 0) {
         *reason = arena_copy(arena, *reason);
         return false;
     }
@@ -79,8 +90,7 @@ static bool make_loops(struct http_server *server, struct arena *arena, struct t
         bool is_made = http_loop_init(loop, server, i);
 
         server->loop_count++;
-        loop->listener.socket = i == 0 ? first : is_made ? http_listen_again(first) : -1;
-        if (!is_made || loop->listener.socket < 0 || !watch(loop, &loop->listener)) {
+        if (!is_made || !listen_on_tcp(loop, first)) {
             *reason = arena_format(arena, "cannot start loop %u of the HTTP server: %s", i, strerror(errno));
             return false;
         }

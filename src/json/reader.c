@@ -4,19 +4,13 @@
 #include "json/reader.h"
 
 #include "base/utf8.h"
+#include "json/escape.h"
 #include "json/scan.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum {
-    COUNT_BLOCK_BYTES = 128, /* at most 255: the count of one block is kept in a byte */
-    ESCAPE_BYTES = 2,        /* a backslash and the byte that says which */
-    HEX_DIGITS = 4,
-    HIGH_SURROGATE_FIRST = 0xD800,
-    LOW_SURROGATE_FIRST = 0xDC00,
-    LOW_SURROGATE_LAST = 0xDFFF,
-};
+enum { COUNT_BLOCK_BYTES = 128 }; /* at most 255: the count of one block is kept in a byte */
 
 struct reader {
     struct arena *arena;
@@ -143,110 +137,6 @@ static const char *read_plain(struct reader *reader, const char *at)
     return at;
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit |= 0x20; /* lower case */
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-/* Reads the escape `\uXXXX` at `at` into *unit, a UTF-16 code unit. */
-static const char *read_code_unit(struct reader *reader, const char *at, uint32_t *unit)
-{
-    const char *digits = at + ESCAPE_BYTES;
-
-    *unit = 0;
-    for (size_t i = 0; i < HEX_DIGITS; i++) {
-        if (digits + i == reader->end)
-            return refuse(reader, reader->end, "unexpected end");
-        int value = hex_value(digits[i]);
-
-        if (value < 0)
-            return refuse(reader, at, "invalid escape");
-        *unit = *unit << 4 | (uint32_t)value;
-    }
-    return digits + HEX_DIGITS;
-}
-
-/* Reads the low surrogate escape that must stand at `at`, behind the high one at `high_at`, and joins both
- * into *code_point. */
-static const char *read_low_surrogate(struct reader *reader, const char *high_at, const char *at,
-                                      uint32_t *code_point)
-{
-    uint32_t low;
-
-    for (size_t i = 0; i < ESCAPE_BYTES; i++)
-        if (!byte_is(reader, at + i, "\\u"[i]))
-            return at + i == reader->end ? refuse(reader, reader->end, "unexpected end")
-                                         : refuse(reader, high_at, "lone surrogate escape");
-    at = read_code_unit(reader, at, &low);
-    if (!at)
-        return NULL;
-    if (low < LOW_SURROGATE_FIRST || low > LOW_SURROGATE_LAST)
-        return refuse(reader, high_at, "lone surrogate escape");
-    *code_point = 0x10000 + ((*code_point - HIGH_SURROGATE_FIRST) << 10) + (low - LOW_SURROGATE_FIRST);
-    return at;
-}
-
-static const char *read_unicode_escape(struct reader *reader, const char *escape, char **out)
-{
-    uint32_t code_point;
-    const char *at = read_code_unit(reader, escape, &code_point);
-
-    if (!at)
-        return NULL;
-    if (code_point == 0)
-        return refuse(reader, escape, "U+0000 in a string");
-    if (code_point >= LOW_SURROGATE_FIRST && code_point <= LOW_SURROGATE_LAST)
-        return refuse(reader, escape, "lone surrogate escape");
-    if (code_point >= HIGH_SURROGATE_FIRST && code_point < LOW_SURROGATE_FIRST) {
-        at = read_low_surrogate(reader, escape, at, &code_point);
-        if (!at)
-            return NULL;
-    }
-    *out += utf8_encode(code_point, *out);
-    return at;
-}
-
-/* What `\` and `byte` stand for, or 0 when that is no escape of one byte. */
-static char unescaped_byte(char byte)
-{
-    switch (byte) {
-    case '"':
-    case '\\':
-    case '/':
-        return byte;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
-    }
-}
-
-/* Reads one escape and writes what it stands for to *out, which moves on. */
-static const char *read_escape(struct reader *reader, const char *at, char **out)
-{
-    if (at + 1 == reader->end)
-        return refuse(reader, reader->end, "unexpected end");
-    if (at[1] == 'u')
-        return read_unicode_escape(reader, at, out);
-    char byte = unescaped_byte(at[1]);
-
-    if (!byte)
-        return refuse(reader, at, "invalid escape");
-    *(*out)++ = byte;
-    return at + ESCAPE_BYTES;
-}
-
 /* The end of the string whose content goes on at `at`: its closing quote, or the first byte that will make
  * the reader refuse the string before it gets there. */
 static const char *find_string_end(const struct reader *reader, const char *at)
@@ -257,7 +147,7 @@ static const char *find_string_end(const struct reader *reader, const char *at)
         at += json_plain_length(at, (size_t)(reader->end - at), &ignored);
         if (!byte_is(reader, at, '\\') || at + 1 == reader->end)
             return at;
-        at += ESCAPE_BYTES;
+        at += JSON_ESCAPE_BYTES_MIN;
     }
 }
 
@@ -268,15 +158,16 @@ static const char *read_escaped_string(struct reader *reader, const char *quote,
     /* No escape is shorter than what it stands for. */
     char *content = arena_allocate(reader->arena, (size_t)(find_string_end(reader, at) - start));
     char *out = content;
+    struct json_escape_error error;
 
     for (const char *plain = start;;) {
         memcpy(out, plain, (size_t)(at - plain));
         out += at - plain;
         if (*at == '"')
             break;
-        plain = read_escape(reader, at, &out);
+        plain = json_unescape(at, reader->end, &out, &error);
         if (!plain)
-            return NULL;
+            return refuse(reader, error.at, error.reason);
         at = read_plain(reader, plain);
         if (!at)
             return NULL;

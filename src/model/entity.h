@@ -79,7 +79,8 @@ struct field {
     {FIELD(struct_type, status, FIELD_TEXT), .flags = (status_flags), .length_max = 20,                      \
      .values = entity_statuses},                                                                             \
         {FIELD(struct_type, created_at, FIELD_INSTANT), .flags = (instant_flags) | FIELD_STAMP},             \
-        {FIELD(struct_type, updated_at, FIELD_INSTANT), .flags = (instant_flags) | FIELD_STAMP},             \
+        {FIELD(struct_type, updated_at, FIELD_INSTANT),                                                      \
+         .flags = (instant_flags) | FIELD_STAMP | FIELD_EVENT_ALWAYS},                                       \
         {FIELD(struct_type, created_by, FIELD_TEXT), .flags = FIELD_STAMP},                                  \
     {                                                                                                        \
         FIELD(struct_type, updated_by, FIELD_TEXT), .flags = FIELD_STAMP                                     \

@@ -1,0 +1,149 @@
+/* admin_keys.c: API keys for the operator, over the admin socket: what `farthing key` talks to. */
+#include "api/resources.h"
+#include "domain/api_keys.h"
+#include "domain/tenancy.h"
+#include "model/entity_json.h"
+
+/* ---- create ---- */
+
+struct key_creation {
+    struct secret secret;
+    struct text environment_id; /* empty: the only one there is */
+};
+
+struct key_result {
+    struct secret secret;
+    struct scope scope;
+    struct text plain_key;
+};
+
+static const struct field creation_options[] = {
+    {FIELD(struct key_creation, environment_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
+};
+
+static const struct failure *parse_create(struct exchange *exchange)
+{
+    struct key_creation *creation = ARENA_NEW(exchange->arena, struct key_creation);
+    struct failure *failure = NULL;
+
+    exchange->input = creation;
+    exchange->result = ARENA_NEW(exchange->arena, struct key_result);
+    fields_read_json(creation_options, 1, exchange->body, creation, exchange->arena, &failure);
+    if (failure)
+        return failure;
+    return api_key_read_creation(exchange->body, exchange->call.now_us, exchange->arena, &creation->secret);
+}
+
+static const struct failure *run_create(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct key_creation *creation = exchange->input;
+    struct key_result *result = exchange->result;
+    struct user user;
+    const struct failure *failure = environment_find(transaction, creation->environment_id, &result->scope);
+
+    if (!failure)
+        failure = tenant_first_user(transaction, result->scope.tenant_id, &user);
+    if (!failure)
+        failure = api_key_create(transaction, &result->scope, &user, &creation->secret, &result->secret,
+                                 &result->plain_key);
+    return failure;
+}
+
+/* The key must work when its maker reads it. */
+static void committed_create(struct exchange *exchange)
+{
+    const struct key_result *result = exchange->result;
+    struct transaction transaction;
+    struct active_key key;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    if (active_key_get(&transaction, result->secret.id, &key))
+        authenticate_add(exchange->loop->api->keys, &key, exchange->arena);
+}
+
+static void render_create(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct key_result *result = exchange->result;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("secret"));
+    json_begin_object(writer);
+    entity_write_members(writer, &secret_entity, &result->secret, &result->scope);
+    json_end_object(writer);
+    json_key(writer, TEXT("api_key"));
+    json_string(writer, result->plain_key);
+    json_end_object(writer);
+}
+
+/* ---- list ---- */
+
+static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
+{
+    struct record_list *list = ARENA_NEW(exchange->arena, struct record_list);
+
+    *list = api_key_list(transaction);
+    exchange->result = list;
+    return NULL;
+}
+
+static void render_list(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct record_list *list = exchange->result;
+    const struct api_key_listing *keys = list->records;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("items"));
+    json_begin_array(writer);
+    for (size_t i = 0; i < list->count; i++) {
+        json_begin_object(writer);
+        entity_write_members(writer, &api_key_listing_entity, &keys[i], NULL);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+    json_end_object(writer);
+}
+
+/* ---- revoke ---- */
+
+static const struct failure *run_revoke(struct exchange *exchange, struct transaction *transaction)
+{
+    exchange->result = ARENA_NEW(exchange->arena, struct secret);
+    return api_key_revoke(transaction, exchange->parameters[0], exchange->result);
+}
+
+/* When the 204 is sent, the key has stopped working. */
+static void committed_revoke(struct exchange *exchange)
+{
+    const struct secret *revoked = exchange->result;
+
+    authenticate_remove(exchange->loop->api->keys, revoked->value);
+}
+
+static const struct route routes[] = {
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/admin/keys"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_WRITE,
+     .status = 201,
+     .has_body = true,
+     .parse = parse_create,
+     .run = run_create,
+     .committed = committed_create,
+     .render = render_create},
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/admin/keys"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_READ,
+     .status = 200,
+     .run = run_list,
+     .render = render_list},
+    {.method = HTTP_DELETE,
+     .path = TEXT_LITERAL("/admin/keys/{id}"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_WRITE,
+     .status = 204,
+     .run = run_revoke,
+     .committed = committed_revoke},
+};
+
+const struct route_table admin_key_routes = ROUTE_TABLE(routes);

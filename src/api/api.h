@@ -1,0 +1,23 @@
+/* api.h: HTTP requests into use cases, and their results into replies. Known only to `cli`. */
+#ifndef FARTHING_API_API_H
+#define FARTHING_API_API_H
+
+#include "base/arena.h"
+#include "http/http.h"
+#include "store/store.h"
+
+struct api;
+
+/* Takes the store's keys into memory and builds the routes. The store is borrowed. NULL and a reason (in
+ * `arena`) when the database cannot be read. */
+struct api *api_open(struct store *store, struct arena *arena, struct text *reason);
+/* After the HTTP server is gone. */
+void api_close(struct api *api);
+
+/* What the HTTP server calls. */
+struct http_handler api_handler(struct api *api);
+
+/* From now on GET /ready answers 503, so that no new traffic is sent here. Any thread. */
+void api_set_draining(struct api *api);
+
+#endif

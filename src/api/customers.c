@@ -1,0 +1,133 @@
+/* customers.c: /v1/customers (10-customers sections 3 to 5). */
+#include "domain/customers.h"
+#include "api/resources.h"
+#include "model/entity_json.h"
+
+/* A customer on its way out, with its mappings. */
+struct customer_result {
+    struct customer customer;
+    bool has_integrations;
+    struct record_list integrations;
+};
+
+static void render_customer(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct customer_result *result = exchange->result;
+    const struct scope *scope = exchange->call.scope;
+
+    json_begin_object(writer);
+    entity_write_members(writer, &customer_entity, &result->customer, scope);
+    if (result->has_integrations) {
+        const struct integration_mapping *mappings = result->integrations.records;
+
+        json_key_raw(writer, TEXT("\"integrations\":"));
+        json_begin_array(writer);
+        for (size_t i = 0; i < result->integrations.count; i++) {
+            json_begin_object(writer);
+            entity_write_members(writer, &integration_mapping_entity, &mappings[i], scope);
+            json_end_object(writer);
+        }
+        json_end_array(writer);
+    }
+    json_end_object(writer);
+}
+
+/* ---- create ---- */
+
+static const struct failure *parse_create(struct exchange *exchange)
+{
+    exchange->input = ARENA_NEW(exchange->arena, struct customer_creation);
+    exchange->result = ARENA_NEW(exchange->arena, struct customer_result);
+    return customer_read_creation(exchange->body, exchange->arena, exchange->input);
+}
+
+static const struct failure *run_create(struct exchange *exchange, struct transaction *transaction)
+{
+    struct customer_result *result = exchange->result;
+
+    return customer_create(transaction, exchange->input, &result->customer);
+}
+
+/* ---- get ---- */
+
+static const struct failure *parse_get(struct exchange *exchange)
+{
+    static const struct text expandable[] = {TEXT_LITERAL("integrations"), {NULL, 0}};
+
+    return expand_check(exchange, expandable);
+}
+
+static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction,
+                                     const struct failure *(*get)(struct transaction *transaction,
+                                                                  struct text key, struct customer *customer))
+{
+    struct customer_result *result = ARENA_NEW(exchange->arena, struct customer_result);
+    const struct failure *failure = get(transaction, exchange->parameters[0], &result->customer);
+
+    if (failure)
+        return failure;
+    result->has_integrations = true;
+    result->integrations = customer_integrations(transaction, result->customer.id);
+    exchange->result = result;
+    return NULL;
+}
+
+static const struct failure *run_get_by_id(struct exchange *exchange, struct transaction *transaction)
+{
+    return run_get(exchange, transaction, customer_get);
+}
+
+static const struct failure *run_get_by_external_id(struct exchange *exchange,
+                                                    struct transaction *transaction)
+{
+    return run_get(exchange, transaction, customer_get_by_external_id);
+}
+
+/* ---- the table ---- */
+
+static const struct body_schema create_body = {
+    .name = TEXT_LITERAL("CreateCustomerRequest"),
+    .entity = &customer_entity,
+    .options = customer_creation_options,
+    .option_count = &customer_creation_option_count,
+};
+static const struct reply_schema customer_reply = {
+    .entity = &customer_entity,
+    .list_name = TEXT_LITERAL("integrations"),
+    .list_entity = &integration_mapping_entity,
+};
+static const struct query_parameter expand_parameter[] = {
+    {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`, which a customer always has.")},
+    {{NULL, 0}, {NULL, 0}},
+};
+
+#define CUSTOMER_GET(route_path, route_run, id, text)                                                        \
+    .method = HTTP_GET, .path = TEXT_LITERAL(route_path),                                                    \
+    .permission = {TEXT_LITERAL("customer"), PERMISSION_READ}, .lane = LANE_READ, .status = 200,             \
+    .parse = parse_get, .run = (route_run), .render = render_customer, .operation_id = TEXT_LITERAL(id),     \
+    .summary = TEXT_LITERAL(text), .tag = TEXT_LITERAL("Customers"), .reply = &customer_reply,               \
+    .query_parameters = expand_parameter
+
+static const struct route routes[] = {
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/v1/customers"),
+     .permission = {TEXT_LITERAL("customer"), PERMISSION_WRITE},
+     .lane = LANE_WRITE,
+     .status = 201,
+     .has_body = true,
+     .parse = parse_create,
+     .run = run_create,
+     .render = render_customer,
+     .operation_id = TEXT_LITERAL("createCustomer"),
+     .summary = TEXT_LITERAL("Create a customer"),
+     .tag = TEXT_LITERAL("Customers"),
+     .body = &create_body,
+     .reply = &customer_reply},
+    {CUSTOMER_GET("/v1/customers/{id}", run_get_by_id, "getCustomer", "Get a customer")},
+    {CUSTOMER_GET("/v1/customers/external/{external_id}", run_get_by_external_id, "getCustomerByExternalId",
+                  "Get a customer by its external id")},
+    {CUSTOMER_GET("/v1/customers/lookup/{lookup_key}", run_get_by_external_id, "getCustomerByLookupKey",
+                  "Get a customer by its external id (an older name of the path)")},
+};
+
+const struct route_table customer_routes = ROUTE_TABLE(routes);

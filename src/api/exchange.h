@@ -1,0 +1,63 @@
+/* exchange.h: one request on its way through the api room. Only for the api room. */
+#ifndef FARTHING_API_EXCHANGE_H
+#define FARTHING_API_EXCHANGE_H
+
+#include "access/authenticate.h"
+#include "api/route.h"
+#include "base/ulid.h"
+#include "json/reader.h"
+
+#include <stdatomic.h>
+
+enum {
+    ROUTE_PARAMETERS_MAX = 4,
+    REQUEST_ID_LENGTH_MAX = 128,
+};
+
+struct router;
+
+struct api {
+    struct store *store;
+    struct key_table *keys;
+    struct router *router;
+    struct text description; /* GET /openapi.json */
+    struct buffer description_buffer;
+    atomic_bool draining;
+};
+
+/* What a loop keeps for its requests. */
+struct api_loop {
+    struct api *api;
+    struct http_loop *loop;
+    struct store_reader *reader;
+    struct buffer body; /* of the reply that is being written */
+    struct ulid_generator request_ids;
+};
+
+/* Lives in the exchange's arena, from the request to the reply. */
+struct exchange {
+    struct store_command command; /* for the write lane; first, so that one is found from the other */
+    struct http_task task;        /* the way back to the loop */
+    struct http_exchange *http;
+    struct api_loop *loop;
+    struct arena *arena;
+    const struct route *route;
+    struct text parameters[ROUTE_PARAMETERS_MAX]; /* of the path, decoded, in order */
+    struct text request_id;
+    struct caller caller;
+    struct call call;
+    const struct json_value *body; /* an object */
+    int status;
+    void *input;  /* what `parse` made of the request */
+    void *result; /* what `run` found or did, for `render` */
+};
+
+/* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
+ * is a failure. */
+const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value);
+
+/* Percent-decodes `text` into the arena; `+` becomes a space when `is_query`. False for a bad escape, a NUL,
+ * or bytes that are not UTF-8. */
+bool percent_decode(struct arena *arena, struct text text, bool is_query, struct text *decoded);
+
+#endif

@@ -1,0 +1,64 @@
+/* health.c: is the process alive, can it serve, and what does it serve (conventions section 20). */
+#include "api/resources.h"
+
+static void render_alive(struct exchange *exchange, struct json_writer *writer)
+{
+    (void)exchange;
+    json_begin_object(writer);
+    json_key(writer, TEXT("status"));
+    json_string(writer, TEXT("ok"));
+    json_end_object(writer);
+}
+
+struct health_row {
+    int64_t one;
+};
+
+static const struct field health_fields[] = {{FIELD(struct health_row, one, FIELD_INTEGER)}};
+static const struct entity health_entity = {ENTITY_FIELDS(health_fields),
+                                            .struct_size = sizeof(struct health_row)};
+
+STORE_QUERY(read_anything, &health_entity,
+            "SELECT count(*) FROM (SELECT 1 FROM tenants LIMIT 1) AS any_tenant");
+
+static void render_ready(struct exchange *exchange, struct json_writer *writer)
+{
+    struct transaction transaction;
+    struct health_row row;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    bool database = !transaction.failure && query_record(&transaction, &read_anything, NULL, 0, &row);
+    bool draining = atomic_load(&exchange->loop->api->draining);
+
+    exchange->status = database && !draining ? 200 : 503;
+    json_begin_object(writer);
+    json_key(writer, TEXT("status"));
+    json_string(writer, exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
+    json_key(writer, TEXT("checks"));
+    json_begin_object(writer);
+    json_key(writer, TEXT("database"));
+    json_string(writer, database ? TEXT("ok") : TEXT("unavailable"));
+    json_key(writer, TEXT("server"));
+    json_string(writer, draining ? TEXT("draining") : TEXT("ok"));
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void render_description(struct exchange *exchange, struct json_writer *writer)
+{
+    json_raw(writer, exchange->loop->api->description);
+}
+
+#define PUBLIC(the_method, the_path, the_render)                                                             \
+    .method = (the_method), .path = TEXT_LITERAL(the_path), .access = ACCESS_PUBLIC, .lane = LANE_NONE,      \
+    .status = 200, .render = (the_render)
+
+static const struct route routes[] = {
+    {PUBLIC(HTTP_GET, "/health", render_alive)},
+    {PUBLIC(HTTP_POST, "/health", render_alive)},
+    {PUBLIC(HTTP_GET, "/health/ready", render_ready)},
+    {PUBLIC(HTTP_GET, "/ready", render_ready)},
+    {PUBLIC(HTTP_GET, "/openapi.json", render_description)},
+};
+
+const struct route_table health_routes = ROUTE_TABLE(routes);

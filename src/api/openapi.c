@@ -1,0 +1,360 @@
+#include "api/openapi.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { STATUS_TEXT_MAX = 16, SCHEMAS_MAX = 64 };
+
+static const struct text error_schema = TEXT_LITERAL("ErrorResponse");
+
+static void string_member(struct json_writer *writer, const char *key, struct text value)
+{
+    json_key(writer, text_from_string(key));
+    json_string(writer, value);
+}
+
+static void begin_member(struct json_writer *writer, const char *key)
+{
+    json_key(writer, text_from_string(key));
+    json_begin_object(writer);
+}
+
+static void write_reference(struct json_writer *writer, struct text schema)
+{
+    struct arena arena;
+
+    arena_init(&arena);
+    string_member(writer, "$ref", arena_format(&arena, "#/components/schemas/%.*s", TEXT_FORMAT(schema)));
+    arena_free(&arena);
+}
+
+/* ---- schemas ---- */
+
+static void write_values(struct json_writer *writer, const struct text *values)
+{
+    json_key(writer, TEXT("enum"));
+    json_begin_array(writer);
+    for (; values->data; values++)
+        json_string(writer, *values);
+    json_end_array(writer);
+}
+
+static void write_string_schema(struct json_writer *writer, const struct field *field)
+{
+    string_member(writer, "type", TEXT("string"));
+    if (field->length_max) {
+        json_key(writer, TEXT("maxLength"));
+        json_int64(writer, (int64_t)field->length_max);
+    }
+    if (field->values)
+        write_values(writer, field->values);
+}
+
+static void write_field_schema(struct json_writer *writer, const struct field *field)
+{
+    json_key(writer, field->name);
+    json_begin_object(writer);
+    switch (field->type) {
+    case FIELD_BOOLEAN:
+        string_member(writer, "type", TEXT("boolean"));
+        break;
+    case FIELD_INTEGER:
+        string_member(writer, "type", TEXT("integer"));
+        break;
+    case FIELD_INSTANT:
+        string_member(writer, "type", TEXT("string"));
+        string_member(writer, "format", TEXT("date-time"));
+        break;
+    case FIELD_STRING_MAP:
+        string_member(writer, "type", TEXT("object"));
+        json_key(writer, TEXT("nullable"));
+        json_bool(writer, true);
+        begin_member(writer, "additionalProperties");
+        string_member(writer, "type", TEXT("string"));
+        json_end_object(writer);
+        break;
+    case FIELD_STRING_LIST:
+        string_member(writer, "type", TEXT("array"));
+        begin_member(writer, "items");
+        string_member(writer, "type", TEXT("string"));
+        json_end_object(writer);
+        break;
+    case FIELD_JSON_OBJECT:
+        string_member(writer, "type", TEXT("object"));
+        break;
+    case FIELD_JSON_ARRAY:
+        string_member(writer, "type", TEXT("array"));
+        begin_member(writer, "items");
+        json_end_object(writer);
+        break;
+    default:
+        write_string_schema(writer, field);
+        break;
+    }
+    json_end_object(writer);
+}
+
+/* The properties that have one of `flags` and none of `not_flags`; all of them when `flags` is 0. */
+static void write_properties(struct json_writer *writer, const struct field *fields, size_t count,
+                             unsigned flags, unsigned not_flags)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((!flags || fields[i].flags & flags) && !(fields[i].flags & not_flags))
+            write_field_schema(writer, &fields[i]);
+}
+
+static bool is_required_reply(const struct field *field)
+{
+    return !(field->flags & (FIELD_INTERNAL | FIELD_OMIT_UNSET | FIELD_OMIT_EMPTY));
+}
+
+static bool is_required_input(const struct field *field)
+{
+    return (field->flags & FIELD_INPUT) && (field->flags & FIELD_REQUIRED);
+}
+
+static void write_required(struct json_writer *writer, const struct entity *entity,
+                           bool (*is_required)(const struct field *field))
+{
+    json_key(writer, TEXT("required"));
+    json_begin_array(writer);
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (is_required(&entity->fields[i]))
+            json_string(writer, entity->fields[i].name);
+    json_end_array(writer);
+}
+
+static void write_reply_schema(struct json_writer *writer, const struct entity *entity,
+                               const struct reply_schema *list)
+{
+    json_key(writer, entity->schema);
+    json_begin_object(writer);
+    string_member(writer, "type", TEXT("object"));
+    write_required(writer, entity, is_required_reply);
+    begin_member(writer, "properties");
+    write_properties(writer, entity->fields, entity->field_count, 0, FIELD_INTERNAL);
+    if (list && list->list_entity) {
+        json_key(writer, list->list_name);
+        json_begin_object(writer);
+        string_member(writer, "type", TEXT("array"));
+        begin_member(writer, "items");
+        write_reference(writer, list->list_entity->schema);
+        json_end_object(writer);
+        json_end_object(writer);
+    }
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_body_schema(struct json_writer *writer, const struct body_schema *body)
+{
+    json_key(writer, body->name);
+    json_begin_object(writer);
+    string_member(writer, "type", TEXT("object"));
+    write_required(writer, body->entity, is_required_input);
+    begin_member(writer, "properties");
+    write_properties(writer, body->entity->fields, body->entity->field_count, FIELD_INPUT, 0);
+    write_properties(writer, body->options, *body->option_count, FIELD_INPUT, 0);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_error_schema(struct json_writer *writer)
+{
+    json_key(writer, error_schema);
+    json_raw(writer, TEXT("{\"type\":\"object\",\"required\":[\"code\",\"message\",\"http_status_code\","
+                          "\"success\",\"error\"],"
+                          "\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+                          "\"http_status_code\":{\"type\":\"integer\"},\"details\":{\"type\":\"object\"},"
+                          "\"success\":{\"type\":\"boolean\"},\"error\":{\"type\":\"object\",\"properties\":{"
+                          "\"message\":{\"type\":\"string\"},\"internal_error\":{\"type\":\"string\"},"
+                          "\"details\":{\"type\":\"object\"}}}}}"));
+}
+
+struct written {
+    const void *items[SCHEMAS_MAX];
+    unsigned count;
+};
+
+/* Whether `item` comes for the first time. */
+static bool is_new(struct written *written, const void *item)
+{
+    for (unsigned i = 0; i < written->count; i++)
+        if (written->items[i] == item)
+            return false;
+    if (written->count < SCHEMAS_MAX)
+        written->items[written->count++] = item;
+    return true;
+}
+
+static void write_schemas_of(struct json_writer *writer, const struct route *route, struct written *written)
+{
+    const struct reply_schema *reply = route->reply;
+
+    if (route->body && is_new(written, route->body))
+        write_body_schema(writer, route->body);
+    if (reply && is_new(written, reply->entity))
+        write_reply_schema(writer, reply->entity, reply);
+    if (reply && reply->list_entity && is_new(written, reply->list_entity))
+        write_reply_schema(writer, reply->list_entity, NULL);
+}
+
+/* ---- operations ---- */
+
+static void write_content(struct json_writer *writer, struct text schema)
+{
+    begin_member(writer, "content");
+    begin_member(writer, "application/json");
+    begin_member(writer, "schema");
+    write_reference(writer, schema);
+    json_end_object(writer);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_response(struct json_writer *writer, int status, const char *description,
+                           struct text schema)
+{
+    char text[STATUS_TEXT_MAX];
+
+    snprintf(text, sizeof text, "%d", status);
+    begin_member(writer, text);
+    string_member(writer, "description", text_from_string(description));
+    write_content(writer, schema);
+    json_end_object(writer);
+}
+
+static void write_responses(struct json_writer *writer, const struct route *route)
+{
+    begin_member(writer, "responses");
+    if (route->reply)
+        write_response(writer, route->status, "Success", route->reply->entity->schema);
+    write_response(writer, 400, "The request is not valid", error_schema);
+    write_response(writer, 401, "No valid credentials", error_schema);
+    write_response(writer, 403, "Not permitted", error_schema);
+    if (text_find(route->path, '{') < route->path.length)
+        write_response(writer, 404, "There is no such thing", error_schema);
+    if (route->lane == LANE_WRITE)
+        write_response(writer, 409, "A unique value is taken", error_schema);
+    write_response(writer, 503, "The database cannot be used right now", error_schema);
+    json_end_object(writer);
+}
+
+static void write_parameter(struct json_writer *writer, struct text name, struct text place,
+                            struct text description)
+{
+    json_begin_object(writer);
+    string_member(writer, "name", name);
+    string_member(writer, "in", place);
+    json_key(writer, TEXT("required"));
+    json_bool(writer, text_equal(place, TEXT("path")));
+    if (text_is_set(description))
+        string_member(writer, "description", description);
+    begin_member(writer, "schema");
+    string_member(writer, "type", TEXT("string"));
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_parameters(struct json_writer *writer, const struct route *route)
+{
+    struct text rest = route->path;
+
+    json_key(writer, TEXT("parameters"));
+    json_begin_array(writer);
+    for (;;) {
+        rest = text_from(rest, text_find(rest, '{') + 1);
+        if (rest.length == 0)
+            break;
+        write_parameter(writer, text_slice(rest, 0, text_find(rest, '}')), TEXT("path"), text_none);
+    }
+    for (const struct query_parameter *query = route->query_parameters; query && query->name.data; query++)
+        write_parameter(writer, query->name, TEXT("query"), query->description);
+    json_end_array(writer);
+}
+
+static void write_operation(struct json_writer *writer, const struct route *route)
+{
+    static const char *const methods[] = {"get", "post", "put", "delete"};
+
+    begin_member(writer, methods[route->method]);
+    string_member(writer, "operationId", route->operation_id);
+    string_member(writer, "summary", route->summary);
+    json_key(writer, TEXT("tags"));
+    json_begin_array(writer);
+    json_string(writer, route->tag);
+    json_end_array(writer);
+    write_parameters(writer, route);
+    if (route->body) {
+        begin_member(writer, "requestBody");
+        json_key(writer, TEXT("required"));
+        json_bool(writer, true);
+        write_content(writer, route->body->name);
+        json_end_object(writer);
+    }
+    write_responses(writer, route);
+    json_end_object(writer);
+}
+
+static bool is_described(const struct route *route)
+{
+    return text_is_set(route->operation_id);
+}
+
+/* All operations of one path, when `route` is the first of the table with that path. */
+static void write_path(struct json_writer *writer, const struct route_table *table, const struct route *route)
+{
+    for (const struct route *earlier = table->routes; earlier < route; earlier++)
+        if (is_described(earlier) && text_equal(earlier->path, route->path))
+            return;
+    json_key(writer, route->path);
+    json_begin_object(writer);
+    for (size_t i = 0; i < table->count; i++)
+        if (is_described(&table->routes[i]) && text_equal(table->routes[i].path, route->path))
+            write_operation(writer, &table->routes[i]);
+    json_end_object(writer);
+}
+
+static void write_components(struct json_writer *writer, const struct route_table *const *tables)
+{
+    struct written written = {0};
+
+    begin_member(writer, "components");
+    begin_member(writer, "securitySchemes");
+    begin_member(writer, "ApiKeyAuth");
+    string_member(writer, "type", TEXT("apiKey"));
+    string_member(writer, "name", TEXT("x-api-key"));
+    string_member(writer, "in", TEXT("header"));
+    json_end_object(writer);
+    json_end_object(writer);
+    begin_member(writer, "schemas");
+    write_error_schema(writer);
+    for (; *tables; tables++)
+        for (size_t i = 0; i < (*tables)->count; i++)
+            write_schemas_of(writer, &(*tables)->routes[i], &written);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+void openapi_write(struct buffer *buffer, const struct route_table *const *tables)
+{
+    struct json_writer writer;
+
+    json_writer_init(&writer, buffer);
+    json_begin_object(&writer);
+    string_member(&writer, "openapi", TEXT("3.0.3"));
+    begin_member(&writer, "info");
+    string_member(&writer, "title", TEXT("Farthing"));
+    string_member(&writer, "version", TEXT(FARTHING_VERSION));
+    json_end_object(&writer);
+    json_key(&writer, TEXT("security"));
+    json_raw(&writer, TEXT("[{\"ApiKeyAuth\":[]}]"));
+    begin_member(&writer, "paths");
+    for (const struct route_table *const *table = tables; *table; table++)
+        for (size_t i = 0; i < (*table)->count; i++)
+            if (is_described(&(*table)->routes[i]))
+                write_path(&writer, *table, &(*table)->routes[i]);
+    json_end_object(&writer);
+    write_components(&writer, tables);
+    json_end_object(&writer);
+}

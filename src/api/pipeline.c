@@ -1,0 +1,332 @@
+/* pipeline.c: the way of a request (conventions section 2): id, preflight, route, credentials, permission,
+ * body, the route's own parsing, its lane, the reply. */
+#include "api/api.h"
+#include "api/exchange.h"
+#include "api/openapi.h"
+#include "api/reply.h"
+#include "api/router.h"
+#include "base/instant.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- the api as a whole ---- */
+
+struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
+{
+    struct api *api = calloc(1, sizeof *api);
+    struct store_reader *reader = store_reader_open(store, arena, reason);
+    struct transaction transaction;
+
+    if (!api)
+        abort();
+    if (!reader) {
+        free(api);
+        return NULL;
+    }
+    api->store = store;
+    api->keys = key_table_new();
+    api->router = router_new(route_tables);
+    openapi_write(&api->description_buffer, route_tables);
+    api->description = buffer_text(&api->description_buffer);
+
+    store_reader_begin(reader, &transaction, arena, NULL);
+    authenticate_load(api->keys, &transaction);
+    store_reader_close(reader);
+    if (transaction.failure) {
+        *reason = transaction.failure->message;
+        api_close(api);
+        return NULL;
+    }
+    return api;
+}
+
+void api_close(struct api *api)
+{
+    router_free(api->router);
+    key_table_free(api->keys);
+    buffer_free(&api->description_buffer);
+    free(api);
+}
+
+void api_set_draining(struct api *api)
+{
+    atomic_store(&api->draining, true);
+}
+
+static void *loop_start(void *context, struct http_loop *loop, unsigned loop_index)
+{
+    struct api *api = context;
+    struct api_loop *state = calloc(1, sizeof *state);
+    struct arena arena;
+    struct text reason;
+
+    if (!state)
+        abort();
+    arena_init(&arena);
+    state->api = api;
+    state->loop = loop;
+    state->reader = store_reader_open(api->store, &arena, &reason);
+    if (!state->reader) {
+        LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
+                  LOG_TEXT("reason", reason));
+        free(state);
+        state = NULL;
+    }
+    arena_free(&arena);
+    return state;
+}
+
+static void on_batch_end(void *loop_state)
+{
+    struct api_loop *state = loop_state;
+
+    store_reader_end(state->reader);
+}
+
+static void loop_stop(void *loop_state)
+{
+    struct api_loop *state = loop_state;
+
+    store_reader_close(state->reader);
+    buffer_free(&state->body);
+    free(state);
+}
+
+/* ---- lanes ---- */
+
+static void finish(struct exchange *exchange, const struct failure *failure)
+{
+    if (failure)
+        reply_failure(exchange, failure);
+    else
+        reply_success(exchange);
+}
+
+static void run_read(struct exchange *exchange)
+{
+    struct transaction transaction;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    const struct failure *failure =
+        transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
+
+    finish(exchange, transaction.failure ? transaction.failure : failure);
+}
+
+/* On the writer's thread. */
+static const struct failure *run_write(struct store_command *command, struct transaction *transaction)
+{
+    struct exchange *exchange = (struct exchange *)command;
+
+    return exchange->route->run(exchange, transaction);
+}
+
+/* On the writer's thread, after the commit: the reply is the loop's business. */
+static void hand_back(struct store_command *command)
+{
+    struct exchange *exchange = (struct exchange *)command;
+
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+static void finish_write(struct http_task *task)
+{
+    struct exchange *exchange = (struct exchange *)((char *)task - offsetof(struct exchange, task));
+
+    if (!exchange->command.failure && exchange->route->committed)
+        exchange->route->committed(exchange);
+    finish(exchange, exchange->command.failure);
+}
+
+static void submit_write(struct exchange *exchange)
+{
+    exchange->command.arena = exchange->arena;
+    exchange->command.call = &exchange->call;
+    exchange->command.run = run_write;
+    exchange->command.done = hand_back;
+    exchange->task.run = finish_write;
+    if (store_submit(exchange->loop->api->store, &exchange->command))
+        return;
+    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                                             TEXT("too many writes are waiting; try again later")),
+                                 exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
+}
+
+static void run_route(struct exchange *exchange)
+{
+    switch (exchange->route->lane) {
+    case LANE_NONE:
+        finish(exchange, NULL);
+        break;
+    case LANE_READ:
+        run_read(exchange);
+        break;
+    case LANE_WRITE:
+        submit_write(exchange);
+        break;
+    }
+}
+
+/* ---- before the lane ---- */
+
+static bool is_visible_ascii(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
+/* The client's own id when it is fit to be echoed, else a new one (conventions section 19). */
+static void set_request_id(struct exchange *exchange)
+{
+    struct text given = http_request_header(&exchange->http->request, TEXT("x-request-id"));
+
+    if (given.length > 0 && given.length <= REQUEST_ID_LENGTH_MAX && is_visible_ascii(given)) {
+        exchange->request_id = given;
+        return;
+    }
+    char *id = arena_allocate(exchange->arena, ULID_TEXT_LENGTH);
+
+    ulid_next(&exchange->loop->request_ids, (uint64_t)(exchange->call.now_us / 1000), id);
+    exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
+}
+
+static const struct failure *find_route(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->http->request;
+    const struct route *route =
+        router_find(exchange->loop->api->router, request->method, request->path, exchange->parameters);
+
+    if (!route || (route->access == ACCESS_ADMIN && !exchange->http->is_local_admin))
+        return failure_new(exchange->arena, FAILURE_NOT_FOUND,
+                           arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
+                                        TEXT_FORMAT(request->method_name), TEXT_FORMAT(request->path)));
+    exchange->route = route;
+    exchange->status = route->status;
+    return NULL;
+}
+
+static const struct failure *check_access(struct exchange *exchange)
+{
+    if (exchange->route->access != ACCESS_KEY)
+        return NULL;
+    struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
+    const struct failure *failure = authenticate(exchange->loop->api->keys, key, exchange->call.now_us,
+                                                 exchange->arena, &exchange->caller);
+
+    if (failure)
+        return failure;
+    exchange->call.scope = &exchange->caller.scope;
+    exchange->call.actor_id = exchange->caller.user_id;
+    return permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
+}
+
+static const struct failure *decode_parameters(struct exchange *exchange)
+{
+    for (unsigned i = 0; i < ROUTE_PARAMETERS_MAX && text_is_set(exchange->parameters[i]); i++)
+        if (!percent_decode(exchange->arena, exchange->parameters[i], false, &exchange->parameters[i]))
+            return failure_new(exchange->arena, FAILURE_VALIDATION,
+                               TEXT("the path has an escape that is not valid, or is not UTF-8"));
+    return NULL;
+}
+
+/* Conventions section 7.4. A body of null is as good as {}. */
+static const struct failure *read_body(struct exchange *exchange)
+{
+    static const struct json_value empty_object = {.type = JSON_OBJECT, .next = 1};
+    struct text body = exchange->http->request.body;
+    struct json_error error;
+
+    if (!exchange->route->has_body)
+        return NULL;
+    if (body.length == 0)
+        return failure_new(exchange->arena, FAILURE_VALIDATION,
+                           TEXT("the body is empty; a JSON object is expected"));
+    exchange->body = json_read(exchange->arena, body, &error);
+    if (!exchange->body)
+        return failure_new(exchange->arena, FAILURE_VALIDATION,
+                           arena_format(exchange->arena, "the body is not valid JSON: %s at byte %zu",
+                                        error.reason, error.offset));
+    if (exchange->body->type == JSON_NULL)
+        exchange->body = &empty_object;
+    if (exchange->body->type != JSON_OBJECT)
+        return failure_new(exchange->arena, FAILURE_VALIDATION,
+                           arena_format(exchange->arena, "the body must be a JSON object, not %s",
+                                        json_type_name(exchange->body->type)));
+    return NULL;
+}
+
+static const struct failure *prepare(struct exchange *exchange)
+{
+    const struct failure *failure = find_route(exchange);
+
+    if (!failure)
+        failure = check_access(exchange);
+    if (!failure)
+        failure = decode_parameters(exchange);
+    if (!failure)
+        failure = read_body(exchange);
+    if (!failure && exchange->route->parse)
+        failure = exchange->route->parse(exchange);
+    return failure;
+}
+
+/* ---- refusals of the http room ---- */
+
+struct refusal {
+    int status;
+    enum failure_code code;
+};
+
+static const struct refusal refusals[] = {
+    [HTTP_REFUSAL_MALFORMED] = {400, FAILURE_VALIDATION},
+    [HTTP_REFUSAL_TIMEOUT] = {408, FAILURE_VALIDATION},
+    [HTTP_REFUSAL_BODY_TOO_LARGE] = {413, FAILURE_VALIDATION},
+    [HTTP_REFUSAL_URL_TOO_LONG] = {414, FAILURE_VALIDATION},
+    [HTTP_REFUSAL_HEADER_TOO_LARGE] = {431, FAILURE_VALIDATION},
+    [HTTP_REFUSAL_NOT_IMPLEMENTED] = {501, FAILURE_NOT_IMPLEMENTED},
+    [HTTP_REFUSAL_VERSION] = {505, FAILURE_NOT_IMPLEMENTED},
+};
+
+static void on_request(void *loop_state, struct http_exchange *http)
+{
+    struct exchange *exchange = ARENA_NEW(http->arena, struct exchange);
+
+    exchange->http = http;
+    exchange->arena = http->arena;
+    exchange->loop = loop_state;
+    exchange->call.now_us = instant_now_us();
+    set_request_id(exchange);
+    exchange->call.request_id = exchange->request_id;
+    exchange->call.actor_id = text_empty;
+    if (http->refusal != HTTP_REFUSAL_NONE) {
+        struct refusal refusal = refusals[http->refusal];
+
+        reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
+        return;
+    }
+    if (http->request.method == HTTP_OPTIONS) {
+        reply_preflight(exchange);
+        return;
+    }
+    const struct failure *failure = prepare(exchange);
+
+    if (failure)
+        reply_failure(exchange, failure);
+    else
+        run_route(exchange);
+}
+
+struct http_handler api_handler(struct api *api)
+{
+    return (struct http_handler){
+        .context = api,
+        .loop_start = loop_start,
+        .on_request = on_request,
+        .on_batch_end = on_batch_end,
+        .loop_stop = loop_stop,
+    };
+}

@@ -1,0 +1,84 @@
+/* query_string.c: percent escapes and query parameters (conventions section 8). */
+#include "api/exchange.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+/* Decodes the escape at `text`'s start. -1 when it is none. */
+static int escaped_byte(struct text text)
+{
+    int high = text.length >= 3 ? hex_digit(text.data[1]) : -1;
+    int low = text.length >= 3 ? hex_digit(text.data[2]) : -1;
+
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+bool percent_decode(struct arena *arena, struct text text, bool is_query, struct text *decoded)
+{
+    if (text_find(text, '%') == text.length && (!is_query || text_find(text, '+') == text.length)) {
+        *decoded = text;
+        return true;
+    }
+    char *out = arena_allocate(arena, text.length);
+    size_t length = 0;
+
+    while (text.length > 0) {
+        int byte = (unsigned char)text.data[0];
+        size_t taken = 1;
+
+        if (byte == '%') {
+            byte = escaped_byte(text);
+            taken = 3;
+        } else if (byte == '+' && is_query) {
+            byte = ' ';
+        }
+        if (byte <= 0)
+            return false;
+        out[length++] = (char)byte;
+        text = text_from(text, taken);
+    }
+    *decoded = (struct text){out, length};
+    return utf8_valid(*decoded);
+}
+
+static const struct failure *bad_query(struct exchange *exchange)
+{
+    return failure_new(exchange->arena, FAILURE_VALIDATION,
+                       TEXT("the query string has an escape that is not valid"));
+}
+
+const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value)
+{
+    struct text rest = exchange->http->request.query;
+
+    *value = text_none;
+    while (rest.length > 0) {
+        size_t end = text_find(rest, '&');
+        struct text pair = text_slice(rest, 0, end);
+        size_t equals = text_find(pair, '=');
+        struct text key;
+
+        rest = text_from(rest, end + 1);
+        if (!percent_decode(exchange->arena, text_slice(pair, 0, equals), true, &key))
+            return bad_query(exchange);
+        if (!text_equal(key, name))
+            continue;
+        if (!percent_decode(exchange->arena, text_from(pair, equals + 1), true, value))
+            return bad_query(exchange);
+        if (value->length == 0)
+            *value = text_none;
+        return NULL;
+    }
+    return NULL;
+}

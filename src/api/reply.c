@@ -1,0 +1,163 @@
+#include "api/reply.h"
+
+#include <string.h>
+
+/* On every reply (conventions section 19). */
+#define COMMON_HEADERS                                                                                       \
+    "Access-Control-Allow-Origin: *\r\n"                                                                     \
+    "Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n"                                      \
+    "Access-Control-Max-Age: 86400\r\n"                                                                      \
+    "Access-Control-Expose-Headers: X-Request-ID\r\n"                                                        \
+    "X-Content-Type-Options: nosniff\r\n"                                                                    \
+    "X-Frame-Options: DENY\r\n"                                                                              \
+    "Referrer-Policy: no-referrer\r\n"                                                                       \
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                                \
+    "Permissions-Policy: geolocation=(), microphone=(), camera=()\r\n"
+
+static const struct text preflight_headers = TEXT_LITERAL(COMMON_HEADERS);
+static const struct text common_headers = TEXT_LITERAL(COMMON_HEADERS "Access-Control-Allow-Headers: *\r\n");
+static const struct text json_media_type = TEXT_LITERAL("application/json; charset=utf-8");
+
+enum { RETRY_AFTER_SECONDS = 1 };
+
+struct code {
+    struct text name;
+    int status;
+};
+
+/* In the order of enum failure_code (conventions section 7.2). 401 shares a name, because clients know no
+ * other. */
+static const struct code codes[] = {
+    {TEXT_LITERAL("validation_error"), 400},  {TEXT_LITERAL("invalid_operation"), 400},
+    {TEXT_LITERAL("permission_denied"), 401}, {TEXT_LITERAL("permission_denied"), 403},
+    {TEXT_LITERAL("not_found"), 404},         {TEXT_LITERAL("already_exists"), 409},
+    {TEXT_LITERAL("version_conflict"), 409},  {TEXT_LITERAL("too_many_requests"), 429},
+    {TEXT_LITERAL("database_error"), 500},    {TEXT_LITERAL("internal_error"), 500},
+    {TEXT_LITERAL("not_implemented"), 501},   {TEXT_LITERAL("service_unavailable"), 503},
+};
+
+int failure_status(enum failure_code code)
+{
+    return codes[code].status;
+}
+
+struct text failure_code_name(enum failure_code code)
+{
+    return codes[code].name;
+}
+
+/* `X-Request-ID: <id>` and `extra`, in the arena. */
+static struct text own_headers(struct exchange *exchange, struct text extra)
+{
+    static const struct text name = TEXT_LITERAL("X-Request-ID: ");
+    static const struct text line_end = TEXT_LITERAL("\r\n");
+    char *out = arena_allocate(exchange->arena,
+                               name.length + exchange->request_id.length + line_end.length + extra.length);
+    const struct text parts[] = {name, exchange->request_id, line_end, extra};
+    size_t length = 0;
+
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].length)
+            memcpy(out + length, parts[i].data, parts[i].length);
+        length += parts[i].length;
+    }
+    return (struct text){out, length};
+}
+
+static void send(struct exchange *exchange, int status, struct text extra_headers, struct text body,
+                 bool close)
+{
+    struct http_reply reply = {
+        .status = status,
+        .content_type = body.length ? json_media_type : text_none,
+        .headers = {common_headers, own_headers(exchange, extra_headers)},
+        .body = body,
+        .close = close,
+    };
+
+    http_reply(exchange->http, &reply);
+}
+
+void reply_success(struct exchange *exchange)
+{
+    struct buffer *body = &exchange->loop->body;
+    struct json_writer writer;
+
+    buffer_clear(body);
+    json_writer_init(&writer, body);
+    if (exchange->route->render)
+        exchange->route->render(exchange, &writer);
+    send(exchange, exchange->status, text_empty, buffer_text(body), false);
+}
+
+static void write_details(struct json_writer *writer, const struct failure *failure)
+{
+    json_key(writer, TEXT("details"));
+    json_begin_object(writer);
+    for (const struct failure_detail *detail = failure->details; detail; detail = detail->next) {
+        json_key(writer, detail->name);
+        json_string(writer, detail->value);
+    }
+    json_end_object(writer);
+}
+
+static struct text envelope(struct exchange *exchange, const struct failure *failure, int status)
+{
+    struct json_writer writer;
+
+    buffer_clear(&exchange->loop->body);
+    json_writer_init(&writer, &exchange->loop->body);
+    json_begin_object(&writer);
+    json_key(&writer, TEXT("code"));
+    json_string(&writer, failure_code_name(failure->code));
+    json_key(&writer, TEXT("message"));
+    json_string(&writer, failure->message);
+    json_key(&writer, TEXT("http_status_code"));
+    json_int64(&writer, status);
+    if (failure->details)
+        write_details(&writer, failure);
+    json_key(&writer, TEXT("success"));
+    json_bool(&writer, false);
+    json_key(&writer, TEXT("error"));
+    json_begin_object(&writer);
+    json_key(&writer, TEXT("message"));
+    json_string(&writer, failure->message);
+    json_key(&writer, TEXT("internal_error"));
+    json_string(&writer, failure_code_name(failure->code));
+    write_details(&writer, failure);
+    json_end_object(&writer);
+    json_end_object(&writer);
+    return buffer_text(&exchange->loop->body);
+}
+
+void reply_failure(struct exchange *exchange, const struct failure *failure)
+{
+    struct text extra = text_empty;
+
+    if (failure->code == FAILURE_UNAUTHENTICATED)
+        extra = TEXT("WWW-Authenticate: Bearer\r\n");
+    else if (failure->code == FAILURE_SERVICE_UNAVAILABLE)
+        extra = arena_format(exchange->arena, "Retry-After: %d\r\n", RETRY_AFTER_SECONDS);
+    int status = failure_status(failure->code);
+
+    send(exchange, status, extra, envelope(exchange, failure, status), false);
+}
+
+void reply_refusal(struct exchange *exchange, int status, enum failure_code code, const char *reason)
+{
+    const struct failure *failure = failure_new(exchange->arena, code, text_from_string(reason));
+
+    send(exchange, status, text_empty, envelope(exchange, failure, status), true);
+}
+
+void reply_preflight(struct exchange *exchange)
+{
+    struct text requested =
+        http_request_header(&exchange->http->request, TEXT("access-control-request-headers"));
+    struct text allowed = requested.length ? requested : TEXT("*");
+    struct text line =
+        arena_format(exchange->arena, "Access-Control-Allow-Headers: %.*s\r\n", TEXT_FORMAT(allowed));
+    struct http_reply reply = {.status = 200, .headers = {preflight_headers, own_headers(exchange, line)}};
+
+    http_reply(exchange->http, &reply);
+}

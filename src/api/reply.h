@@ -1,0 +1,21 @@
+/* reply.h: what leaves: bodies, the error envelope, the headers that every reply has. Only for the api room.
+ */
+#ifndef FARTHING_API_REPLY_H
+#define FARTHING_API_REPLY_H
+
+#include "api/exchange.h"
+
+/* Sends the exchange's status with what `render` of its route writes; no body when there is none to write. */
+void reply_success(struct exchange *exchange);
+/* Sends the error envelope (conventions section 7.1, ruling 10). */
+void reply_failure(struct exchange *exchange, const struct failure *failure);
+/* The same with a status that no code has (408, 413, 414, 431, ruling 18), and a `close` after it. */
+void reply_refusal(struct exchange *exchange, int status, enum failure_code code, const char *reason);
+/* The answer to a CORS preflight: 200, empty, with the requested headers echoed (ruling 12). */
+void reply_preflight(struct exchange *exchange);
+
+/* The status of a code, and its name on the wire. */
+int failure_status(enum failure_code code);
+struct text failure_code_name(enum failure_code code);
+
+#endif

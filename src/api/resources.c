@@ -1,0 +1,57 @@
+#include "api/resources.h"
+
+const struct route_table *const route_tables[] = {
+    &customer_routes,
+    &health_routes,
+    &admin_key_routes,
+    NULL,
+};
+
+static bool is_allowed(struct text name, const struct text *allowed)
+{
+    for (; allowed->data; allowed++)
+        if (text_equal(*allowed, name))
+            return true;
+    return false;
+}
+
+static struct text trim_spaces(struct text text)
+{
+    while (text.length && text.data[0] == ' ')
+        text = text_from(text, 1);
+    while (text.length && text.data[text.length - 1] == ' ')
+        text.length--;
+    return text;
+}
+
+/* The part of an entry that is not known, or an unset text: a root, or what is asked for inside one. */
+static struct text unknown_part(struct text entry, const struct text *allowed)
+{
+    size_t dot = text_find(entry, '.');
+    struct text root = text_slice(entry, 0, dot);
+
+    if (!is_allowed(root, allowed))
+        return root;
+    return dot < entry.length ? text_from(entry, dot + 1) : text_none;
+}
+
+const struct failure *expand_check(struct exchange *exchange, const struct text *allowed)
+{
+    struct text rest;
+    const struct failure *failure = exchange_query(exchange, TEXT("expand"), &rest);
+
+    if (failure || !text_is_set(rest))
+        return failure;
+    for (;;) {
+        size_t end = text_find(rest, ',');
+        struct text unknown = unknown_part(trim_spaces(text_slice(rest, 0, end)), allowed);
+
+        if (text_is_set(unknown))
+            return failure_add(failure_new(exchange->arena, FAILURE_VALIDATION,
+                                           TEXT("expand names something that cannot be expanded here")),
+                               exchange->arena, TEXT("field"), unknown);
+        if (end == rest.length)
+            return NULL;
+        rest = text_from(rest, end + 1);
+    }
+}

@@ -1,0 +1,16 @@
+/* resources.h: what the files of the resources share: their tables, and parsing that is the same in each.
+ * Only for the api room. */
+#ifndef FARTHING_API_RESOURCES_H
+#define FARTHING_API_RESOURCES_H
+
+#include "api/exchange.h"
+
+extern const struct route_table customer_routes;
+extern const struct route_table health_routes;
+extern const struct route_table admin_key_routes;
+
+/* Checks the query parameter `expand` against the names that a resource has, ended by an unset text
+ * (conventions section 18). None of them has anything nested. */
+const struct failure *expand_check(struct exchange *exchange, const struct text *allowed);
+
+#endif

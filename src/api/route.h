@@ -1,0 +1,86 @@
+/* route.h: an endpoint is one row of its resource's table and one function or two. Only for the api room. */
+#ifndef FARTHING_API_ROUTE_H
+#define FARTHING_API_ROUTE_H
+
+#include "access/permission.h"
+#include "http/http.h"
+#include "model/entity.h"
+#include "store/store.h"
+#include "json/writer.h"
+
+struct exchange;
+
+/* Where a route's `run` is executed (docs/architecture.md). */
+enum lane {
+    LANE_NONE,  /* nothing to run: no transaction */
+    LANE_READ,  /* on the loop, in the batch's snapshot */
+    LANE_WRITE, /* on the writer's thread, in a batch that commits together */
+};
+
+enum access {
+    ACCESS_KEY,    /* a caller that holds the permission */
+    ACCESS_PUBLIC, /* anybody */
+    ACCESS_ADMIN,  /* whoever can open the admin socket; elsewhere the route does not exist */
+};
+
+/* The body of a request, for the API description: the input fields of an entity, and fields beside them. */
+struct body_schema {
+    struct text name; /* "CreateCustomerRequest" */
+    const struct entity *entity;
+    const struct field *options;
+    const size_t *option_count;
+};
+
+/* What comes back: an entity, and one list that hangs on it. */
+struct reply_schema {
+    const struct entity *entity;
+    struct text list_name; /* "integrations" */
+    const struct entity *list_entity;
+};
+
+struct query_parameter {
+    struct text name;
+    struct text description;
+};
+
+struct route {
+    enum http_method method;
+    struct text path; /* "/v1/customers/{id}" */
+    enum access access;
+    struct permission permission;
+    enum lane lane;
+    int status;    /* of success */
+    bool has_body; /* a JSON object is read before anything runs */
+
+    /* Reads the body and the query; outside any transaction. */
+    const struct failure *(*parse)(struct exchange *exchange);
+    /* The use case, in the lane's transaction. */
+    const struct failure *(*run)(struct exchange *exchange, struct transaction *transaction);
+    /* After the commit and before the reply, on the loop: what is kept in memory learns of it. */
+    void (*committed)(struct exchange *exchange);
+    /* Writes the reply's body; on the loop. NULL: no body. */
+    void (*render)(struct exchange *exchange, struct json_writer *writer);
+
+    /* For the API description. Without an operation id the route is not described. */
+    struct text operation_id;
+    struct text summary;
+    struct text tag;
+    const struct body_schema *body;
+    const struct reply_schema *reply;
+    const struct query_parameter *query_parameters; /* ended by an unset name */
+};
+
+struct route_table {
+    const struct route *routes;
+    size_t count;
+};
+
+#define ROUTE_TABLE(array)                                                                                   \
+    {                                                                                                        \
+        (array), sizeof(array) / sizeof((array)[0])                                                          \
+    }
+
+/* The tables of all resources, ended by one without routes. */
+extern const struct route_table *const route_tables[];
+
+#endif

@@ -1,0 +1,21 @@
+/* admin_client.h: requests to the server that uses a data directory, through its admin socket; when none
+ * runs, this process is that server for the moment. Only for the cli room. */
+#ifndef FARTHING_CLI_ADMIN_CLIENT_H
+#define FARTHING_CLI_ADMIN_CLIENT_H
+
+#include "json/reader.h"
+
+struct admin_reply {
+    int status;
+    const struct json_value *body; /* NULL when there is none */
+};
+
+/* Sends one request and reads its reply; all in the arena. False with a one-line reason when no answer could
+ * be had. A reply that refuses is an answer: admin_complaint words it. */
+bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
+                   struct arena *arena, struct admin_reply *reply, struct text *reason);
+
+/* What a refusing reply says, details included, on one line. */
+struct text admin_complaint(const struct admin_reply *reply, struct arena *arena);
+
+#endif

@@ -1,0 +1,14 @@
+/* commands.h: what each command does; the table in commands.c describes them. Only for the cli room. */
+#ifndef FARTHING_CLI_COMMANDS_H
+#define FARTHING_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+enum exit_code command_init(struct invocation *invocation);
+enum exit_code command_serve(struct invocation *invocation);
+enum exit_code command_key_create(struct invocation *invocation);
+enum exit_code command_key_list(struct invocation *invocation);
+enum exit_code command_key_revoke(struct invocation *invocation);
+enum exit_code command_version(struct invocation *invocation);
+
+#endif

@@ -1,0 +1,21 @@
+/* init.c: `farthing init`. */
+#include "cli/commands.h"
+#include "cli/instance.h"
+
+enum exit_code command_init(struct invocation *invocation)
+{
+    struct text path = invocation_value(invocation, "data"), reason;
+    struct instance instance;
+    enum exit_code code = EXIT_DONE;
+
+    if (!instance_open(&instance, path, invocation_value(invocation, "tenant"), &invocation->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (!instance.installation.is_new)
+        code = complain(EXIT_FAILED, "%.*s is initialised already; `farthing key create` makes another key",
+                        TEXT_FORMAT(path));
+    else if (!installation_print(&instance.installation))
+        code = complain(EXIT_FAILED,
+                        "the first key could not be printed; `farthing key create` makes another one");
+    instance_close(&instance);
+    return code;
+}

@@ -1,0 +1,76 @@
+#include "cli/instance.h"
+
+#include "base/instant.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct making {
+    struct text tenant_name;
+    struct installation *installation;
+};
+
+static const struct failure *make_installation(void *context, struct transaction *transaction)
+{
+    struct making *making = context;
+
+    return installation_create(transaction, making->tenant_name, making->installation);
+}
+
+static bool open_store(struct instance *instance, struct text tenant_name, struct arena *arena,
+                       struct text *reason)
+{
+    struct making making = {tenant_name, &instance->installation};
+    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
+
+    instance->store = store_open(instance->directory.database_path, arena, reason);
+    if (!instance->store)
+        return false;
+    const struct failure *failure = store_write(instance->store, arena, &call, make_installation, &making);
+
+    if (failure)
+        *reason = failure->message;
+    return !failure;
+}
+
+bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
+                   struct text *reason)
+{
+    *instance = (struct instance){.directory = data_directory_at(arena, path)};
+    if (data_directory_state(&instance->directory) == DATA_DIRECTORY_FOREIGN) {
+        *reason = arena_format(
+            arena, "%.*s is not a data directory of Farthing and is not empty; name another one with --data",
+            TEXT_FORMAT(path));
+        return false;
+    }
+    umask(077); /* the database, its log and the socket are for this user alone */
+    if (data_directory_lock(&instance->directory, arena, reason) &&
+        open_store(instance, tenant_name, arena, reason))
+        return true;
+    instance_close(instance);
+    return false;
+}
+
+bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason)
+{
+    instance->api = api_open(instance->store, arena, reason);
+    return instance->api != NULL;
+}
+
+void instance_close(struct instance *instance)
+{
+    if (instance->store)
+        store_close(instance->store);
+    if (instance->api)
+        api_close(instance->api);
+    data_directory_unlock(&instance->directory);
+    *instance = (struct instance){.directory.lock_fd = -1};
+}
+
+bool installation_print(const struct installation *installation)
+{
+    printf("FARTHING_TENANT_ID=%.*s\nFARTHING_ENVIRONMENT_ID=%.*s\nFARTHING_API_KEY=%.*s\n",
+           TEXT_FORMAT(installation->opening.tenant.id), TEXT_FORMAT(installation->opening.environment.id),
+           TEXT_FORMAT(installation->plain_key));
+    return fflush(stdout) == 0;
+}

@@ -1,0 +1,30 @@
+/* instance.h: a data directory in use by this process: locked, its database open, its API ready. Only for the
+ * cli room. */
+#ifndef FARTHING_CLI_INSTANCE_H
+#define FARTHING_CLI_INSTANCE_H
+
+#include "api/api.h"
+#include "domain/installation.h"
+#include "store/data_directory.h"
+#include "store/store.h"
+
+struct instance {
+    struct data_directory directory;
+    struct store *store;
+    struct api *api;                  /* after instance_open_api */
+    struct installation installation; /* what instance_open made of an empty directory */
+};
+
+/* Locks the directory at `path`, which must be empty or ours, opens the database and, when it has no tenant
+ * yet, makes one called `tenant_name`. False with a one-line reason. */
+bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
+                   struct text *reason);
+bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason);
+/* Closes what is open, in order. After the HTTP server has drained, and before it is freed. */
+void instance_close(struct instance *instance);
+
+/* Prints the lines that a shell can read: FARTHING_TENANT_ID=… and so on. False when standard output fails.
+ */
+bool installation_print(const struct installation *installation);
+
+#endif

@@ -1,0 +1,19 @@
+/* installation.h: what a new database starts with: a tenant, its first user, an environment and a key. */
+#ifndef FARTHING_DOMAIN_INSTALLATION_H
+#define FARTHING_DOMAIN_INSTALLATION_H
+
+#include "domain/api_keys.h"
+#include "domain/tenancy.h"
+
+struct installation {
+    bool is_new; /* false: there is a tenant already, nothing was made, and what follows is empty */
+    struct tenant_opening opening;
+    struct secret secret;
+    struct text plain_key; /* the only place where the key itself ever is */
+};
+
+/* Makes the first tenant with a key, in a database that has no tenant. */
+const struct failure *installation_create(struct transaction *transaction, struct text tenant_name,
+                                          struct installation *installation);
+
+#endif

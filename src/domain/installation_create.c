@@ -1,0 +1,22 @@
+#include "domain/installation.h"
+
+STORE_QUERY(any_tenant, &tenant_entity, "SELECT {columns} FROM tenants LIMIT 1");
+
+const struct failure *installation_create(struct transaction *transaction, struct text tenant_name,
+                                          struct installation *installation)
+{
+    const struct secret key = {
+        .name = TEXT("first"), .type = secret_type_private, .expires_at = INSTANT_UNSET};
+    struct tenant_opening *opening = &installation->opening;
+
+    *installation = (struct installation){0};
+    if (query_record(transaction, &any_tenant, NULL, 0, &opening->tenant))
+        return NULL;
+    installation->is_new = true;
+    const struct failure *failure = tenant_open(transaction, tenant_name, opening);
+
+    if (failure)
+        return failure;
+    return api_key_create(transaction, &opening->scope, &opening->user, &key, &installation->secret,
+                          &installation->plain_key);
+}

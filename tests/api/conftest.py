@@ -1,0 +1,90 @@
+"""Fixtures of the black-box tests.
+
+`api` is a client of a server that the tests of one file share; tests that stop, kill or reconfigure a server start
+their own with `start_server`. A server that does not end cleanly fails the test (or file) that used it.
+"""
+
+import itertools
+
+import pytest
+
+import farthing_server
+from farthing_server import BINARY, Server
+from http_client import Client
+
+pytest.register_assert_rewrite("expectations")
+
+
+def pytest_sessionstart(session):
+    if not BINARY.exists():
+        pytest.exit(f"there is no binary at {BINARY}; build it or set FARTHING_BINARY", returncode=3)
+
+
+class Shared:
+    """A running server with the credentials of its first tenant."""
+
+    def __init__(self, directory, *arguments, **variables):
+        self.directory = directory
+        self.credentials = farthing_server.init(directory)
+        self.server = Server(directory, *arguments, **variables)
+
+    @property
+    def address(self):
+        return self.server.address
+
+    @property
+    def key(self):
+        return self.credentials.api_key
+
+    def client(self, key=...):
+        return Client(self.address, self.key if key is ... else key)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One server for the tests of a file. They must not depend on each other's customers."""
+    shared = Shared(tmp_path_factory.mktemp("shared") / "data")
+    yield shared
+    shared.server.stop()
+
+
+@pytest.fixture
+def api(shared):
+    with shared.client() as client:
+        yield client
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Where a data directory may be made."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def start_server():
+    """Starts servers that belong to the test; those that still run are stopped, cleanly, at its end."""
+    servers = []
+
+    def start(directory, *arguments, **options):
+        servers.append(Server(directory, *arguments, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if not server.log_file.closed:
+            server.stop()
+
+
+@pytest.fixture
+def initialised(directory):
+    """A data directory with a first tenant, and the credentials of it: (directory, credentials)."""
+    return directory, farthing_server.init(directory)
+
+
+_external_ids = itertools.count(1)
+
+
+@pytest.fixture
+def new_external_id():
+    """Gives external ids that no other test uses."""
+    return lambda: f"customer-{next(_external_ids)}"

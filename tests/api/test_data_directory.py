@@ -1,0 +1,329 @@
+"""The data directory: who may open it, what it holds, what it never holds."""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+
+import pytest
+
+import farthing_server
+from expectations import assert_error
+from farthing_server import create_key, run
+from http_client import Client
+
+
+def one_line_refusal(process):
+    assert process.returncode == 1, process
+    assert process.stdout == ""
+    assert len(process.stderr.strip().splitlines()) == 1, process.stderr
+    return process.stderr
+
+
+def serve(directory, listen="127.0.0.1:0"):
+    """A serve that is expected to end by itself."""
+    return run("serve", "--data", directory, "--listen", listen)
+
+
+def rows(directory, query, *parameters):
+    """Reads a database that no server has open."""
+    connection = sqlite3.connect(directory / "farthing.db")
+    connection.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in connection.execute(query, parameters)]
+    finally:
+        connection.close()
+
+
+def alter(directory, statement):
+    connection = sqlite3.connect(directory / "farthing.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+# --- refusals --------------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_is_refused(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    for _ in range(3):
+        assert str(directory) in one_line_refusal(serve(directory))
+    with Client(server.address, credentials.api_key) as client:
+        client.create({"external_id": "acme", "name": "Acme"})
+    server.stop()
+    start_server(directory)
+
+
+def test_the_lock_is_on_the_directory_and_not_on_its_name(initialised, start_server, tmp_path):
+    directory, _ = initialised
+    start_server(directory)
+    other_name = tmp_path / "other-name"
+    other_name.symlink_to(directory)
+    one_line_refusal(serve(other_name))
+
+
+def test_a_killed_server_leaves_no_lock(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    server.kill()
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        assert client.get("/v1/customers/x").status == 404
+
+
+def test_the_admin_socket_of_a_killed_server_is_in_nobodys_way(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    server.kill()
+    assert (directory / "admin.sock").exists()
+    key, _ = create_key(directory)
+    server = start_server(directory)
+    running_key, _ = create_key(directory)
+    with Client(server.address) as client:
+        assert [client.get("/v1/customers/x", key=key).status for key in (key, running_key)] == [404, 404]
+
+
+@pytest.mark.parametrize("version", [9999, 2147483647])
+def test_a_newer_schema_is_refused_and_left_alone(initialised, version):
+    directory, _ = initialised
+    alter(directory, f"PRAGMA user_version = {version}")
+    before = (directory / "farthing.db").read_bytes()
+    for process in (
+        serve(directory),
+        run("init", "--data", directory),
+        run("key", "create", "--data", directory, "--name", "x"),
+    ):
+        one_line_refusal(process)
+    assert (directory / "farthing.db").read_bytes() == before
+
+
+def foreign_text(directory):
+    (directory / "farthing.db").write_text("This is a text, not a database.\n" * 1000)
+
+
+def foreign_short(directory):
+    (directory / "farthing.db").write_bytes(b"SQLite format 3\0")
+
+
+def foreign_database(directory):
+    alter(directory, "CREATE TABLE recipes (id INTEGER PRIMARY KEY, dish TEXT)")
+
+
+def foreign_application(directory):
+    alter(directory, "PRAGMA application_id = 12345")
+    alter(directory, "CREATE TABLE customers (id TEXT)")
+
+
+def foreign_folder(directory):
+    (directory / "farthing.db").mkdir()
+
+
+@pytest.mark.parametrize("make", [foreign_text, foreign_short, foreign_database, foreign_application, foreign_folder])
+def test_a_foreign_database_is_refused_and_left_alone(directory, make):
+    directory.mkdir()
+    make(directory)
+    database = directory / "farthing.db"
+    before = database.read_bytes() if database.is_file() else None
+    for process in (serve(directory), run("init", "--data", directory), run("key", "list", "--data", directory)):
+        one_line_refusal(process)
+    assert before is None or database.read_bytes() == before
+
+
+def test_a_directory_of_something_else_is_refused_and_left_alone(directory):
+    directory.mkdir()
+    (directory / "thesis.tex").write_text("chapter one")
+    for process in (serve(directory), run("init", "--data", directory)):
+        one_line_refusal(process)
+    assert os.listdir(directory) == ["thesis.tex"]
+
+
+def test_a_file_is_no_directory(directory):
+    directory.write_text("a file")
+    for process in (serve(directory), run("init", "--data", directory), run("key", "list", "--data", directory)):
+        one_line_refusal(process)
+    assert directory.read_text() == "a file"
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("a file")
+    one_line_refusal(serve(tmp_path / "file" / "data"))
+    one_line_refusal(run("init", "--data", tmp_path / "file" / "data"))
+
+
+def test_a_damaged_database_is_refused(initialised):
+    directory, _ = initialised
+    database = directory / "farthing.db"
+    content = bytearray(database.read_bytes())
+    content[100:2000] = b"\xa5" * 1900
+    database.write_bytes(content)
+    one_line_refusal(serve(directory))
+
+
+def test_a_port_in_use(initialised, start_server, tmp_path):
+    directory, _ = initialised
+    server = start_server(directory)
+    other = tmp_path / "other"
+    farthing_server.init(other)
+    refusal = one_line_refusal(serve(other, listen=f"127.0.0.1:{server.address[1]}"))
+    assert str(server.address[1]) in refusal
+    start_server(other)
+
+
+# --- modes and secrets -----------------------------------------------------------------------------------------
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_nobody_else_may_look_in(directory, start_server, umask):
+    before = os.umask(umask)
+    try:
+        farthing_server.init(directory)
+        start_server(directory)
+    finally:
+        os.umask(before)
+    assert mode_of(directory) == 0o700
+    assert stat.S_ISSOCK((directory / "admin.sock").lstat().st_mode)
+    assert mode_of(directory / "admin.sock") == 0o600
+    for path in directory.iterdir():
+        assert mode_of(path) & 0o077 == 0, path
+
+
+def test_a_key_is_stored_only_as_its_hash(initialised, start_server):
+    """No key that was ever printed can be found in any file of the directory, nor in the log."""
+    directory, credentials = initialised
+    keys = [credentials.api_key, create_key(directory)[0]]
+    server = start_server(directory)
+    keys += [create_key(directory)[0], create_key(directory, "--type", "publishable_key")[0]]
+    with Client(server.address) as client:
+        for key in keys:
+            client.post("/v1/customers", {"external_id": f"by {keys.index(key)}", "name": "Acme"}, key=key)
+            client.post("/v1/customers", b"{", key=key)
+    secrets = [key.encode() for key in keys] + [key[3:].encode() for key in keys]
+    for _ in range(2):
+        for path in directory.rglob("*"):
+            content = path.read_bytes() if path.is_file() else b""
+            assert not any(secret in content for secret in secrets), path
+        if server.process.poll() is None:
+            server.stop()
+    assert not any(secret.decode() in server.log for secret in secrets)
+    stored = {row["value"] for row in rows(directory, "SELECT value FROM secrets")}
+    assert hashlib.sha256(keys[0].encode()).hexdigest() in stored
+    displays = {row["display_id"] for row in rows(directory, "SELECT display_id FROM secrets")}
+    assert displays == {key[:5] + "***" + key[-2:] for key in keys}
+
+
+# --- what a write leaves ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(initialised, start_server):
+    """A directory in which one create was accepted and others were refused: (directory, credentials, customer)."""
+    directory, credentials = initialised
+    reader, _ = create_key(directory, "--role", "all_reader")
+    server = start_server(directory)
+    body = {
+        "external_id": "acme",
+        "name": "Acme GmbH",
+        "email": "ap@acme.example",
+        "contact": "+49 30 1234",
+        "address_city": "Berlin",
+        "metadata": {"tier": "gold"},
+    }
+    with Client(server.address, credentials.api_key) as client:
+        reply = client.post("/v1/customers", body, headers={"X-Request-ID": "request-1"})
+        assert reply.status == 201
+        assert_error(client.post("/v1/customers", body), 409)
+        assert_error(client.post("/v1/customers", {**body, "external_id": ""}), 400)
+        assert_error(client.post("/v1/customers", {**body, "external_id": "other"}, key=reader), 403)
+        assert_error(client.post("/v1/customers", {**body, "external_id": "other"}, key="sk_bad"), 401)
+        assert client.get("/v1/customers/external/acme").status == 200
+    server.stop()
+    return directory, credentials, reply.json()
+
+
+def test_a_create_leaves_one_audit_row(written):
+    directory, _, customer = written
+    (row,) = rows(directory, "SELECT * FROM audit_log WHERE entity_type = 'customer'")
+    assert row["entity_id"] == customer["id"]
+    assert row["action"] == "created"
+    assert row["actor_id"] == customer["created_by"]
+    assert row["request_id"] == "request-1"
+    (stored,) = rows(directory, "SELECT * FROM customers")
+    assert row["scope"] == stored["scope"]
+    assert row["occurred_at"] == stored["created_at"]
+    changes = json.loads(row["changes"])
+    assert "Acme GmbH" in json.dumps(changes)
+
+
+def test_a_create_leaves_one_outbox_row(written):
+    directory, _, customer = written
+    (row,) = rows(directory, "SELECT * FROM system_events")
+    assert row["event_name"] == "customer.created"
+    assert row["entity_type"] == "customer"
+    assert row["entity_id"] == customer["id"]
+    assert row["published_at"] is None
+    assert row["created_by"] == customer["created_by"]
+    assert row["id"].startswith("sys_event_")
+    payload = json.loads(row["payload"])
+    assert payload == {
+        "event_type": "customer.created",
+        "customer": {
+            key: customer[key]
+            for key in (
+                "id external_id environment_id name email contact address_city timezone "
+                "metadata status updated_at".split()
+            )
+        },
+    }
+
+
+def test_a_minimal_create_leaves_empty_values_out_of_its_event(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        customer = client.create({"external_id": "acme", "name": "Acme", "metadata": {}})
+    server.stop()
+    (row,) = rows(directory, "SELECT payload FROM system_events")
+    event = json.loads(row["payload"])["customer"]
+    assert set(event) == {"id", "external_id", "environment_id", "name", "timezone", "status", "updated_at"}
+    assert event["timezone"] == "UTC"
+    assert event["updated_at"] == customer["updated_at"]
+
+
+def test_rows_of_many_creates_match_one_to_one(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        ids = [client.create({"external_id": f"customer {number}", "name": "Acme"})["id"] for number in range(200)]
+        for number in range(0, 200, 7):
+            assert client.post("/v1/customers", {"external_id": f"customer {number}", "name": "Acme"}).status == 409
+    server.stop()
+    audited = rows(directory, "SELECT entity_id FROM audit_log WHERE entity_type = 'customer' ORDER BY sequence")
+    told = rows(directory, "SELECT entity_id FROM system_events WHERE entity_type = 'customer' ORDER BY sequence")
+    assert [row["entity_id"] for row in audited] == ids
+    assert [row["entity_id"] for row in told] == ids
+
+
+def test_nothing_is_lost_by_a_stop_and_a_start(written, start_server):
+    directory, credentials, customer = written
+    for _ in range(3):
+        server = start_server(directory)
+        with Client(server.address, credentials.api_key) as client:
+            got = client.get(f"/v1/customers/{customer['id']}").json()
+            assert got == {**customer, "integrations": []}
+        server.stop()
+
+
+def test_a_copy_of_a_stopped_directory_serves(written, start_server, tmp_path):
+    directory, credentials, customer = written
+    shutil.copytree(directory, tmp_path / "copy", ignore=shutil.ignore_patterns("admin.sock"))
+    server = start_server(tmp_path / "copy")
+    with Client(server.address, credentials.api_key) as client:
+        assert client.get(f"/v1/customers/{customer['id']}").status == 200

@@ -1,0 +1,346 @@
+"""Limits of a request, requests that could be read in two ways, and slow senders."""
+
+import time
+
+import pytest
+
+from expectations import assert_error
+from farthing_server import seconds
+from http_client import RawConnection, request_bytes
+
+BODY_BYTES_MAX = 10 * 1024 * 1024
+URL_BYTES_MAX = 16 * 1024
+HEADER_BYTES_MAX = 32 * 1024
+
+
+@pytest.fixture
+def raw(shared):
+    with RawConnection(shared.address) as connection:
+        yield connection
+
+
+def padded_body(external_id, length):
+    body = b'{"external_id":"%s","name":"Acme"}' % external_id.encode()
+    return body + b" " * (length - len(body))
+
+
+# --- body ------------------------------------------------------------------------------------------------------
+
+
+def test_the_largest_body_is_read(api, new_external_id):
+    assert api.post("/v1/customers", padded_body(new_external_id(), BODY_BYTES_MAX)).status == 201
+    assert api.get("/health").status == 200
+
+
+def test_a_larger_body_is_refused_before_it_is_read(shared, raw):
+    head = request_bytes("POST", "/v1/customers", shared.key, headers=[("Content-Length", str(BODY_BYTES_MAX + 1))])
+    assert_error(raw.exchange(head), 413, "validation_error")
+    raw.assert_closed()
+
+
+def test_a_larger_body_sent_whole_is_refused(shared, raw):
+    """The refusal must reach a client that goes on sending: it may not be lost in a reset."""
+    raw.send_tolerant(request_bytes("POST", "/v1/customers", shared.key, padded_body("large", BODY_BYTES_MAX + 1)))
+    assert_error(raw.read_reply(), 413, "validation_error")
+
+
+@pytest.mark.parametrize("length", ["18446744073709551615", "18446744073709551616", "9" * 40])
+def test_an_absurd_length_is_refused(shared, raw, length):
+    reply = raw.exchange(request_bytes("POST", "/v1/customers", shared.key, headers=[("Content-Length", length)]))
+    assert reply.status in (400, 413)
+    assert_error(reply, reply.status, "validation_error")
+    raw.assert_closed()
+
+
+def test_expect_continue(shared, raw, new_external_id):
+    body = padded_body(new_external_id(), 100)
+    head = request_bytes(
+        "POST", "/v1/customers", shared.key, headers=[("Content-Length", "100"), ("Expect", "100-continue")]
+    )
+    assert raw.exchange(head).status == 100
+    assert raw.exchange(body).status == 201
+
+
+def test_expect_continue_with_too_large_a_body(shared, raw):
+    headers = [("Content-Length", str(BODY_BYTES_MAX + 1)), ("Expect", "100-continue")]
+    assert_error(raw.exchange(request_bytes("POST", "/v1/customers", shared.key, headers=headers)), 413)
+
+
+def chunked(body, sizes):
+    parts = []
+    for size in sizes:
+        parts.append(b"%x\r\n%s\r\n" % (size, body[:size]))
+        body = body[size:]
+    assert not body
+    return b"".join(parts) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("sizes", [[100], [1] * 100, [30, 70]])
+def test_a_chunked_body_is_read_or_refused_whole(shared, raw, new_external_id, sizes):
+    """Never taken for something else: without its body, or its chunks for the next request."""
+    head = request_bytes("POST", "/v1/customers", shared.key, headers=[("Transfer-Encoding", "chunked")])
+    raw.send(head + chunked(padded_body(new_external_id(), 100), sizes))
+    reply = raw.read_reply()
+    if reply.status == 201:
+        assert raw.exchange(request_bytes("GET", "/health")).status == 200
+    else:
+        assert reply.status in (411, 501), reply
+        raw.assert_closed()
+
+
+# --- URL and headers -------------------------------------------------------------------------------------------
+
+
+def test_the_longest_url_is_read(shared, raw):
+    path = "/v1/customers/".ljust(URL_BYTES_MAX, "x")
+    assert_error(raw.exchange(request_bytes("GET", path, shared.key)), 404, "not_found")
+    assert raw.exchange(request_bytes("GET", "/health")).status == 200
+
+
+@pytest.mark.parametrize("length", [URL_BYTES_MAX + 1, 20_000, 100_000])
+def test_a_longer_url_is_refused(shared, raw, length):
+    raw.send_tolerant(request_bytes("GET", "/v1/customers/".ljust(length, "x"), shared.key))
+    assert_error(raw.read_reply(), 414, "validation_error")
+    raw.assert_closed()
+
+
+def test_an_endless_url_is_refused(raw):
+    raw.send_tolerant(b"GET /" + b"x" * 200_000)
+    assert_error(raw.read_reply(), 414, "validation_error")
+    raw.assert_closed()
+
+
+def test_large_headers_are_read(shared, raw):
+    headers = [(f"X-Fill-{number}", "x" * 1000) for number in range(30)]
+    assert raw.exchange(request_bytes("GET", "/health", shared.key, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[("X-Fill", "x" * HEADER_BYTES_MAX)], [(f"X-Fill-{number}", "x" * 1000) for number in range(33)]],
+    ids=["one", "many"],
+)
+def test_larger_headers_are_refused(shared, raw, headers):
+    raw.send_tolerant(request_bytes("GET", "/health", shared.key, headers=headers))
+    assert_error(raw.read_reply(), 431, "validation_error")
+    raw.assert_closed()
+
+
+def test_endless_headers_are_refused(raw):
+    raw.send_tolerant(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Fill: " + b"x" * 200_000)
+    assert_error(raw.read_reply(), 431, "validation_error")
+    raw.assert_closed()
+
+
+def test_too_many_headers_are_refused(raw):
+    headers = [(f"X-{number}", "x") for number in range(1000)]
+    raw.send_tolerant(request_bytes("GET", "/health", headers=headers))
+    assert_error(raw.read_reply(), 431, "validation_error")
+    raw.assert_closed()
+
+
+# --- malformed -------------------------------------------------------------------------------------------------
+
+HOST = b"Host: farthing.test\r\n"
+MALFORMED = {
+    "no version": b"GET /health\r\n" + HOST + b"\r\n",
+    "no target": b"GET HTTP/1.1\r\n" + HOST + b"\r\n",
+    "empty line of spaces": b"   \r\n\r\n",
+    "two spaces": b"GET  /health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "space in the target": b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
+    "tab for a space": b"GET\t/health\tHTTP/1.1\r\n" + HOST + b"\r\n",
+    "relative target": b"GET health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "control character in the target": b"GET /\x01 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "NUL in the target": b"GET /\0 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "bad method": b"G(T /health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "lower-case version": b"GET /health http/1.1\r\n" + HOST + b"\r\n",
+    "bad version": b"GET /health HTTP/1.x\r\n" + HOST + b"\r\n",
+    "version of three parts": b"GET /health HTTP/1.1.1\r\n" + HOST + b"\r\n",
+    "leading space": b" GET /health HTTP/1.1\r\n" + HOST + b"\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x11" * 100 + b"\r\n\r\n",
+    "bare LF": b"GET /health HTTP/1.1\nHost: farthing.test\n\n",
+    "bare CR in a value": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: a\rb\r\n\r\n",
+    "NUL in a value": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: a\0b\r\n\r\n",
+    "control character in a value": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: a\x01b\r\n\r\n",
+    "space before the colon": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A : a\r\n\r\n",
+    "space in a name": b"GET /health HTTP/1.1\r\n" + HOST + b"X A: a\r\n\r\n",
+    "no name": b"GET /health HTTP/1.1\r\n" + HOST + b": a\r\n\r\n",
+    "no colon": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A\r\n\r\n",
+    "folded line": b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: a\r\n b\r\n\r\n",
+    "line folded at once": b"GET /health HTTP/1.1\r\n X-A: a\r\n" + HOST + b"\r\n",
+    "no Host": b"GET /health HTTP/1.1\r\n\r\n",
+    "two Hosts": b"GET /health HTTP/1.1\r\n" + HOST + b"Host: other\r\n\r\n",
+    "length and chunks": b"POST /health HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "lengths in a list": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1, 2\r\n\r\nab",
+    "negative length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n",
+    "signed length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\na",
+    "hexadecimal length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 0x1\r\n\r\na",
+    "length with a letter": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1a\r\n\r\na",
+    "empty length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length:\r\n\r\n",
+    "fractional length": b"POST /health HTTP/1.1\r\n" + HOST + b"Content-Length: 1.0\r\n\r\na",
+}
+
+
+@pytest.mark.parametrize("request_text", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_is_refused_and_the_connection_closed(raw, request_text):
+    raw.send_tolerant(request_text + request_bytes("GET", "/health"))
+    assert_error(raw.read_reply(), 400, "validation_error")
+    raw.assert_closed()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity", "chunked, chunked", "xchunked", "chunked;q=1"])
+def test_an_unknown_transfer_coding_is_refused(raw, coding):
+    raw.send_tolerant(request_bytes("POST", "/health", headers=[("Transfer-Encoding", coding)]) + b"0\r\n\r\n")
+    assert raw.read_reply().status in (400, 501)
+    raw.assert_closed()
+
+
+@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/3.0", b"HTTP/0.9"])
+def test_another_version_is_refused(raw, version):
+    raw.send_tolerant(b"GET /health " + version + b"\r\n" + HOST + b"\r\n")
+    assert raw.read_reply().status in (400, 505)
+    raw.assert_closed()
+
+
+def test_what_came_before_a_malformed_request_is_answered(shared, raw):
+    raw.send(request_bytes("GET", "/health") * 3 + MALFORMED["no colon"])
+    assert [raw.read_reply().status for _ in range(4)] == [200, 200, 200, 400]
+    raw.assert_closed()
+
+
+def test_empty_lines_before_a_request_are_skipped(raw):
+    """RFC 9112 section 2.2: a server should ignore at least one."""
+    assert raw.exchange(b"\r\n" + request_bytes("GET", "/health")).status == 200
+
+
+def test_no_bytes_at_all(shared):
+    for _ in range(20):
+        RawConnection(shared.address).close()
+    with RawConnection(shared.address) as connection:
+        assert connection.exchange(request_bytes("GET", "/health")).status == 200
+
+
+def test_clients_that_leave_in_the_middle(shared, new_external_id):
+    """A request that its sender abandoned is not carried out when its body is not whole."""
+    external_id = new_external_id()
+    whole = request_bytes("POST", "/v1/customers", shared.key, {"external_id": external_id, "name": "Acme"})
+    for length in (1, 20, whole.index(b"\r\n\r\n") + 2, whole.index(b"\r\n\r\n") + 4, len(whole) - 1):
+        with RawConnection(shared.address) as connection:
+            connection.send(whole[:length])
+    time.sleep(0.1)
+    with shared.client() as client:
+        assert client.get(f"/v1/customers/external/{external_id}").status == 404
+
+
+# --- slow senders ----------------------------------------------------------------------------------------------
+
+TIMEOUT_MS = 400
+TIMEOUT_FLAGS = ["--header-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms"]
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory):
+    """A server with short limits. The limit under test is the short one; the others stay far away."""
+    from conftest import Shared
+
+    servers = {}
+
+    def hasty(flag):
+        if flag not in servers:
+            directory = tmp_path_factory.mktemp("hasty") / "data"
+            others = [text for name in TIMEOUT_FLAGS if name != flag for text in (name, "60000")]
+            servers[flag] = Shared(directory, flag, TIMEOUT_MS, *others)
+        return servers[flag]
+
+    yield hasty
+    for shared in servers.values():
+        shared.server.stop()
+
+
+def drip(connection, data, pause_seconds=0.05):
+    """Sends byte by byte until the server has had enough."""
+    connection.socket.setblocking(False)
+    try:
+        for byte in data:
+            try:
+                connection.socket.send(bytes([byte]))
+                more = connection.socket.recv(1 << 16)
+                connection.received += more
+                break
+            except BlockingIOError:
+                time.sleep(pause_seconds)
+            except (BrokenPipeError, ConnectionResetError):
+                break
+    finally:
+        connection.socket.settimeout(seconds(10))
+
+
+def assert_timed_out(connection, start):
+    assert_error(connection.read_reply(), 408, "validation_error")
+    connection.assert_closed()
+    assert TIMEOUT_MS / 1000 * 0.9 <= time.monotonic() - start < seconds(TIMEOUT_MS / 1000 + 2)
+
+
+def test_a_head_that_does_not_come_whole(hasty):
+    with RawConnection(hasty("--header-timeout-ms").address) as connection:
+        start = time.monotonic()
+        connection.send(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        assert_timed_out(connection, start)
+
+
+def test_a_head_that_comes_byte_by_byte(hasty):
+    """The limit is on the whole head: a byte now and then does not renew it."""
+    with RawConnection(hasty("--header-timeout-ms").address) as connection:
+        start = time.monotonic()
+        drip(connection, request_bytes("GET", "/health", headers=[("X-Fill", "x" * 1000)]))
+        assert_timed_out(connection, start)
+
+
+def test_a_body_that_does_not_come_whole(hasty):
+    shared = hasty("--body-timeout-ms")
+    with RawConnection(shared.address) as connection:
+        start = time.monotonic()
+        connection.send(request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500))[:-1])
+        assert_timed_out(connection, start)
+
+
+def test_a_body_that_comes_byte_by_byte(hasty):
+    shared = hasty("--body-timeout-ms")
+    with RawConnection(shared.address) as connection:
+        start = time.monotonic()
+        drip(connection, request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500)))
+        assert_timed_out(connection, start)
+    with shared.client() as client:
+        assert client.get("/v1/customers/external/slow").status == 404
+
+
+def test_an_idle_connection_is_closed_without_a_word(hasty):
+    shared = hasty("--idle-timeout-ms")
+    with RawConnection(shared.address) as connection:
+        assert connection.exchange(request_bytes("GET", "/health")).status == 200
+        start = time.monotonic()
+        connection.assert_closed()
+        assert TIMEOUT_MS / 1000 * 0.8 <= time.monotonic() - start < seconds(TIMEOUT_MS / 1000 + 2)
+
+
+def test_a_busy_connection_outlives_the_idle_limit(hasty):
+    shared = hasty("--idle-timeout-ms")
+    with RawConnection(shared.address) as connection:
+        for _ in range(8):
+            assert connection.exchange(request_bytes("GET", "/health")).status == 200
+            time.sleep(TIMEOUT_MS / 1000 / 4)
+
+
+def test_others_are_served_while_one_dawdles(hasty):
+    shared = hasty("--header-timeout-ms")
+    dawdlers = [RawConnection(shared.address) for _ in range(64)]
+    for connection in dawdlers:
+        connection.send(b"GET /hea")
+    with shared.client() as client:
+        assert client.get("/health").status == 200
+    for connection in dawdlers:
+        assert connection.read_reply().status == 408
+        connection.close()

@@ -1,0 +1,197 @@
+"""GET /openapi.json describes what is served."""
+
+from urllib.parse import urlparse
+
+import pytest
+
+from expectations import CUSTOMER_KEYS, MAPPING_KEYS, assert_common_headers
+
+METHODS = {"get", "post", "put", "delete", "patch", "options", "head"}
+
+
+@pytest.fixture(scope="module")
+def document(shared):
+    with shared.client(None) as client:
+        reply = client.get("/openapi.json")
+    assert reply.status == 200
+    assert_common_headers(reply)
+    return reply.json()
+
+
+def resolve(document, node):
+    """Follows a reference inside the document."""
+    while "$ref" in node:
+        reference = node["$ref"]
+        assert reference.startswith("#/"), reference
+        node = document
+        for part in reference[2:].split("/"):
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+    return node
+
+
+def references(node):
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def operations(document):
+    """(method, full path, operation) of each operation."""
+    base = urlparse((document.get("servers") or [{"url": ""}])[0]["url"]).path.rstrip("/")
+    for path, item in document["paths"].items():
+        own = item.get("servers")
+        prefix = urlparse(own[0]["url"]).path.rstrip("/") if own else base
+        for method, operation in item.items():
+            if method in METHODS:
+                yield method.upper(), prefix + path, operation
+
+
+def operation_of(document, operation_id):
+    (operation,) = [found for _, _, found in operations(document) if found.get("operationId") == operation_id]
+    return operation
+
+
+def schema_of(document, content):
+    return resolve(document, resolve(document, content)["content"]["application/json"]["schema"])
+
+
+def violations(document, schema, value, path="$"):
+    """What of a value breaks its schema: type, required, properties, items, enum, length, null."""
+    schema = resolve(document, schema)
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else list(types)
+    if value is None:
+        if not (schema.get("nullable") or "null" in types):
+            yield f"{path} may not be null"
+        return
+    for alternative in schema.get("allOf", []):
+        yield from violations(document, alternative, value, path)
+    kinds = {
+        "string": isinstance(value, str),
+        "object": isinstance(value, dict),
+        "array": isinstance(value, list),
+        "boolean": isinstance(value, bool),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, (int, float)) and not isinstance(value, bool),
+    }
+    if types and not any(kinds.get(kind) for kind in types):
+        yield f"{path} is no {types}"
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{path} is not of the enum"
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
+        yield f"{path} is too long"
+    if isinstance(value, list) and "items" in schema:
+        for number, item in enumerate(value):
+            yield from violations(document, schema["items"], item, f"{path}[{number}]")
+    if isinstance(value, dict):
+        for key in schema.get("required", []):
+            if key not in value:
+                yield f"{path}.{key} is missing"
+        known = schema.get("properties", {})
+        rest = schema.get("additionalProperties", True)
+        for key, member in value.items():
+            if key in known:
+                yield from violations(document, known[key], member, f"{path}.{key}")
+            elif rest is False:
+                yield f"{path}.{key} is unknown"
+            elif isinstance(rest, dict):
+                yield from violations(document, rest, member, f"{path}.{key}")
+
+
+def test_it_is_an_openapi_document(document):
+    assert document["openapi"].startswith("3.")
+    assert document["info"]["title"] and document["info"]["version"]
+
+
+def test_it_lists_what_is_served(document):
+    served = {(method, path) for method, path, _ in operations(document)}
+    assert {
+        ("POST", "/v1/customers"),
+        ("GET", "/v1/customers/{id}"),
+        ("GET", "/v1/customers/external/{external_id}"),
+        ("GET", "/v1/customers/lookup/{lookup_key}"),
+    } <= served
+
+
+def test_operation_ids_are_unique(document):
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("operation_id", ["createCustomer", "getCustomer", "getCustomerByExternalId"])
+def test_operation_ids_are_those_of_the_contract(document, operation_id):
+    assert operation_of(document, operation_id)
+
+
+def test_every_reference_resolves(document):
+    found = list(references(document))
+    assert found
+    for node in found:
+        assert isinstance(resolve(document, node), dict)
+
+
+def test_every_operation_is_complete(document):
+    for method, path, operation in operations(document):
+        assert operation["responses"], (method, path)
+        for status, response in operation["responses"].items():
+            assert "description" in resolve(document, response), (method, path, status)
+        named = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+        parameters = [resolve(document, parameter) for parameter in operation.get("parameters", [])]
+        assert {parameter["name"] for parameter in parameters if parameter["in"] == "path"} == named
+        assert all(parameter["required"] for parameter in parameters if parameter["in"] == "path")
+
+
+def test_every_operation_needs_the_key_or_says_that_it_does_not(document, api):
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["ApiKeyAuth"] == {"type": "apiKey", "name": "x-api-key", "in": "header"}
+    for method, path, operation in operations(document):
+        security = operation.get("security", document.get("security", []))
+        reply = api.request(method, path.replace("{", "").replace("}", ""), key=None)
+        assert (reply.status == 401) == ({"ApiKeyAuth": []} in security), (method, path)
+
+
+def test_the_described_customer_is_the_served_one(document, api):
+    body = {"external_id": "openapi", "name": "Acme", "contact": "1", "metadata": {"a": "b"}}
+    created = api.create(body)
+    got = api.get(f"/v1/customers/{created['id']}").json()
+    schema = schema_of(document, operation_of(document, "getCustomer")["responses"]["200"])
+    assert set(schema["properties"]) == set(got) == CUSTOMER_KEYS | {"contact", "integrations"}
+    assert list(violations(document, schema, got)) == []
+    minimal = api.create({"external_id": "openapi minimal", "name": "Acme"})
+    assert list(violations(document, schema, minimal)) == []
+    create = operation_of(document, "createCustomer")
+    assert list(violations(document, schema_of(document, create["responses"]["201"]), created)) == []
+    request = schema_of(document, create["requestBody"])
+    assert list(violations(document, request, body)) == []
+    assert set(request["required"]) == {"external_id", "name"}
+    assert request["properties"]["name"]["maxLength"] == 255
+    assert request["properties"]["contact"]["maxLength"] == 20
+
+
+def test_the_described_mapping(document):
+    customer = schema_of(document, operation_of(document, "getCustomer")["responses"]["200"])
+    mapping = resolve(document, customer["properties"]["integrations"]["items"])
+    assert set(mapping["properties"]) == MAPPING_KEYS | {"metadata"}
+
+
+@pytest.mark.parametrize(
+    "method, path, body, operation_id, status",
+    [
+        ("POST", "/v1/customers", {}, "createCustomer", 400),
+        ("GET", "/v1/customers/x", None, "getCustomer", 404),
+        ("GET", "/v1/customers/x?expand=y", None, "getCustomer", 400),
+        ("GET", "/v1/customers/external/x", None, "getCustomerByExternalId", 404),
+    ],
+)
+def test_the_described_error_is_the_served_one(document, api, method, path, body, operation_id, status):
+    reply = api.request(method, path, body=body)
+    assert reply.status == status
+    responses = operation_of(document, operation_id)["responses"]
+    schema = schema_of(document, responses[str(status)])
+    assert list(violations(document, schema, reply.json())) == []
+    assert set(reply.json()) <= set(schema["properties"])

@@ -1,0 +1,6 @@
+"""The SDK test uses the harness of tests/api."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))

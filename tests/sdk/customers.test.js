@@ -1,0 +1,198 @@
+// The published SDK, unchanged, against a running server. It validates every reply against its own schemas;
+// a reply that does not fit is a ResponseValidationError.
+//
+// Environment: FARTHING_URL (ends in /v1), FARTHING_API_KEY, FARTHING_ARCHIVED_ID, FARTHING_MAPPED_ID.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ErrorsErrorsErrorResponse, Flexprice, FlexPriceError, HTTPClient, SDKError } from "@flexprice/sdk";
+
+const serverURL = process.env.FARTHING_URL;
+const apiKeyAuth = process.env.FARTHING_API_KEY;
+assert.ok(serverURL?.endsWith("/v1") && apiKeyAuth, "run by test_sdk.py");
+
+// The SDK drops keys that it does not know; the bodies behind its replies are kept here.
+const bodies = [];
+const httpClient = new HTTPClient().addHook("response", async (response) => {
+  bodies.push(await response.clone().json());
+});
+const client = new Flexprice({ serverURL, apiKeyAuth, httpClient });
+
+let count = 0;
+const newExternalId = () => `sdk-${process.pid}-${++count}`;
+
+const everyKey = [
+  "addressCity",
+  "addressCountry",
+  "addressLine1",
+  "addressLine2",
+  "addressPostalCode",
+  "addressState",
+  "createdAt",
+  "createdBy",
+  "email",
+  "environmentId",
+  "externalId",
+  "id",
+  "metadata",
+  "name",
+  "status",
+  "tenantId",
+  "updatedAt",
+  "updatedBy",
+];
+
+async function readBothWays(created) {
+  const byId = await client.customers.getCustomer(created.id);
+  const byExternalId = await client.customers.getCustomerByExternalId(created.externalId);
+  assert.deepEqual(byId, created);
+  assert.deepEqual(byExternalId, created);
+  for (const body of bodies.slice(-2)) assert.ok(Array.isArray(body.integrations));
+}
+
+test("a full customer is created and read", async () => {
+  const request = {
+    externalId: newExternalId(),
+    name: "Acme GmbH",
+    email: "ap@acme.example",
+    addressLine1: "Torstr. 1",
+    addressLine2: "2. Hof",
+    addressCity: "Berlin",
+    addressState: "BE",
+    addressPostalCode: "10119",
+    addressCountry: "DE",
+    metadata: { tier: "gold", größe: "XL" },
+    skipOnboardingWorkflow: true,
+    taxRateOverrides: [],
+    integrationEntityMapping: [],
+  };
+  const created = await client.customers.createCustomer(request);
+  assert.deepEqual(Object.keys(created).sort(), everyKey);
+  for (const key of Object.keys(request).filter((key) => everyKey.includes(key)))
+    assert.deepEqual(created[key], request[key], key);
+  assert.equal(created.status, "published");
+  assert.match(created.id, /^cust_/);
+  assert.equal(created.createdAt, created.updatedAt);
+  assert.ok(!Number.isNaN(Date.parse(created.createdAt)));
+  await readBothWays(created);
+});
+
+test("a minimal customer has null metadata", async () => {
+  const created = await client.customers.createCustomer({ externalId: newExternalId(), name: "Acme" });
+  assert.equal(bodies.at(-1).metadata, null);
+  assert.equal(created.metadata, undefined);
+  assert.equal(created.email, "");
+  await readBothWays(created);
+  assert.equal(bodies.at(-1).metadata, null);
+});
+
+test("empty metadata stays an object", async () => {
+  const created = await client.customers.createCustomer({ externalId: newExternalId(), name: "Acme", metadata: {} });
+  assert.deepEqual(created.metadata, {});
+  await readBothWays(created);
+});
+
+test("a customer with a contact is read", async () => {
+  // This release of the SDK cannot send a contact or a time zone, but other clients do.
+  const externalId = newExternalId();
+  const response = await fetch(`${serverURL}/customers`, {
+    method: "POST",
+    headers: { "x-api-key": apiKeyAuth, "content-type": "application/json" },
+    body: JSON.stringify({ external_id: externalId, name: "Acme", contact: "+49 30 1234", timezone: "Europe/Berlin" }),
+  });
+  assert.equal(response.status, 201);
+  const customer = await client.customers.getCustomerByExternalId(externalId);
+  assert.equal(customer.externalId, externalId);
+  assert.equal(bodies.at(-1).contact, "+49 30 1234");
+  assert.equal(bodies.at(-1).timezone, "Europe/Berlin");
+});
+
+for (const text of ["ünï 日本 😀", "with space", "a/b", "a+b", "100%", "%2F", "?&=#", "..", '"<>\\'])
+  test(`the external id ${text} survives the SDK's own encoding`, async () => {
+    const created = await client.customers.createCustomer({ externalId: text, name: text, metadata: { [text]: text } });
+    assert.equal(created.externalId, text);
+    assert.equal(created.name, text);
+    assert.deepEqual(created.metadata, { [text]: text });
+    // A path segment of two dots is removed by every URL parser before it is sent, encoded or not.
+    if (text !== "..") await readBothWays(created);
+  });
+
+test("an archived customer is read by id", async () => {
+  const customer = await client.customers.getCustomer(process.env.FARTHING_ARCHIVED_ID);
+  assert.equal(customer.status, "archived");
+  assert.equal(customer.id, process.env.FARTHING_ARCHIVED_ID);
+});
+
+test("an integrated customer is read", async () => {
+  const customer = await client.customers.getCustomer(process.env.FARTHING_MAPPED_ID);
+  assert.equal(customer.id, process.env.FARTHING_MAPPED_ID);
+  assert.equal(bodies.at(-1).integrations[0].provider_entity_id, "cus_9");
+});
+
+test("400 is the SDK's error with message and details", async () => {
+  await assert.rejects(
+    client.customers.createCustomer({ externalId: newExternalId(), name: "Acme", email: "x@localhost" }),
+    (error) => {
+      assert.ok(error instanceof ErrorsErrorsErrorResponse, error);
+      assert.ok(error instanceof FlexPriceError);
+      assert.equal(error.statusCode, 400);
+      assert.equal(error.success, false);
+      assert.ok(error.error.message.length > 0);
+      assert.equal(error.message, error.error.message);
+      assert.equal(typeof error.error.internalError, "string");
+      const body = JSON.parse(error.body);
+      assert.equal(body.code, "validation_error");
+      assert.deepEqual(Object.keys(body.details), ["email"]);
+      return true;
+    },
+  );
+});
+
+test("a missing name is a 400 of the server, not of the SDK", async () => {
+  await assert.rejects(client.customers.createCustomer({ externalId: newExternalId() }), (error) => {
+    assert.ok(error instanceof ErrorsErrorsErrorResponse, error);
+    assert.equal(error.statusCode, 400);
+    assert.deepEqual(Object.keys(JSON.parse(error.body).details), ["name"]);
+    return true;
+  });
+});
+
+test("404 by external id is the SDK's error", async () => {
+  await assert.rejects(client.customers.getCustomerByExternalId("nobody"), (error) => {
+    assert.ok(error instanceof ErrorsErrorsErrorResponse, error);
+    assert.equal(error.statusCode, 404);
+    assert.equal(error.success, false);
+    assert.equal(JSON.parse(error.body).details.lookup_key, "nobody");
+    return true;
+  });
+});
+
+// For a status that an operation does not describe, the SDK has one fallback class.
+async function assertFallback(promise, status, code) {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof SDKError, error);
+    assert.ok(error instanceof FlexPriceError);
+    assert.equal(error.statusCode, status);
+    const body = JSON.parse(error.body);
+    assert.equal(body.code, code);
+    assert.equal(body.http_status_code, status);
+    return true;
+  });
+}
+
+test("404 by id", async () => {
+  await assertFallback(client.customers.getCustomer("cust_01KDVDNA00QX7M3T9B2E5H8JZK"), 404, "not_found");
+});
+
+test("409", async () => {
+  const request = { externalId: newExternalId(), name: "Acme" };
+  await client.customers.createCustomer(request);
+  await assertFallback(client.customers.createCustomer(request), 409, "already_exists");
+});
+
+test("401", async () => {
+  const stranger = new Flexprice({ serverURL, apiKeyAuth: "sk_01ARZ3NDEKTSV4RRFFQ69G5FAV" });
+  await assertFallback(stranger.customers.getCustomer("cust_x"), 401, "permission_denied");
+  const nobody = new Flexprice({ serverURL });
+  await assertFallback(nobody.customers.getCustomer("cust_x"), 401, "permission_denied");
+});

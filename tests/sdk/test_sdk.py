@@ -1,0 +1,81 @@
+"""The published TypeScript SDK creates and reads customers unchanged (customers.test.js)."""
+
+import json
+import shutil
+import subprocess
+
+import farthing_server
+from farthing_server import REPOSITORY, Server, environment, seconds
+from http_client import Client
+
+SDK = REPOSITORY / "tests/sdk"
+INSTALL_SECONDS_MAX = 300
+TEST_SECONDS_MAX = 120
+
+
+def locked_packages():
+    lock = json.loads((SDK / "package-lock.json").read_text())
+    return {path: package["version"] for path, package in lock["packages"].items() if path}
+
+
+def is_installed():
+    """Whether node_modules holds exactly what the lock file says."""
+    try:
+        return all(
+            json.loads((SDK / path / "package.json").read_text())["version"] == version
+            for path, version in locked_packages().items()
+        )
+    except FileNotFoundError:
+        return False
+
+
+def tool(name):
+    path = shutil.which(name)
+    assert path, f"{name} is missing; it is needed to test with the published SDK (./dev test installs it)"
+    return path
+
+
+def install():
+    if not is_installed():
+        command = [tool("npm"), "ci", "--no-audit", "--no-fund"]
+        process = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX)
+        assert process.returncode == 0, process.stdout + process.stderr
+    assert is_installed()
+
+
+def test_the_sdk_is_the_published_one():
+    assert json.loads((SDK / "package.json").read_text())["dependencies"] == {"@flexprice/sdk": "2.0.1"}
+    assert locked_packages()["node_modules/@flexprice/sdk"] == "2.0.1"
+    assert "resolved" not in (SDK / "package-lock.json").read_text(), "the lock file names no registry"
+
+
+def test_the_sdk_creates_and_reads_customers(tmp_path):
+    install()
+    directory = tmp_path / "data"
+    credentials = farthing_server.init(directory)
+    server = Server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        archived = client.create({"external_id": "archived", "name": "Archived"})["id"]
+        mapped = client.create({"external_id": "mapped", "name": "Mapped"})["id"]
+    server.stop()
+    farthing_server.fixture(directory, "customer", "archive", archived)
+    farthing_server.fixture(directory, "mapping", "create", mapped, "stripe", "cus_9", '{"linked_via":"test"}')
+    server = Server(directory)
+    process = subprocess.run(
+        [tool("node"), "--test", "--test-reporter=tap", "customers.test.js"],
+        cwd=SDK,
+        capture_output=True,
+        text=True,
+        timeout=seconds(TEST_SECONDS_MAX),
+        env=environment(
+            FARTHING_URL=server.url("/v1"),
+            FARTHING_API_KEY=credentials.api_key,
+            FARTHING_ARCHIVED_ID=archived,
+            FARTHING_MAPPED_ID=mapped,
+        ),
+    )
+    server.stop()
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "# skipped 0" in process.stdout and "# todo 0" in process.stdout, process.stdout
+    passed = [int(line.split()[-1]) for line in process.stdout.splitlines() if line.startswith("# pass ")]
+    assert passed and passed[0] >= 20, process.stdout
