@@ -247,6 +247,29 @@ static void test_long_values_are_cut(void **state)
             }
 }
 
+/* A field whose value has no room at all leaves no name behind, quoted or not. */
+static void test_fields_at_the_limit(void **state)
+{
+    static char value[5000];
+
+    memset(value, 'x', sizeof value);
+    for (size_t length = 3950; length < 4100; length++)
+        for (int json = 0; json < 2; json++) {
+            reset(state);
+            log_configure(json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+            LOG_INFO("m", LOG_TEXT("value", ((struct text){value, length})), LOG_STRING("last", "a b"),
+                     LOG_TEXT("unset", text_none));
+            struct text line = json ? json_line() : logfmt_line();
+
+            assert_false(text_ends_with(line, json ? TEXT("\"last\":,\"truncated\":true}")
+                                                   : TEXT("last= truncated=true")));
+            assert_true(capture.written.length <= LINE_BYTES_MAX);
+            assert_true(
+                text_ends_with(line, json ? TEXT(",\"truncated\":true}") : TEXT(" truncated=true")) ||
+                text_ends_with(line, json ? TEXT("\"a b\",\"unset\":null}") : TEXT("\"a b\" unset=")));
+        }
+}
+
 static void test_cut_value_is_closed(void **state)
 {
     static char value[10000];
@@ -356,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values_in_json, reset, reset),
         cmocka_unit_test_setup_teardown(test_random_bytes_stay_one_line, reset, reset),
         cmocka_unit_test_setup_teardown(test_long_values_are_cut, reset, reset),
+        cmocka_unit_test_setup_teardown(test_fields_at_the_limit, reset, reset),
         cmocka_unit_test_setup_teardown(test_cut_value_is_closed, reset, reset),
         cmocka_unit_test_setup_teardown(test_many_fields_are_cut_between_fields, reset, reset),
         cmocka_unit_test_setup_teardown(test_long_message_is_cut, reset, reset),
