@@ -7,6 +7,7 @@ import pytest
 from expectations import assert_error
 from farthing_server import seconds
 from http_client import RawConnection, request_bytes
+from shared_server import Shared
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 URL_BYTES_MAX = 16 * 1024
@@ -244,8 +245,6 @@ TIMEOUT_FLAGS = ["--header-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms"
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A server with short limits. The limit under test is the short one; the others stay far away."""
-    from conftest import Shared
-
     servers = {}
 
     def hasty(flag):
@@ -310,8 +309,10 @@ def test_a_body_that_does_not_come_whole(hasty):
 def test_a_body_that_comes_byte_by_byte(hasty):
     shared = hasty("--body-timeout-ms")
     with RawConnection(shared.address) as connection:
+        request = request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500))
         start = time.monotonic()
-        drip(connection, request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500)))
+        connection.send(request[:-499])
+        drip(connection, request[-499:])
         assert_timed_out(connection, start)
     with shared.client() as client:
         assert client.get("/v1/customers/external/slow").status == 404

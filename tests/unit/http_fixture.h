@@ -3,8 +3,9 @@
  * Paths of the handler:
  *   /echo   200, "METHOD TARGET\nBODY"          /big/N    200, N bytes
  *   /empty  204                                 /close    200, and closes
- *   /defer  as /echo, but given by another      /hold     as /echo, once the test calls release
+ *   /defer  as /echo, but given by another      /hold     as /echo, once the test calls release_held
  *           thread through a task
+ *   /count  200, the number of requests so far  /sleep    204, after keeping the loop busy
  * A refusal is answered with its status and its reason as the body. */
 #ifndef FARTHING_TESTS_HTTP_FIXTURE_H
 #define FARTHING_TESTS_HTTP_FIXTURE_H
@@ -32,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENT_TIMEOUT_S = 20, PATIENCE_MS = 20000 };
+enum { CLIENT_TIMEOUT_S = 20, PATIENCE_MS = 20000, SLEEP_MS = 100 };
 
 /* An exchange that waits for its reply outside of the loop. */
 struct pending {
@@ -262,6 +263,14 @@ static inline void reply_big(struct http_exchange *exchange, struct text size)
     free(body); /* the reply was copied */
 }
 
+static inline void reply_count(struct http_exchange *exchange, struct fixture *fixture)
+{
+    const struct http_reply reply = {
+        .status = 200, .body = arena_format(exchange->arena, "%u", (unsigned)fixture->requests)};
+
+    http_reply(exchange, &reply);
+}
+
 static inline void fixture_on_request(void *loop_state, struct http_exchange *exchange)
 {
     struct loop_state *state = loop_state;
@@ -284,7 +293,12 @@ static inline void fixture_on_request(void *loop_state, struct http_exchange *ex
         http_reply(exchange, &(struct http_reply){.status = 204});
     else if (text_equal(path, TEXT("/close")))
         http_reply(exchange, &(struct http_reply){.status = 200, .body = TEXT("bye"), .close = true});
-    else
+    else if (text_equal(path, TEXT("/count")))
+        reply_count(exchange, fixture);
+    else if (text_equal(path, TEXT("/sleep"))) {
+        sleep_ms(SLEEP_MS);
+        http_reply(exchange, &(struct http_reply){.status = 204});
+    } else
         reply_echo(exchange, fixture);
 }
 

@@ -192,11 +192,11 @@ static void test_threads_share_one_generator(void **state)
     }
     for (int t = 0; t < THREADS; t++) {
         assert_int_equal(pthread_join(threads[t], &ids), 0);
-        memcpy(all + t * IDS_PER_THREAD, ids, sizeof(struct text) * IDS_PER_THREAD);
+        memcpy(&all[t * IDS_PER_THREAD], ids, sizeof(struct text) * IDS_PER_THREAD);
         for (int i = 1; i < IDS_PER_THREAD; i++)
             assert_true(compare_ids((struct text *)ids + i - 1, (struct text *)ids + i) < 0);
     }
-    qsort(all, THREADS * IDS_PER_THREAD, sizeof all[0], compare_ids);
+    qsort(all, sizeof all / sizeof all[0], sizeof all[0], compare_ids);
     for (int i = 1; i < THREADS * IDS_PER_THREAD; i++)
         assert_true(compare_ids(&all[i - 1], &all[i]) < 0); /* no two are equal */
     for (int t = 0; t < THREADS; t++)

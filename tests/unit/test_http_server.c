@@ -134,6 +134,36 @@ static void test_pipelining(void **state)
     fixture_stop(fixture);
 }
 
+/* A client with very many requests shares the loop with one that has only one. */
+static void test_fairness(void **state)
+{
+    enum { COUNT = 400 };
+    const struct http_config config = test_config();
+    struct fixture *fixture = fixture_start(&config);
+    struct client sleeper = client_connect(fixture), greedy = client_connect(fixture),
+                  modest = client_connect(fixture);
+    char requests[COUNT * 40] = "", *end = requests;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++)
+        end += sprintf(end, "GET /e HTTP/1.1\r\nHost: t\r\n\r\n");
+    client_get(&sleeper, "/sleep");
+    sleep_ms(SLEEP_MS / 5); /* the rest arrives while the loop is busy, and so is seen in one batch */
+    client_say(&greedy, requests);
+    sleep_ms(SLEEP_MS / 5);
+    client_get(&modest, "/count");
+    struct client_reply reply = client_read(&modest, true);
+
+    assert_true(atoi(reply.body) < COUNT / 2);
+    free(reply.body);
+    for (unsigned i = 0; i < COUNT; i++)
+        client_expect(&greedy, 200, "GET /e\n");
+    client_close(&sleeper);
+    client_close(&greedy);
+    client_close(&modest);
+    fixture_stop(fixture);
+}
+
 static const char post[] = "POST /echo?a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello";
 
 static void test_split_at_each_byte(void **state)
@@ -352,7 +382,8 @@ static size_t allocated_bytes(void)
 /* Neither a promised body nor an idle connection holds memory. */
 static void test_memory_of_waiting_connections(void **state)
 {
-    enum { COUNT = 200, BYTES_EACH_MAX = 1024 };
+    enum { COUNT = 200, BYTES_EACH_MAX = 1024, PIECE = 20 * 1000 };
+    static const char piece[PIECE]; /* more than a pooled buffer holds */
     const struct http_config config = test_config();
     struct fixture *fixture = fixture_start(&config);
     struct client clients[COUNT];
@@ -370,10 +401,12 @@ static void test_memory_of_waiting_connections(void **state)
     size_t idle = allocated_bytes();
 
     assert_true(idle < before + COUNT * BYTES_EACH_MAX + 64 * 1024); /* one buffer goes round */
-    for (unsigned i = 0; i < COUNT; i++)
-        client_say(&clients[i], "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10000000\r\n\r\n12345");
+    for (unsigned i = 0; i < COUNT; i++) {
+        client_say(&clients[i], "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10000000\r\n\r\n");
+        client_send(&clients[i], piece, sizeof piece);
+    }
     sleep_ms(100);
-    assert_true(allocated_bytes() < idle + COUNT * (size_t)32 * 1024);
+    assert_true(allocated_bytes() < idle + COUNT * (size_t)64 * 1024);
     for (unsigned i = 0; i < COUNT; i++)
         client_close(&clients[i]);
     fixture_stop(fixture);
@@ -388,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_client_closes),
         cmocka_unit_test(test_handler_closes),
         cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_fairness),
         cmocka_unit_test(test_split_at_each_byte),
         cmocka_unit_test(test_pipelined_bodies_cross_buffers),
         cmocka_unit_test(test_big_body),
