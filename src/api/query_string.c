@@ -70,9 +70,9 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
         struct text key;
 
         rest = text_from(rest, end + 1);
-        if (!percent_decode(exchange->arena, text_slice(pair, 0, equals), true, &key))
-            return bad_query(exchange);
-        if (!text_equal(key, name))
+        /* A key that cannot be read is one that we do not know. */
+        if (!percent_decode(exchange->arena, text_slice(pair, 0, equals), true, &key) ||
+            !text_equal(key, name))
             continue;
         if (!percent_decode(exchange->arena, text_from(pair, equals + 1), true, value))
             return bad_query(exchange);

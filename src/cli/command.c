@@ -107,11 +107,25 @@ static void print_command_help(const struct command *command)
     }
 }
 
+/* Lists the commands that begin with the word `group`; all of them without one. False when there is none. */
+static bool print_commands(const char *group)
+{
+    size_t length = group ? strlen(group) : 0;
+    bool found = false;
+
+    for (const struct command *command = commands; command->name; command++) {
+        if (group && (strncmp(command->name, group, length) != 0 || command->name[length] != ' '))
+            continue;
+        printf("  %-12s %s\n", command->name, command->summary);
+        found = true;
+    }
+    return found;
+}
+
 static void print_help(void)
 {
     puts("Farthing: usage-based billing in one small binary.\n\nCommands:");
-    for (const struct command *command = commands; command->name; command++)
-        printf("  %-12s %s\n", command->name, command->summary);
+    print_commands(NULL);
     puts("\n`farthing help COMMAND` lists the flags of a command.");
 }
 
@@ -139,12 +153,12 @@ static enum exit_code help_on(int argument_count, char **arguments)
     int taken;
     const struct command *command = argument_count ? find_command(argument_count, arguments, &taken) : NULL;
 
-    if (argument_count && !command)
-        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help` lists them", arguments[0]);
     if (command)
         print_command_help(command);
-    else
+    else if (argument_count == 0)
         print_help();
+    else if (!print_commands(arguments[0]))
+        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help` lists them", arguments[0]);
     return EXIT_DONE;
 }
 
@@ -218,10 +232,8 @@ enum exit_code command_main(int argument_count, char **arguments)
 {
     int taken = 0;
 
-    if (argument_count == 0) {
-        print_help();
-        return EXIT_USAGE;
-    }
+    if (argument_count == 0)
+        return complain(EXIT_USAGE, "which command? `farthing help` lists them");
     if (strcmp(arguments[0], "help") == 0)
         return help_on(argument_count - 1, arguments + 1);
     const struct command *command = find_command(argument_count, arguments, &taken);

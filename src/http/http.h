@@ -1,4 +1,5 @@
-/* http.h: an HTTP/1.1 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC 9112).
+/* http.h: an HTTP/1.1 and 1.0 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC
+ * 9112).
  *
  * One loop a core, each a thread with its own listening socket (SO_REUSEPORT), its own connections and no
  * lock. The loop that accepted a connection owns it for life. Requests of one connection are answered in
@@ -46,7 +47,7 @@ struct http_request {
     enum http_method method;
     struct text method_name;
     struct text target; /* as sent */
-    struct text path;   /* raw: percent escapes are still in it */
+    struct text path;   /* raw: percent escapes are still in it; without the host of an absolute target */
     struct text query;  /* raw, without the question mark; empty when there is none */
     const struct http_header *headers;
     unsigned header_count;

@@ -125,16 +125,17 @@ static void refuse(const struct reading *reading, struct text path, const char *
     failure_add_field(reading->failure, reading->arena, path, text_from_string(reason));
 }
 
-static void refuse_type(const struct reading *reading, struct text path, const char *expected,
-                        const struct json_value *value)
+/* `phrase` says to a person what is expected, `type` is its JSON type. */
+static void refuse_type(const struct reading *reading, struct text path, const char *phrase,
+                        enum json_type type, const struct json_value *value)
 {
     struct arena *arena = reading->arena;
-    struct text reason = arena_format(arena, "must be %s, not %s", expected, json_type_name(value->type));
+    struct text reason = arena_format(arena, "must be %s, not %s", phrase, json_type_name(value->type));
 
     failure_add_field(reading->failure, arena, path, reason);
     /* conventions section 7.3; failure_add keeps the first of each. */
     failure_add(*reading->failure, arena, TEXT("field"), path);
-    failure_add(*reading->failure, arena, TEXT("expected"), text_from_string(expected));
+    failure_add(*reading->failure, arena, TEXT("expected"), text_from_string(json_type_name(type)));
 }
 
 static bool value_is_allowed(const struct field *field, struct text value)
@@ -151,7 +152,7 @@ static void read_text(const struct reading *reading, const struct field *field,
                       const struct json_value *value, void *record)
 {
     if (value->type != JSON_STRING) {
-        refuse_type(reading, field->name, "a string", value);
+        refuse_type(reading, field->name, "a string", JSON_STRING, value);
         return;
     }
     struct text text = value->text;
@@ -191,7 +192,7 @@ static bool map_member_is_valid(const struct reading *reading, const struct fiel
     struct text path = member_path(reading, field->name, key->text);
 
     if (value->type != JSON_STRING && value->type != JSON_NULL)
-        refuse_type(reading, path, "a string", value);
+        refuse_type(reading, path, "a string", JSON_STRING, value);
     else if (key->text.length == 0)
         refuse(reading, path, "has an empty key");
     else if (utf8_length(key->text) > METADATA_KEY_LENGTH_MAX)
@@ -243,7 +244,7 @@ static void read_string_map(const struct reading *reading, const struct field *f
     size_t content_bytes = 0;
 
     if (value->type != JSON_OBJECT) {
-        refuse_type(reading, field->name, "an object of strings", value);
+        refuse_type(reading, field->name, "an object of strings", JSON_OBJECT, value);
         return;
     }
     if (value->count > MAP_MEMBERS_READ_MAX) {
@@ -275,7 +276,7 @@ static void read_string_list(const struct reading *reading, const struct field *
     struct json_writer writer;
 
     if (value->type != JSON_ARRAY) {
-        refuse_type(reading, field->name, "an array of strings", value);
+        refuse_type(reading, field->name, "an array of strings", JSON_ARRAY, value);
         return;
     }
     json_writer_init(&writer, &buffer);
@@ -286,7 +287,7 @@ static void read_string_list(const struct reading *reading, const struct field *
         struct text path = arena_format(reading->arena, "%.*s[%u]", TEXT_FORMAT(field->name), i);
 
         if (element->type != JSON_STRING)
-            refuse_type(reading, path, "a string", element);
+            refuse_type(reading, path, "a string", JSON_STRING, element);
         else if (!value_is_allowed(field, element->text))
             refuse(reading, path, "is not one of the allowed values");
         else
@@ -303,7 +304,7 @@ static void read_instant(const struct reading *reading, const struct field *fiel
     int64_t *instant_us = (int64_t *)((char *)record + field->offset);
 
     if (value->type != JSON_STRING)
-        refuse_type(reading, field->name, "an RFC 3339 timestamp", value);
+        refuse_type(reading, field->name, "an RFC 3339 timestamp", JSON_STRING, value);
     else if (!instant_parse(value->text, instant_us))
         refuse(reading, field->name, "must be an RFC 3339 timestamp such as 2026-01-02T03:04:05Z");
 }
@@ -312,7 +313,7 @@ static void read_boolean(const struct reading *reading, const struct field *fiel
                          const struct json_value *value, void *record)
 {
     if (value->type != JSON_TRUE && value->type != JSON_FALSE)
-        refuse_type(reading, field->name, "a boolean", value);
+        refuse_type(reading, field->name, "a boolean", JSON_TRUE, value);
     else
         *(bool *)((char *)record + field->offset) = value->type == JSON_TRUE;
 }
@@ -321,7 +322,7 @@ static void read_array(const struct reading *reading, const struct field *field,
                        const struct json_value *value, void *record)
 {
     if (value->type != JSON_ARRAY)
-        refuse_type(reading, field->name, "an array", value);
+        refuse_type(reading, field->name, "an array", JSON_ARRAY, value);
     else
         *(const struct json_value **)((char *)record + field->offset) = value;
 }

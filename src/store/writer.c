@@ -80,7 +80,8 @@ static const struct failure *run_command(struct writer *writer, struct store_com
 }
 
 /* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
- * one failed after it had changed something: then nothing of the batch may stand. */
+ * nothing of the batch may stand: a command failed after it had changed something, or its error ended the
+ * whole transaction. */
 static bool run_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
 {
     int64_t deadline_us = monotonic_now_us() + STORE_BATCH_US_MAX;
@@ -91,7 +92,8 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
 
         list_append(batch, command);
         command->failure = run_command(writer, command);
-        if (command->failure && sqlite_changes(writer->connection) != changes)
+        if (command->failure &&
+            (sqlite_changes(writer->connection) != changes || !sqlite_in_transaction(writer->connection)))
             return false;
         if (monotonic_now_us() > deadline_us)
             break;
@@ -106,10 +108,10 @@ static void run_in_savepoint(struct writer *writer, struct store_command *comman
         return;
     }
     command->failure = run_command(writer, command);
-    if (command->failure)
-        sqlite_rollback_to(writer->connection);
-    else if (!sqlite_release(writer->connection))
+    if (!command->failure && !sqlite_release(writer->connection))
         command->failure = connection_failure(writer->connection, command->arena);
+    else if (command->failure && sqlite_in_transaction(writer->connection))
+        sqlite_rollback_to(writer->connection);
 }
 
 static void fail_all(struct writer *writer, struct command_list *batch)
@@ -119,8 +121,9 @@ static void fail_all(struct writer *writer, struct command_list *batch)
             command->failure = connection_failure(writer->connection, command->arena);
 }
 
-/* Runs the commands again, one by one. Some errors (a full disk) end the whole transaction: then the commands
- * behind it fail too. */
+/* Runs the commands again, one by one. False when an error (a full disk) ended the whole transaction: then
+ * the commands before it are undone, and those behind it must not run, because each would be a transaction of
+ * its own. */
 static bool replay(struct writer *writer, struct command_list *batch)
 {
     sqlite_rollback(writer->connection);
@@ -128,9 +131,12 @@ static bool replay(struct writer *writer, struct command_list *batch)
         command->failure = NULL;
     if (!sqlite_begin_write(writer->connection))
         return false;
-    for (struct store_command *command = batch->first; command; command = command->next)
+    for (struct store_command *command = batch->first; command; command = command->next) {
         run_in_savepoint(writer, command);
-    return sqlite_in_transaction(writer->connection);
+        if (!sqlite_in_transaction(writer->connection))
+            return false;
+    }
+    return true;
 }
 
 /* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. */
