@@ -279,6 +279,8 @@ static bool parse_header_line(struct text line, struct http_header *headers, str
 
 static bool check_whole_head(struct http_parse *parse)
 {
+    if (parse->is_http_1_0)
+        parse->expects_continue = false; /* it knows no interim replies (RFC 9110 section 10.1.1) */
     if (!parse->has_host && !parse->is_http_1_0)
         return malformed(parse, "the Host header is missing");
     if (parse->has_transfer_encoding && parse->has_content_length)

@@ -36,7 +36,7 @@ static void test_refusals(void **state)
     } cases[] = {
         {"GET / HTTP/1.1\r\n\r\n", "the Host header is missing", 400},
         {"\x16\x03\x01 greetings", "the request line does not begin with a method", 400},
-        {"GET / HTTP/1.0\r\n\r\n", "only HTTP/1.1 is spoken here", 505},
+        {"GET / HTTP/2.0\r\n\r\n", "only HTTP/1.1 and HTTP/1.0 are spoken here", 505},
         {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
          "send the body with a Content-Length", 501},
         {"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10485761\r\n\r\n", "the body is too large", 413},
@@ -158,6 +158,11 @@ static void test_expect_continue(void **state)
     client_say(&client, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n"
                         "Expect: 100-continue\r\n\r\nhi"); /* the body is there: nothing to wait for */
     client_expect(&client, 200, "POST /echo\nhi");
+    client_say(&client, "POST /echo HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    sleep_ms(10); /* HTTP/1.0 knows no interim replies */
+    client_say(&client, "hi");
+    client_expect(&client, 200, "POST /echo\nhi");
+    client_expect_end(&client);
     client_close(&client);
     fixture_stop(fixture);
 }
