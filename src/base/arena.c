@@ -91,7 +91,7 @@ struct text arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;
 
-    assert(format);
+    assert(format != NULL);
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);

@@ -10,7 +10,7 @@ import pytest
 
 import farthing_server
 from farthing_server import BINARY, Server
-from http_client import Client
+from shared_server import Shared
 
 pytest.register_assert_rewrite("expectations")
 
@@ -18,26 +18,6 @@ pytest.register_assert_rewrite("expectations")
 def pytest_sessionstart(session):
     if not BINARY.exists():
         pytest.exit(f"there is no binary at {BINARY}; build it or set FARTHING_BINARY", returncode=3)
-
-
-class Shared:
-    """A running server with the credentials of its first tenant."""
-
-    def __init__(self, directory, *arguments, **variables):
-        self.directory = directory
-        self.credentials = farthing_server.init(directory)
-        self.server = Server(directory, *arguments, **variables)
-
-    @property
-    def address(self):
-        return self.server.address
-
-    @property
-    def key(self):
-        return self.credentials.api_key
-
-    def client(self, key=...):
-        return Client(self.address, self.key if key is ... else key)
 
 
 @pytest.fixture(scope="module")

@@ -280,7 +280,7 @@ def test_key_without_a_data_directory(directory, arguments):
 )
 def test_wrong_usage(tmp_path, arguments):
     data = ["--data", str(tmp_path / "data")] if len(arguments) > 1 and "--data" not in arguments else []
-    assert_usage_error(run(*arguments, *(data if arguments[0] in ("init", "serve", "key") else [])))
+    assert_usage_error(run(*arguments, *(data if arguments[:1] in (["init"], ["serve"], ["key"]) else [])))
     assert not (tmp_path / "data").exists()
 
 

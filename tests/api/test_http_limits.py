@@ -6,7 +6,8 @@ import pytest
 
 from expectations import assert_error
 from farthing_server import seconds
-from http_client import RawConnection, request_bytes
+from http_client import Client, RawConnection, request_bytes
+from shared_server import Shared
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 URL_BYTES_MAX = 16 * 1024
@@ -244,8 +245,6 @@ TIMEOUT_FLAGS = ["--header-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms"
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A server with short limits. The limit under test is the short one; the others stay far away."""
-    from conftest import Shared
-
     servers = {}
 
     def hasty(flag):
@@ -310,8 +309,10 @@ def test_a_body_that_does_not_come_whole(hasty):
 def test_a_body_that_comes_byte_by_byte(hasty):
     shared = hasty("--body-timeout-ms")
     with RawConnection(shared.address) as connection:
+        request = request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500))
         start = time.monotonic()
-        drip(connection, request_bytes("POST", "/v1/customers", shared.key, padded_body("slow", 500)))
+        connection.send(request[:-499])
+        drip(connection, request[-499:])
         assert_timed_out(connection, start)
     with shared.client() as client:
         assert client.get("/v1/customers/external/slow").status == 404
@@ -343,4 +344,53 @@ def test_others_are_served_while_one_dawdles(hasty):
         assert client.get("/health").status == 200
     for connection in dawdlers:
         assert connection.read_reply().status == 408
+        connection.close()
+
+
+def test_a_client_that_does_not_read_is_given_up(initialised, start_server):
+    """Its replies are many; the server keeps no more of them than fit, and not for ever."""
+    directory, credentials = initialised
+    server = start_server(directory, "--write-timeout-ms", TIMEOUT_MS)
+    with RawConnection(server.address) as connection:
+        body = {
+            "external_id": "large",
+            "name": "Acme",
+            "metadata": {f"key{number}": "v" * 250 for number in range(200)},
+        }
+        assert connection.exchange(request_bytes("POST", "/v1/customers", credentials.api_key, body)).status == 201
+        get = request_bytes("GET", "/v1/customers/external/large", credentials.api_key)
+        connection.send_tolerant(get * 400)  # 20 MB of replies
+        time.sleep(seconds(TIMEOUT_MS / 1000 + 1))
+        received = 0
+        try:
+            while more := connection.socket.recv(1 << 20):
+                received += len(more)
+        except ConnectionResetError:
+            pass
+        assert received < 400 * 50_000
+    with Client(server.address) as client:
+        assert client.get("/health").status == 200
+
+
+def test_the_body_limit_is_a_setting(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory, "--body-bytes-max", 1000)
+    with RawConnection(server.address) as connection:
+        request = request_bytes("POST", "/v1/customers", credentials.api_key, padded_body("acme", 1000))
+        assert connection.exchange(request).status == 201
+        connection.send_tolerant(request_bytes("POST", "/v1/customers", credentials.api_key, padded_body("x", 1001)))
+        assert_error(connection.read_reply(), 413, "validation_error")
+        connection.assert_closed()
+
+
+@pytest.mark.parametrize("loops", [1, 2, 7])
+def test_the_number_of_loops_is_a_setting(initialised, start_server, loops):
+    directory, credentials = initialised
+    server = start_server(directory, "--loops", loops)
+    connections = [RawConnection(server.address) for _ in range(20)]
+    for number, connection in enumerate(connections):
+        body = {"external_id": str(number), "name": "Acme"}
+        connection.send(request_bytes("POST", "/v1/customers", credentials.api_key, body))
+    assert [connection.read_reply().status for connection in connections] == [201] * 20
+    for connection in connections:
         connection.close()

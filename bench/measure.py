@@ -1,0 +1,141 @@
+"""Measuring: processor time, memory, latencies by the load client, and the lines that a benchmark ends with."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+CHECKOUT = BENCH.parent
+BUILD = CHECKOUT / "build"
+WORK = BUILD / "bench" / "work"  # on the disk of the checkout
+LOAD = BUILD / "bench" / "load"
+
+# The server under test gets one core, the client the other: neither can take the other's time.
+SERVER_CORE = 0
+CLIENT_CORE = 1
+
+
+class Failure(Exception):
+    """The benchmark could not measure; the text says why and what to do."""
+
+
+def note(text):
+    print(text, flush=True)
+
+
+def figure(name, value, target, digits=2):
+    """Prints one figure. `target` is "<=NUMBER" or ">=NUMBER"; the value is compared as printed."""
+    shown = f"{value:.{digits}f}"
+    limit = float(target[2:])
+    reached = float(shown) <= limit if target.startswith("<=") else float(shown) >= limit
+    print(f"figure {name} {shown} {target} {'ok' if reached else 'short'}", flush=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def ratio_text(ratios):
+    """A median with its spread, for the reader to judge how much to believe."""
+    return f"{median(ratios):.3f} (rounds {min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def children(pid):
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def cpu_ns(pid):
+    """User and system time of the process and of its living children, all threads, ended ones too.
+
+    Reads each process's own CPU clock: nanoseconds, where /proc/PID/stat counts in hundredths of a second.
+    """
+    total = 0
+    for process in [pid, *children(pid)]:
+        process_clock = (~process << 3) | 2  # CPUCLOCK_SCHED, see clock_getcpuclockid(3)
+        try:
+            total += time.clock_gettime_ns(process_clock)
+        except OSError:
+            pass  # ended since it was listed; only PostgreSQL's helpers do that here
+    return total
+
+
+def memory_kib(pid):
+    """The memory lines of /proc/PID/status, by name, in KiB: VmRSS, VmHWM, RssAnon, RssFile, RssShmem."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines if line.startswith(("VmRSS", "VmHWM", "Rss")))
+    return {name: int(value.split()[0]) for name, value in pairs}
+
+
+def memory_text(memory):
+    return (f"{memory['VmRSS'] / 1024:.1f} MB resident: {memory['RssAnon'] / 1024:.1f} anonymous, "
+            f"{memory['RssFile'] / 1024:.1f} file, {memory['RssShmem'] / 1024:.1f} shared; "
+            f"at most {memory['VmHWM'] / 1024:.1f}")
+
+
+class Sample:
+    """What one run of the load client measured against one server."""
+
+    def __init__(self, streams, server_cpu_ns, wall_ns):
+        self.streams = streams
+        self.completed = sum(stream["completed"] for stream in streams)
+        self.cpu_us = server_cpu_ns / 1000 / self.completed
+        self.busy = server_cpu_ns / wall_ns
+
+    def __getattr__(self, name):
+        return self.streams[0][name]
+
+    def text(self):
+        return (f"{self.per_second:9.0f}/s  {self.cpu_us:7.2f} us CPU each  server {100 * self.busy:3.0f} % busy  "
+                f"p50 {self.p50_us}  p99 {self.p99_us}  p99.9 {self.p999_us}  max {self.max_us} us")
+
+
+run_number = 0
+
+
+def load_command(port, api_key, seconds, streams):
+    """The client's command line. Every run has its own seed, so that created customers never collide."""
+    global run_number
+    run_number += 1
+    seed = (os.getpid() << 16) + run_number
+    return [str(LOAD), "--port", str(port), "--key", api_key, "--seconds", str(seconds), "--seed", str(seed), *streams]
+
+
+def load(server, seconds, *streams):
+    """Drives `server` for `seconds` and returns the Sample. The server's CPU time is read around the whole run of the
+    client, which waits for every reply, so that time and requests belong together."""
+    command = load_command(server.port, server.api_key, seconds, streams)
+    cpu_before, wall_before = cpu_ns(server.pid), time.monotonic_ns()
+    run = subprocess.run(command, capture_output=True, text=True)
+    cpu_after, wall_after = cpu_ns(server.pid), time.monotonic_ns()
+    if run.returncode != 0:
+        raise Failure(f"the load client failed against {server.name}:\n{run.stderr}")
+    replies = [json.loads(line) for line in run.stdout.splitlines()]
+    return Sample(replies, cpu_after - cpu_before, wall_after - wall_before)
+
+
+def run_command(*command):
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise Failure(f"{' '.join(command)} failed:\n{run.stderr or run.stdout}")
+
+
+def build_tools():
+    """The release binary and the load client, up to date."""
+    if not (BUILD / "build.ninja").exists():
+        run_command("meson", "setup", str(BUILD), str(CHECKOUT))
+    run_command("ninja", "-C", str(BUILD), "farthing", "bench/load")
+
+
+def machine_text():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    return (f"machine: {os.cpu_count()} x {model}, Linux {platform.release()}, load {os.getloadavg()[0]:.2f}; "
+            f"server on processor {SERVER_CORE}, client on processor {CLIENT_CORE}")
