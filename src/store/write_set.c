@@ -219,7 +219,7 @@ static enum step run_row(struct transaction *transaction, const struct write *wr
     struct value values[STORE_QUERY_PARAMETERS_MAX];
     size_t count = collect_values(write, values);
 
-    for (int probe = 1;; probe++) {
+    for (int64_t probe = 0;; probe++) {
         enum step step = statement_start(statement, values, count);
 
         if (step == STEP_CONFLICT)
@@ -228,9 +228,9 @@ static enum step run_row(struct transaction *transaction, const struct write *wr
         if (step != STEP_CONFLICT || !text_equal(*conflict_column, TEXT("key")))
             return step;
         *conflict_column = TEXT("id");
-        if (probe == ROW_KEY_PROBES || id_is_taken(transaction, write))
+        if (probe + 1 == ROW_KEY_PROBES || id_is_taken(transaction, write))
             return step;
-        values[0].integer++;
+        values[0] = value_integer(row_key(entity_id(write->entity, write->record)) + probe + 1);
     }
 }
 
