@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include <assert.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -89,6 +90,8 @@ struct text arena_copy(struct arena *arena, struct text text)
 struct text arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;
+
+    assert(format != NULL);
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);

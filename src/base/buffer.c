@@ -1,5 +1,6 @@
 #include "base/buffer.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ void buffer_grow(struct buffer *buffer, size_t more)
 void buffer_append_format(struct buffer *buffer, const char *format, ...)
 {
     va_list arguments, again;
+
+    assert(format != NULL);
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);

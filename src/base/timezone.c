@@ -53,14 +53,29 @@ static bool is_zone_file(const char *path)
     return known;
 }
 
+/* The last name that this thread found: most customers of a business live in few zones, and a zone does not
+ * go away. */
+static _Thread_local char last_known[TIMEZONE_NAME_MAX];
+static _Thread_local size_t last_known_length;
+
+static void remember(struct text name)
+{
+    memcpy(last_known, name.data, name.length);
+    last_known_length = name.length;
+}
+
 bool timezone_known(struct text name)
 {
     char path[sizeof ZONEINFO_DIRECTORY + TIMEZONE_NAME_MAX] = ZONEINFO_DIRECTORY;
 
-    if (text_equal(name, TEXT("UTC")))
+    if (text_equal(name, TEXT("UTC")) ||
+        (name.length && text_equal(name, (struct text){last_known, last_known_length})))
         return true;
     if (!is_safe_path(name) || is_reserved(name))
         return false;
     memcpy(path + sizeof ZONEINFO_DIRECTORY - 1, name.data, name.length); /* the rest is zero */
-    return is_zone_file(path);
+    if (!is_zone_file(path))
+        return false;
+    remember(name);
+    return true;
 }

@@ -1,4 +1,5 @@
-/* http.h: an HTTP/1.1 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC 9112).
+/* http.h: an HTTP/1.1 and 1.0 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC
+ * 9112).
  *
  * One loop a core, each a thread with its own listening socket (SO_REUSEPORT), its own connections and no
  * lock. The loop that accepted a connection owns it for life. Requests of one connection are answered in
@@ -46,7 +47,7 @@ struct http_request {
     enum http_method method;
     struct text method_name;
     struct text target; /* as sent */
-    struct text path;   /* raw: percent escapes are still in it */
+    struct text path;   /* raw: percent escapes are still in it; without the host of an absolute target */
     struct text query;  /* raw, without the question mark; empty when there is none */
     const struct http_header *headers;
     unsigned header_count;
@@ -103,7 +104,8 @@ struct http_task {
 };
 
 /* Hands a chain of tasks (linked by `next`) to the loop, from any thread. Wakes the loop once a chain. They
- * run in order, in the loop's thread, before it looks at more requests. */
+ * run in order, in the loop's thread, before it looks at more requests. Those that come after the loop has
+ * ended are not run. */
 void http_loop_post(struct http_loop *loop, struct http_task *first, struct http_task *last);
 
 /* The state that loop_start gave to this loop. */
@@ -144,8 +146,9 @@ struct http_server *http_server_start(const struct http_config *config, const st
 /* The address that is bound, with the port the system chose. */
 struct text http_server_address(const struct http_server *server);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
- * connections, and returns when all loops have ended or the drain timeout is over. Called from any other
- * thread. */
+ * connections, and returns when all loops have ended, at the latest when the drain timeout is over: then what
+ * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,
+ * but can no longer be replied to. Called from any other thread; a second call does nothing. */
 void http_server_drain(struct http_server *server);
 /* Frees everything. After http_server_drain. */
 void http_server_free(struct http_server *server);

@@ -114,15 +114,39 @@ static enum http_method method_of(struct text name)
     return HTTP_OTHER;
 }
 
-/* A later 1.x is read as the 1.1 it must be compatible with (RFC 9110 section 2.5). */
-static bool parse_version(struct text version, struct http_parse *parse)
+/* A later 1.x is read as the 1.1 it must be compatible with (RFC 9110 section 2.5). A client of 1.0, many
+ * proxies among them, gets one reply a connection. */
+static bool parse_version(struct text version, struct http_request *request, struct http_parse *parse)
 {
     if (version.length != VERSION_BYTES || memcmp(version.data, "HTTP/", 5) != 0 || version.data[6] != '.' ||
         version.data[5] < '0' || version.data[5] > '9' || version.data[7] < '0' || version.data[7] > '9')
         return malformed(parse, "the request line is not `METHOD TARGET HTTP/1.1`");
-    if (version.data[5] != '1' || version.data[7] == '0')
-        return refuse(parse, HTTP_REFUSAL_VERSION, "only HTTP/1.1 is spoken here");
+    if (version.data[5] != '1')
+        return refuse(parse, HTTP_REFUSAL_VERSION, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    parse->is_http_1_0 = version.data[7] == '0';
+    request->keep_alive = !parse->is_http_1_0;
     return true;
+}
+
+/* `http://host/path` into `/path` (RFC 9112 section 3.2.2); anything else as it is. */
+static struct text origin_form(struct text target)
+{
+    static const struct text schemes[] = {TEXT_LITERAL("http://"), TEXT_LITERAL("https://")};
+
+    for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        struct text scheme = schemes[i];
+
+        if (target.length <= scheme.length ||
+            !text_equal_ignoring_case(text_slice(target, 0, scheme.length), scheme))
+            continue;
+        struct text rest = text_from(target, scheme.length);
+        size_t slash = text_find(rest, '/');
+
+        /* Without a path it is the root: the scheme's own last slash will do. */
+        return slash < text_find(rest, '?') ? text_from(rest, slash)
+                                            : text_slice(target, scheme.length - 1, 1);
+    }
+    return target;
 }
 
 static bool parse_target(struct text target, struct http_request *request, struct http_parse *parse)
@@ -132,14 +156,15 @@ static bool parse_target(struct text target, struct http_request *request, struc
     if (span(target, TARGET) != target.length)
         return malformed(parse, "the request target holds a byte that must be percent-encoded");
     bool is_server_wide = target.length == 1 && target.data[0] == '*' && request->method == HTTP_OPTIONS;
+    struct text local = target.length && target.data[0] == '/' ? target : origin_form(target);
 
-    if (!is_server_wide && (target.length == 0 || target.data[0] != '/'))
+    if (!is_server_wide && (local.length == 0 || local.data[0] != '/'))
         return malformed(parse, "the request target does not begin with a slash");
-    size_t path_length = text_find(target, '?');
+    size_t path_length = text_find(local, '?');
 
     request->target = target;
-    request->path = text_slice(target, 0, path_length);
-    request->query = path_length < target.length ? text_from(target, path_length + 1) : text_empty;
+    request->path = text_slice(local, 0, path_length);
+    request->query = path_length < local.length ? text_from(local, path_length + 1) : text_empty;
     return true;
 }
 
@@ -156,7 +181,7 @@ static bool parse_request_line(struct text line, struct http_request *request, s
         return malformed(parse, "the request line is not `METHOD TARGET HTTP/1.1`");
     request->method_name = text_slice(line, 0, method_length);
     request->method = method_of(request->method_name);
-    return parse_version(text_from(rest, target_length + 1), parse) &&
+    return parse_version(text_from(rest, target_length + 1), request, parse) &&
            parse_target(text_slice(rest, 0, target_length), request, parse);
 }
 
@@ -254,7 +279,9 @@ static bool parse_header_line(struct text line, struct http_header *headers, str
 
 static bool check_whole_head(struct http_parse *parse)
 {
-    if (!parse->has_host)
+    if (parse->is_http_1_0)
+        parse->expects_continue = false; /* it knows no interim replies (RFC 9110 section 10.1.1) */
+    if (!parse->has_host && !parse->is_http_1_0)
         return malformed(parse, "the Host header is missing");
     if (parse->has_transfer_encoding && parse->has_content_length)
         return malformed(parse, "Content-Length and Transfer-Encoding exclude each other");
@@ -284,14 +311,18 @@ static bool check_partial_line(struct text input, struct http_parse *parse)
     return true;
 }
 
-/* Takes one line of the head, given without its line end; sets head_length after the last. */
+/* Takes one line of the head, given with its CR but without its LF; sets head_length after the last. */
 static bool parse_line(struct text line, struct http_header *headers, struct http_request *request,
                        struct http_parse *parse)
 {
-    if (!parse->has_request_line && line.length > REQUEST_LINE_BYTES_MAX)
+    /* The limits come first: they are what stops a line whose end has not been seen. */
+    if (!parse->has_request_line && line.length > REQUEST_LINE_BYTES_MAX + 1)
         return refuse(parse, HTTP_REFUSAL_URL_TOO_LONG, "the request line is too long");
     if (parse->scanned_bytes > HTTP_HEADER_BYTES_MAX)
         return refuse(parse, HTTP_REFUSAL_HEADER_TOO_LARGE, "the headers are too large");
+    if (line.length == 0 || line.data[line.length - 1] != '\r')
+        return malformed(parse, "a line does not end with CR LF");
+    line.length--;
     if (!parse->has_request_line) {
         if (line.length == 0)
             return true;
@@ -325,11 +356,7 @@ enum http_parse_status http_parse_head(struct text input, struct http_header *he
         struct text line = text_slice(input, parse->line_start, end - parse->line_start);
 
         parse->scanned_bytes = end + 1;
-        if (line.length == 0 || line.data[line.length - 1] != '\r')
-            malformed(parse, "a line does not end with CR LF");
-        else
-            parse_line(text_slice(line, 0, line.length - 1), headers, request, parse);
-        if (parse->refusal)
+        if (!parse_line(line, headers, request, parse))
             return HTTP_PARSE_REFUSED;
         parse->line_start = end + 1;
     }

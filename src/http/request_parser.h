@@ -22,7 +22,7 @@ struct http_parse {
     /* For the parser alone: where the next call goes on. */
     size_t line_start;    /* lines before this byte have been read into the request */
     size_t scanned_bytes; /* no line ends between line_start and here */
-    bool has_request_line, has_host, has_content_length, has_transfer_encoding;
+    bool has_request_line, has_host, has_content_length, has_transfer_encoding, is_http_1_0;
 };
 
 /* Parses the head at the start of `input`. `headers` has room for HTTP_HEADER_COUNT_MAX entries and is what

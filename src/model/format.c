@@ -39,14 +39,14 @@ static const struct code_point_range not_letters[] = {
     {0xff5b, 0xff65}, {0xffe0, 0xffff}, {0x1f000, 0x1fbef}, {0xe0000, 0x10ffff},
 };
 
+/* Of a code point outside ASCII. */
 static bool is_foreign_letter(uint32_t code_point)
 {
-    if (code_point < 0x80)
-        return false;
-    for (size_t i = 0; i < sizeof not_letters / sizeof not_letters[0]; i++)
-        if (code_point <= not_letters[i].last)
-            return code_point < not_letters[i].first;
-    return false;
+    const struct code_point_range *range = not_letters;
+
+    while (code_point > range->last) /* the last range ends with the last code point */
+        range++;
+    return code_point < range->first;
 }
 
 /* RFC 5322 section 3.2.3, and RFC 6532 for what is outside ASCII. */

@@ -4,6 +4,9 @@
 
 #include <stdalign.h>
 
+/* Beside the arena's blocks of 16 KiB. */
+enum { LARGE_BYTES = 1000000, MOST_OF_A_BLOCK_BYTES = 10240 };
+
 static void test_empty_arena(void **state)
 {
     struct arena arena;
@@ -62,14 +65,14 @@ static void test_larger_than_a_block(void **state)
     arena_init(&arena);
     char *small = arena_allocate(&arena, 16);
     memcpy(small, "small, and kept", 16);
-    char *large = arena_allocate(&arena, 1000 * 1000);
-    memset(large, 'x', 1000 * 1000);
+    char *large = arena_allocate(&arena, LARGE_BYTES);
+    memset(large, 'x', LARGE_BYTES);
     char *after = arena_allocate(&arena, 16);
     memcpy(after, "after the large", 16);
 
     assert_string_equal(small, "small, and kept");
-    assert_int_equal(large[999999], 'x');
-    assert_true(arena.total_bytes >= 1000 * 1000 + 32);
+    assert_int_equal(large[LARGE_BYTES - 1], 'x');
+    assert_true(arena.total_bytes >= LARGE_BYTES + 32);
     arena_reset(&arena);
     assert_int_equal(arena.total_bytes, 0);
     assert_non_null(arena.block); /* one block of the usual size is kept */
@@ -86,10 +89,10 @@ static void test_reset_keeps_one_block(void **state)
     arena_reset(&arena);
     assert_ptr_equal(arena_allocate(&arena, 100), first);
     for (int i = 0; i < 100; i++) /* many blocks */
-        arena_allocate(&arena, 10 * 1024);
+        arena_allocate(&arena, MOST_OF_A_BLOCK_BYTES);
     arena_reset(&arena);
     const void *kept = arena.block;
-    arena_allocate(&arena, 10 * 1024);
+    arena_allocate(&arena, MOST_OF_A_BLOCK_BYTES);
     assert_ptr_equal(arena.block, kept);
     arena_free(&arena);
 }
@@ -101,7 +104,7 @@ static void test_reset_drops_a_large_block(void **state)
 
     (void)state;
     arena_init(&arena);
-    arena_allocate(&arena, 1000 * 1000);
+    arena_allocate(&arena, LARGE_BYTES);
     arena_reset(&arena);
     assert_null(arena.block);
     assert_non_null(arena_allocate(&arena, 8));

@@ -78,7 +78,7 @@ static void test_hex_of_every_byte(void **state)
     hex_encode(bytes, sizeof bytes, hex);
     assert_int_equal(hex[512], '!');
     assert_text(((struct text){hex, 6}), "000102");
-    assert_text(((struct text){hex + 2 * 0x9a, 4}), "9a9b");
+    assert_text(((struct text){hex + 0x134, 4}), "9a9b");
     assert_text(((struct text){hex + 508, 4}), "feff");
     assert_true(hex_decode((struct text){hex, 512}, decoded, sizeof decoded));
     assert_memory_equal(decoded, bytes, sizeof bytes);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ static ssize_t captured_write(const void *bytes, size_t length)
     return (ssize_t)length;
 }
 
-/* Takes the place of the C library's function in this program. */
+/* Takes the place of the C library's function in this program; its names are not ours.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 ssize_t write(int file, const void *bytes, size_t length)
 {
     if (file != STDERR_FILENO)
@@ -167,12 +169,11 @@ static const struct {
 static void test_values_in_logfmt(void **state)
 {
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        char expected[200] = "level=info message=\"m\" value=";
+        char expected[200];
 
         reset(state);
         LOG_INFO("m", LOG_TEXT("value", values[i].value), LOG_INTEGER("n", 1));
-        strcat(expected, values[i].logfmt);
-        strcat(expected, " n=1");
+        snprintf(expected, sizeof expected, "level=info message=\"m\" value=%s n=1", values[i].logfmt);
         assert_text(logfmt_line(), expected);
     }
     reset(state);
@@ -183,13 +184,13 @@ static void test_values_in_logfmt(void **state)
 static void test_values_in_json(void **state)
 {
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        char expected[200] = "\"level\":\"info\",\"message\":\"m\",\"value\":\"";
+        char expected[200];
 
         reset(state);
         log_configure(LOG_FORMAT_JSON, LOG_LEVEL_INFO);
         LOG_INFO("m", LOG_TEXT("value", values[i].value), LOG_INTEGER("n", 1));
-        strcat(expected, values[i].json);
-        strcat(expected, "\",\"n\":1}");
+        snprintf(expected, sizeof expected, "\"level\":\"info\",\"message\":\"m\",\"value\":\"%s\",\"n\":1}",
+                 values[i].json);
         assert_text(json_line(), expected);
     }
 }
@@ -245,6 +246,29 @@ static void test_long_values_are_cut(void **state)
                 assert_true(utf8_valid(line));
                 assert_int_equal(capture.calls, 1);
             }
+}
+
+/* A field whose value has no room at all leaves no name behind, quoted or not. */
+static void test_fields_at_the_limit(void **state)
+{
+    static char value[5000];
+
+    memset(value, 'x', sizeof value);
+    for (size_t length = 3950; length < 4100; length++)
+        for (int json = 0; json < 2; json++) {
+            reset(state);
+            log_configure(json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+            LOG_INFO("m", LOG_TEXT("value", ((struct text){value, length})), LOG_STRING("last", "a b"),
+                     LOG_TEXT("unset", text_none));
+            struct text line = json ? json_line() : logfmt_line();
+
+            assert_false(text_ends_with(line, json ? TEXT("\"last\":,\"truncated\":true}")
+                                                   : TEXT("last= truncated=true")));
+            assert_true(capture.written.length <= LINE_BYTES_MAX);
+            assert_true(
+                text_ends_with(line, json ? TEXT(",\"truncated\":true}") : TEXT(" truncated=true")) ||
+                text_ends_with(line, json ? TEXT("\"a b\",\"unset\":null}") : TEXT("\"a b\" unset=")));
+        }
 }
 
 static void test_cut_value_is_closed(void **state)
@@ -356,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values_in_json, reset, reset),
         cmocka_unit_test_setup_teardown(test_random_bytes_stay_one_line, reset, reset),
         cmocka_unit_test_setup_teardown(test_long_values_are_cut, reset, reset),
+        cmocka_unit_test_setup_teardown(test_fields_at_the_limit, reset, reset),
         cmocka_unit_test_setup_teardown(test_cut_value_is_closed, reset, reset),
         cmocka_unit_test_setup_teardown(test_many_fields_are_cut_between_fields, reset, reset),
         cmocka_unit_test_setup_teardown(test_long_message_is_cut, reset, reset),

@@ -180,7 +180,7 @@ static int compare_ids(const void *a, const void *b)
 
 static void test_threads_share_one_generator(void **state)
 {
-    static struct text all[THREADS * IDS_PER_THREAD];
+    static struct text all[THREADS][IDS_PER_THREAD];
     struct arena arenas[THREADS];
     pthread_t threads[THREADS];
     void *ids;
@@ -192,13 +192,15 @@ static void test_threads_share_one_generator(void **state)
     }
     for (int t = 0; t < THREADS; t++) {
         assert_int_equal(pthread_join(threads[t], &ids), 0);
-        memcpy(all + t * IDS_PER_THREAD, ids, sizeof(struct text) * IDS_PER_THREAD);
+        memcpy(all[t], ids, sizeof all[t]);
         for (int i = 1; i < IDS_PER_THREAD; i++)
             assert_true(compare_ids((struct text *)ids + i - 1, (struct text *)ids + i) < 0);
     }
-    qsort(all, THREADS * IDS_PER_THREAD, sizeof all[0], compare_ids);
-    for (int i = 1; i < THREADS * IDS_PER_THREAD; i++)
-        assert_true(compare_ids(&all[i - 1], &all[i]) < 0); /* no two are equal */
+    const struct text *sorted = all[0];
+
+    qsort(all, sizeof all / sizeof *sorted, sizeof *sorted, compare_ids);
+    for (size_t i = 1; i < sizeof all / sizeof *sorted; i++)
+        assert_true(compare_ids(&sorted[i - 1], &sorted[i]) < 0); /* no two are equal */
     for (int t = 0; t < THREADS; t++)
         arena_free(&arenas[t]);
 }

@@ -101,6 +101,47 @@ static void test_a_usual_request(void **state)
     assert_false(text_is_set(http_request_header(&request, TEXT("x-api"))));
 }
 
+static void test_absolute_targets(void **state)
+{
+    static const struct {
+        const char *target, *path, *query;
+    } cases[] = {
+        {"http://h/a/b?x=1", "/a/b", "x=1"}, {"HTTPS://h:443/a", "/a", ""}, {"http://h", "/", ""},
+        {"http://h?x=/a", "/", ""},          {"http://h/", "/", ""},        {"http://h//a", "//a", ""},
+        {"/http://h/a", "/http://h/a", ""},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_request request;
+        struct http_parse parse;
+        char input[128];
+
+        snprintf(input, sizeof input, "GET %s HTTP/1.1\r\n" HOST "\r\n", cases[i].target);
+        assert_int_equal(parse_both_ways(text_from_string(input), &request, &parse), HTTP_PARSE_DONE);
+        assert_text(request.target, cases[i].target);
+        assert_text(request.path, cases[i].path);
+        assert_text(request.query, cases[i].query);
+    }
+}
+
+static void test_http_1_0_is_answered_once(void **state)
+{
+    static const char *const heads[] = {
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" HOST "\r\n",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) {
+        struct http_request request;
+        struct http_parse parse;
+
+        assert_int_equal(parse_both_ways(text_from_string(heads[i]), &request, &parse), HTTP_PARSE_DONE);
+        assert_false(request.keep_alive);
+    }
+}
+
 static void test_methods(void **state)
 {
     static const struct {
@@ -184,7 +225,7 @@ static void test_refused_heads(void **state)
     static const char not_number[] = "Content-Length is not a number";
     static const char control[] = "a header value holds a control character";
     static const char bare[] = "a line does not end with CR LF";
-    static const char version[] = "only HTTP/1.1 is spoken here";
+    static const char version[] = "only HTTP/1.1 and HTTP/1.0 are spoken here";
     static const struct {
         struct text input;
         enum http_refusal refusal;
@@ -207,13 +248,13 @@ static void test_refused_heads(void **state)
         {TEXT_LITERAL("GET / HTTP/11\r\n"), HTTP_REFUSAL_MALFORMED, not_line},
         {TEXT_LITERAL("GET / HTTP/1.x\r\n"), HTTP_REFUSAL_MALFORMED, not_line},
         {TEXT_LITERAL("GET /a b HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_line},
-        {TEXT_LITERAL("GET / HTTP/1.0\r\n"), HTTP_REFUSAL_VERSION, version},
         {TEXT_LITERAL("GET / HTTP/0.9\r\n"), HTTP_REFUSAL_VERSION, version},
         {TEXT_LITERAL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), HTTP_REFUSAL_VERSION, version},
         {TEXT_LITERAL("GET a HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
         {TEXT_LITERAL("GET * HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
         {TEXT_LITERAL("OPTIONS ** HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
-        {TEXT_LITERAL("GET http://h/ HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
+        {TEXT_LITERAL("GET http:// HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
+        {TEXT_LITERAL("GET ftp://h/ HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
         {TEXT_LITERAL("CONNECT h:80 HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_slash},
         {TEXT_LITERAL("GET /\xc3\xa9 HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_escaped},
         {TEXT_LITERAL("GET /a\tb HTTP/1.1\r\n"), HTTP_REFUSAL_MALFORMED, not_escaped},
@@ -306,6 +347,7 @@ static void test_url_limit(void **state)
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX - 1, rest), HTTP_REFUSAL_NONE);
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX, rest), HTTP_REFUSAL_URL_TOO_LONG);
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, rest), HTTP_REFUSAL_URL_TOO_LONG);
+    assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, "\n"), HTTP_REFUSAL_URL_TOO_LONG);
     /* It need not be seen to its end. */
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, ""), HTTP_REFUSAL_URL_TOO_LONG);
     free(memory);
@@ -321,6 +363,7 @@ static void test_header_size_limit(void **state)
     assert_outcome(padded(memory, prefix, 'a', room, "\r\n\r\n"), HTTP_REFUSAL_NONE);
     assert_outcome(padded(memory, prefix, 'a', room + 1, "\r\n\r\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     assert_outcome(padded(memory, prefix, 'a', room + 4, ""), HTTP_REFUSAL_HEADER_TOO_LARGE);
+    assert_outcome(padded(memory, prefix, 'a', room + 4, "\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     assert_outcome(padded(memory, prefix, 'a', room + 5000, "\r\n\r\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     free(memory);
 }
@@ -357,10 +400,16 @@ static void test_incomplete_heads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_usual_request),    cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_good_heads),         cmocka_unit_test(test_refused_heads),
-        cmocka_unit_test(test_url_limit),          cmocka_unit_test(test_header_size_limit),
-        cmocka_unit_test(test_header_count_limit), cmocka_unit_test(test_incomplete_heads),
+        cmocka_unit_test(test_a_usual_request),
+        cmocka_unit_test(test_absolute_targets),
+        cmocka_unit_test(test_http_1_0_is_answered_once),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_good_heads),
+        cmocka_unit_test(test_refused_heads),
+        cmocka_unit_test(test_url_limit),
+        cmocka_unit_test(test_header_size_limit),
+        cmocka_unit_test(test_header_count_limit),
+        cmocka_unit_test(test_incomplete_heads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
