@@ -108,7 +108,7 @@ def drive(ours, nginx, plan, connections):
     samples = {name: [] for name in subjects}
     for number in range(-1, rounds):  # round -1 warms up and is not counted
         for name, (server, rows) in subjects.items():
-            sample = load(server, plan.seconds, f"get:connections={connections},rows={rows}")
+            sample = load(server, plan.seconds, f"get:connections={connections},rows={rows}", spin=True)
             if number >= 0:
                 samples[name].append(sample)
     for name, (server, _) in subjects.items():

@@ -1,6 +1,6 @@
 /* load.c: the load client of the benchmarks.
  *
- *   load --port PORT --key KEY --seconds SECONDS [--seed NUMBER] STREAM...
+ *   load --port PORT --key KEY --seconds SECONDS [--seed NUMBER] [--spin] STREAM...
  *
  * A STREAM is a kind of request and how it is sent:
  *
@@ -11,6 +11,10 @@
  * here, and a latency runs from the sending. With a rate (requests a second) the loop is open: requests are
  * due at equal distances, whatever the server does, and a latency runs from the moment the request was due,
  * so that a pause of the server counts for every request that had to wait for it.
+ *
+ * With --spin the client never sleeps: it asks for replies again and again. On one machine each reply to a
+ * sleeping client has to wake its processor, and the kernel charges that to the server, the more often the
+ * slower the server is; over a network no server pays for it.
  *
  * One thread drives all streams on one epoll. Each reply is read whole; its status must be the expected one
  * and its body must hold the id that was asked for. Anything else ends the run with status 1, printing the
@@ -74,6 +78,7 @@ struct run {
     struct target target;
     double seconds;
     uint64_t seed;
+    bool spin;
     int64_t start_ns, end_ns;
     int epoll;
     struct stream streams[STREAMS_MAX];
@@ -226,7 +231,7 @@ static void run_loop(struct run *run)
             errx(1, "replies are missing %d seconds after the end", DRAIN_SECONDS_MAX);
         if (now >= run->end_ns)
             next_ns = drain_end_ns;
-        int64_t wait_ns = next_ns > now ? next_ns - now : 0;
+        int64_t wait_ns = next_ns > now && !run->spin ? next_ns - now : 0;
         struct timespec timeout = {.tv_sec = wait_ns / NS_PER_S, .tv_nsec = wait_ns % NS_PER_S};
         int count = epoll_pwait2(run->epoll, events, EVENTS_MAX, &timeout, NULL);
         if (count < 0 && errno != EINTR)
@@ -334,11 +339,10 @@ static void stream_parse(struct stream *stream, char *text)
 
 static void run_parse(struct run *run, int argc, char **argv)
 {
-    static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-                                            {"key", required_argument, NULL, 'k'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"seed", required_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},    {"key", required_argument, NULL, 'k'},
+        {"seconds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 'r'},
+        {"spin", no_argument, NULL, 'b'},          {0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'p')
@@ -349,6 +353,8 @@ static void run_parse(struct run *run, int argc, char **argv)
             run->seconds = number_option("--seconds", optarg);
         else if (option == 'r')
             run->seed = (uint64_t)number_option("--seed", optarg);
+        else if (option == 'b')
+            run->spin = true;
         else
             exit(2);
     }

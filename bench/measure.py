@@ -108,10 +108,10 @@ def load_command(port, api_key, seconds, streams):
     return [str(LOAD), "--port", str(port), "--key", api_key, "--seconds", str(seconds), "--seed", str(seed), *streams]
 
 
-def load(server, seconds, *streams):
+def load(server, seconds, *streams, spin=False):
     """Drives `server` for `seconds` and returns the Sample. The server's CPU time is read around the whole run of the
     client, which waits for every reply, so that time and requests belong together."""
-    command = load_command(server.port, server.api_key, seconds, streams)
+    command = load_command(server.port, server.api_key, seconds, [*(["--spin"] if spin else []), *streams])
     cpu_before, wall_before = cpu_ns(server.pid), time.monotonic_ns()
     run = subprocess.run(command, capture_output=True, text=True)
     cpu_after, wall_after = cpu_ns(server.pid), time.monotonic_ns()
