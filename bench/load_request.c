@@ -7,7 +7,8 @@
 
 enum {
     ULID_BYTES = 26,
-    SEED_ROWS_PER_MS = 100, /* seeded customers look created at 100 a millisecond */
+    SEED_ROWS_PER_MS = 100,        /* seeded customers look created at 100 a millisecond */
+    NUMBER_MIN = 10 * 1000 * 1000, /* eight digits, so that bodies differ in content and not in size */
 };
 
 #define SEED_TIME_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z: the first seeded customer's time */
@@ -65,15 +66,15 @@ static int create_body(char *out, size_t size, const char *external_id, uint64_t
     static const char *const zones[] = {"America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata",
                                         "Europe/Paris"};
     unsigned place = random & 3;
-    unsigned number = (unsigned)(random >> 40);
+    unsigned number = NUMBER_MIN + (unsigned)(random >> 41);
     return snprintf(out, size,
                     "{\"external_id\":\"%s\",\"name\":\"Northwind Traders %u\","
-                    "\"email\":\"billing+%u@northwind.example.com\",\"contact\":\"+49 30 %08u\","
+                    "\"email\":\"billing+%u@northwind.example.com\",\"contact\":\"+49 30 %u\","
                     "\"address_line1\":\"%s\",\"address_line2\":\"Floor %u\",\"address_city\":\"%s\","
                     "\"address_state\":\"%s\",\"address_postal_code\":\"%s\",\"address_country\":\"%s\","
-                    "\"timezone\":\"%s\",\"metadata\":{\"plan\":\"growth\",\"crm_id\":\"%010u\","
+                    "\"timezone\":\"%s\",\"metadata\":{\"plan\":\"growth\",\"crm_id\":\"00%u\","
                     "\"segment\":\"mid-market\"}}",
-                    external_id, number, number, number, cities[place][0], number % 40, cities[place][1],
+                    external_id, number, number, number, cities[place][0], 10 + number % 30, cities[place][1],
                     cities[place][2], cities[place][3], cities[place][4], zones[place], number);
 }
 

@@ -5,15 +5,15 @@
 \set event (1000000 + :count) * 1000000000 + random(0, 999999999)
 \set request (1000000 + :count) * 1000000000 + random(0, 999999999)
 \set external random(1000000000000000, 9999999999999999)
-\set number random(10000000, 16777215)
+\set number random(10000000, 18388607)
 \startpipeline
 BEGIN;
 INSERT INTO customers (scope, id, external_id, name, email, contact, address_line1, address_line2, address_city,
     address_state, address_postal_code, address_country, timezone, metadata, status, created_at, updated_at, created_by,
     updated_by)
 VALUES (1, 'cust_01KDVDNA00' || :id::text, 'acct_' || :external::text, 'Northwind Traders ' || :number::text,
-    'billing+' || :number::text || '@northwind.example.com', '+49 30 ' || :number::text, '221 Market Street', 'Floor 12',
-    'San Francisco', 'CA', '94103', 'US', 'America/Los_Angeles',
+    'billing+' || :number::text || '@northwind.example.com', '+49 30 ' || :number::text, '221 Main Street', 'Floor 12',
+    'Portland', 'OR', '97201', 'US', 'America/Denver',
     '{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"}', 'published', now(), now(),
     'user_01KDVDN9ZZ0000000000000002', 'user_01KDVDN9ZZ0000000000000002');
 INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, occurred_at, changes)
@@ -21,16 +21,16 @@ VALUES (1, 'customer', 'cust_01KDVDNA00' || :id::text, 'created', 'user_01KDVDN9
     '01KDVDNA00' || :request::text, now(),
     '{"after":{"external_id":"acct_' || :external::text || '","name":"Northwind Traders ' || :number::text
         || '","email":"billing+' || :number::text || '@northwind.example.com","contact":"+49 30 ' || :number::text
-        || '","address_line1":"221 Market Street","address_line2":"Floor 12","address_city":"San Francisco",'
-        || '"address_state":"CA","address_postal_code":"94103","address_country":"US","timezone":"America/Los_Angeles",'
+        || '","address_line1":"221 Main Street","address_line2":"Floor 12","address_city":"Portland",'
+        || '"address_state":"OR","address_postal_code":"97201","address_country":"US","timezone":"America/Denver",'
         || '"metadata":{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"},"status":"published"}}');
 INSERT INTO system_events (scope, id, event_name, entity_type, entity_id, payload, created_at, created_by)
 VALUES (1, 'sys_event_01KDVDNA00' || :event::text, 'customer.created', 'customer', 'cust_01KDVDNA00' || :id::text,
     '{"event_type":"customer.created","customer":{"id":"cust_01KDVDNA00' || :id::text
         || '","environment_id":"env_01KDVDN9ZZ0000000000000001","external_id":"acct_' || :external::text || '","name":"Northwind Traders ' || :number::text
         || '","email":"billing+' || :number::text || '@northwind.example.com","contact":"+49 30 ' || :number::text
-        || '","address_line1":"221 Market Street","address_line2":"Floor 12","address_city":"San Francisco",'
-        || '"address_state":"CA","address_postal_code":"94103","address_country":"US","timezone":"America/Los_Angeles",'
+        || '","address_line1":"221 Main Street","address_line2":"Floor 12","address_city":"Portland",'
+        || '"address_state":"OR","address_postal_code":"97201","address_country":"US","timezone":"America/Denver",'
         || '"metadata":{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"},"status":"published","updated_at":"2026-01-01T00:00:00.000123Z"}}', now(),
     'user_01KDVDN9ZZ0000000000000002');
 COMMIT;

@@ -19,6 +19,7 @@ from servers import Farthing
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SEED_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SEED_ROWS_PER_MS = 100
+NUMBER_MIN = 10_000_000
 MASK = (1 << 64) - 1
 FOUR_DIGITS = [a + b + c + d for a in DIGITS for b in DIGITS for c in DIGITS for d in DIGITS]
 PLACES = [
@@ -62,7 +63,7 @@ def customers(count, scope):
             time_ms = SEED_TIME_MS + row // SEED_ROWS_PER_MS
             prefix = "cust_" + ulid_time(time_ms)
         random = mix64(row)
-        number = random >> 40
+        number = NUMBER_MIN + (random >> 41)
         line1, city, state, postal_code, country, timezone = PLACES[random & 3]
         yield {
             "scope": scope,
@@ -70,15 +71,15 @@ def customers(count, scope):
             "external_id": "crm_%016x" % random,
             "name": f"Northwind Traders {number}",
             "email": f"billing+{number}@northwind.example.com",
-            "contact": f"+49 30 {number:08d}",
+            "contact": f"+49 30 {number}",
             "address_line1": line1,
-            "address_line2": f"Floor {number % 40}",
+            "address_line2": f"Floor {10 + number % 30}",
             "address_city": city,
             "address_state": state,
             "address_postal_code": postal_code,
             "address_country": country,
             "timezone": timezone,
-            "metadata": f'{{"plan":"growth","crm_id":"{number:010d}","segment":"mid-market"}}',
+            "metadata": f'{{"plan":"growth","crm_id":"00{number}","segment":"mid-market"}}',
             "status": "published",
             "created_at": time_ms * 1000 + row % SEED_ROWS_PER_MS,
             "updated_at": time_ms * 1000 + row % SEED_ROWS_PER_MS,

@@ -28,7 +28,7 @@ bool percent_decode(struct arena *arena, struct text text, bool is_query, struct
 {
     if (text_find(text, '%') == text.length && (!is_query || text_find(text, '+') == text.length)) {
         *decoded = text;
-        return true;
+        return text_find(text, '\0') == text.length && utf8_valid(text);
     }
     char *out = arena_allocate(arena, text.length);
     size_t length = 0;

@@ -89,10 +89,14 @@ static void add(struct router *router, const struct route *route)
     struct segments segments;
     struct node *node = &router->root;
     bool fits = split(route->path, &segments);
+    unsigned parameters = 0;
 
     assert(fits);
-    for (unsigned i = 0; i < segments.count; i++)
+    for (unsigned i = 0; i < segments.count; i++) {
+        parameters += is_parameter(segments.items[i]);
         node = descend(node, segments.items[i]);
+    }
+    assert(parameters <= ROUTE_PARAMETERS_MAX);
     assert(!node->routes[route->method]); /* two rows for one endpoint */
     node->routes[route->method] = route;
 }
@@ -141,7 +145,10 @@ static const struct route *match(const struct node *node, const struct segments 
     if (route || !node->parameter || segment.length == 0)
         return route;
     *parameters = segment;
-    return match(node->parameter, segments, index + 1, method, parameters + 1);
+    route = match(node->parameter, segments, index + 1, method, parameters + 1);
+    if (!route) /* what did not lead to a route must not look like a parameter of the one that is found */
+        *parameters = text_none;
+    return route;
 }
 
 const struct route *router_find(const struct router *router, enum http_method method, struct text path,

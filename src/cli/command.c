@@ -24,9 +24,11 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 
 static int flag_index(const struct command *command, struct text name)
 {
-    for (int i = 0; command->flags[i].name; i++)
+    for (int i = 0; command->flags[i].name; i++) {
+        assert(i < COMMAND_FLAGS_MAX);
         if (text_equal(text_from_string(command->flags[i].name), name))
             return i;
+    }
     return -1;
 }
 
@@ -77,6 +79,7 @@ static void fill_in_defaults(struct invocation *invocation)
         const struct flag *flag = &invocation->command->flags[i];
         char name[ENVIRONMENT_NAME_MAX];
 
+        assert(i < COMMAND_FLAGS_MAX);
         if (invocation->value_counts[i])
             continue;
         environment_name(flag->name, name);

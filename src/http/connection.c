@@ -2,7 +2,9 @@
 #include "http/internal.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -132,9 +134,13 @@ char *http_connection_reserve(struct http_connection *connection, size_t size)
 static void reserve_input(struct http_connection *connection)
 {
     struct http_bytes *input = &connection->input;
-    size_t length = http_bytes_length(input), more = length ? length : 1;
-    const char *before = input->data + input->start;
+    struct http_pool *buffers = &connection->loop->buffers;
+    size_t length = http_bytes_length(input), more = length;
 
+    if (length == 0) {
+        http_bytes_reserve(input, buffers, 1);
+        return;
+    }
     if (input->end < input->capacity)
         return;
     if (connection->head_is_parsed) {
@@ -142,7 +148,9 @@ static void reserve_input(struct http_connection *connection)
 
         more = expected < more ? expected : more;
     }
-    http_bytes_reserve(input, &connection->loop->buffers, more);
+    const char *before = input->data + input->start;
+
+    http_bytes_reserve(input, buffers, more);
     if (input->data + input->start != before) { /* the request's texts must be made again */
         connection->parse = (struct http_parse){0};
         connection->head_is_parsed = false;
@@ -311,15 +319,33 @@ static enum http_wait wait_of(const struct http_connection *connection)
     return connection->head_is_parsed ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
 }
 
+/* The bytes that were sent but have not reached the client. */
+static int unacknowledged_bytes(const struct http_connection *connection)
+{
+    int bytes = 0;
+
+    return ioctl(connection->socket, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+static void wait_for_client_to_read(struct http_connection *connection)
+{
+    connection->unacknowledged_bytes = unacknowledged_bytes(connection);
+    http_wait_change(connection, HTTP_WAIT_WRITE);
+}
+
 /* Only a reply sent or bytes read by the client put a deadline off; a request that trickles in does not. */
 static void settle_wait(struct http_connection *connection)
 {
     enum http_wait wait = wait_of(connection);
 
-    if (wait != connection->wait)
+    if (wait == HTTP_WAIT_WRITE) {
+        if (wait != connection->wait || connection->has_made_progress)
+            wait_for_client_to_read(connection);
+    } else if (wait != connection->wait) {
         http_wait_change(connection, wait);
-    else if (connection->has_made_progress && (wait == HTTP_WAIT_REQUEST || wait == HTTP_WAIT_WRITE))
+    } else if (wait == HTTP_WAIT_REQUEST && connection->has_made_progress) {
         http_wait_renew(connection, wait);
+    }
     connection->has_made_progress = false;
 }
 
@@ -362,7 +388,12 @@ void http_connection_expire(struct http_connection *connection)
         http_connection_run(connection);
         break;
     case HTTP_WAIT_WRITE:
-        http_connection_abort(connection);
+        /* The socket tells of new room only when a good part of its buffer is free, which a slow client may
+         * take long for: ask whether it has taken anything at all. */
+        if (unacknowledged_bytes(connection) < connection->unacknowledged_bytes)
+            wait_for_client_to_read(connection);
+        else
+            http_connection_abort(connection);
         break;
     default:
         http_connection_close(connection);

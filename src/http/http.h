@@ -104,7 +104,8 @@ struct http_task {
 };
 
 /* Hands a chain of tasks (linked by `next`) to the loop, from any thread. Wakes the loop once a chain. They
- * run in order, in the loop's thread, before it looks at more requests. */
+ * run in order, in the loop's thread, before it looks at more requests. Those that come after the loop has
+ * ended are not run. */
 void http_loop_post(struct http_loop *loop, struct http_task *first, struct http_task *last);
 
 /* The state that loop_start gave to this loop. */
@@ -145,8 +146,9 @@ struct http_server *http_server_start(const struct http_config *config, const st
 /* The address that is bound, with the port the system chose. */
 struct text http_server_address(const struct http_server *server);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
- * connections, and returns when all loops have ended or the drain timeout is over. Called from any other
- * thread. */
+ * connections, and returns when all loops have ended, at the latest when the drain timeout is over: then what
+ * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,
+ * but can no longer be replied to. Called from any other thread; a second call does nothing. */
 void http_server_drain(struct http_server *server);
 /* Frees everything. After http_server_drain. */
 void http_server_free(struct http_server *server);

@@ -138,6 +138,7 @@ struct http_connection {
     struct http_exchange_record *record; /* from the first byte of a request to its reply */
     struct http_bytes input, output;
     size_t lingered_bytes;
+    int unacknowledged_bytes; /* in the socket, when the wait for the client to read began */
 
     enum http_wait wait;
     struct http_link wait_link;

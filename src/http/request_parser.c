@@ -279,6 +279,8 @@ static bool parse_header_line(struct text line, struct http_header *headers, str
 
 static bool check_whole_head(struct http_parse *parse)
 {
+    if (parse->is_http_1_0)
+        parse->expects_continue = false; /* it knows no interim replies (RFC 9110 section 10.1.1) */
     if (!parse->has_host && !parse->is_http_1_0)
         return malformed(parse, "the Host header is missing");
     if (parse->has_transfer_encoding && parse->has_content_length)
@@ -309,14 +311,18 @@ static bool check_partial_line(struct text input, struct http_parse *parse)
     return true;
 }
 
-/* Takes one line of the head, given without its line end; sets head_length after the last. */
+/* Takes one line of the head, given with its CR but without its LF; sets head_length after the last. */
 static bool parse_line(struct text line, struct http_header *headers, struct http_request *request,
                        struct http_parse *parse)
 {
-    if (!parse->has_request_line && line.length > REQUEST_LINE_BYTES_MAX)
+    /* The limits come first: they are what stops a line whose end has not been seen. */
+    if (!parse->has_request_line && line.length > REQUEST_LINE_BYTES_MAX + 1)
         return refuse(parse, HTTP_REFUSAL_URL_TOO_LONG, "the request line is too long");
     if (parse->scanned_bytes > HTTP_HEADER_BYTES_MAX)
         return refuse(parse, HTTP_REFUSAL_HEADER_TOO_LARGE, "the headers are too large");
+    if (line.length == 0 || line.data[line.length - 1] != '\r')
+        return malformed(parse, "a line does not end with CR LF");
+    line.length--;
     if (!parse->has_request_line) {
         if (line.length == 0)
             return true;
@@ -350,11 +356,7 @@ enum http_parse_status http_parse_head(struct text input, struct http_header *he
         struct text line = text_slice(input, parse->line_start, end - parse->line_start);
 
         parse->scanned_bytes = end + 1;
-        if (line.length == 0 || line.data[line.length - 1] != '\r')
-            malformed(parse, "a line does not end with CR LF");
-        else
-            parse_line(text_slice(line, 0, line.length - 1), headers, request, parse);
-        if (parse->refusal)
+        if (!parse_line(line, headers, request, parse))
             return HTTP_PARSE_REFUSED;
         parse->line_start = end + 1;
     }

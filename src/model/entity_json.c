@@ -191,12 +191,13 @@ static bool map_member_is_valid(const struct reading *reading, const struct fiel
 {
     struct text path = member_path(reading, field->name, key->text);
 
-    if (value->type != JSON_STRING && value->type != JSON_NULL)
-        refuse_type(reading, path, "a string", JSON_STRING, value);
-    else if (key->text.length == 0)
+    /* A key that is too long must not come back in a reply: it is looked at first. */
+    if (key->text.length == 0)
         refuse(reading, path, "has an empty key");
     else if (utf8_length(key->text) > METADATA_KEY_LENGTH_MAX)
         refuse(reading, field->name, "has a key of more than 255 characters");
+    else if (value->type != JSON_STRING && value->type != JSON_NULL)
+        refuse_type(reading, path, "a string", JSON_STRING, value);
     else if (value->type == JSON_STRING && value->text.length > METADATA_VALUE_BYTES_MAX)
         refuse(reading, path, "must be at most 16384 bytes long");
     else
@@ -269,6 +270,23 @@ static void read_string_map(const struct reading *reading, const struct field *f
         *field_text(field, record) = map;
 }
 
+static bool element_is_valid(const struct field *field, const struct json_value *element)
+{
+    return element->type == JSON_STRING && value_is_allowed(field, element->text);
+}
+
+/* Only the first bad element of a list is reported: their number has no bound. */
+static void refuse_element(const struct reading *reading, const struct field *field, uint32_t index,
+                           const struct json_value *element)
+{
+    struct text path = arena_format(reading->arena, "%.*s[%u]", TEXT_FORMAT(field->name), index);
+
+    if (element->type != JSON_STRING)
+        refuse_type(reading, path, "a string", JSON_STRING, element);
+    else
+        refuse(reading, path, "is not one of the allowed values");
+}
+
 static void read_string_list(const struct reading *reading, const struct field *field,
                              const struct json_value *value, void *record)
 {
@@ -283,18 +301,15 @@ static void read_string_list(const struct reading *reading, const struct field *
     json_begin_array(&writer);
     const struct json_value *element = json_first(value);
 
-    for (uint32_t i = 0; i < value->count; i++, element = json_next(element)) {
-        struct text path = arena_format(reading->arena, "%.*s[%u]", TEXT_FORMAT(field->name), i);
+    uint32_t i = 0;
 
-        if (element->type != JSON_STRING)
-            refuse_type(reading, path, "a string", JSON_STRING, element);
-        else if (!value_is_allowed(field, element->text))
-            refuse(reading, path, "is not one of the allowed values");
-        else
-            json_string(&writer, element->text);
-    }
+    for (; i < value->count && element_is_valid(field, element); i++, element = json_next(element))
+        json_string(&writer, element->text);
     json_end_array(&writer);
-    *field_text(field, record) = arena_copy(reading->arena, buffer_text(&buffer));
+    if (i == value->count)
+        *field_text(field, record) = arena_copy(reading->arena, buffer_text(&buffer));
+    else
+        refuse_element(reading, field, i, element);
     buffer_free(&buffer);
 }
 

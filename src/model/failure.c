@@ -23,3 +23,12 @@ struct failure *failure_add(struct failure *failure, struct arena *arena, struct
     failure->details_end = &detail->next;
     return failure;
 }
+
+struct failure *failure_copy(const struct failure *failure, struct arena *arena)
+{
+    struct failure *copy = failure_new(arena, failure->code, arena_copy(arena, failure->message));
+
+    for (const struct failure_detail *detail = failure->details; detail; detail = detail->next)
+        failure_add(copy, arena, arena_copy(arena, detail->name), arena_copy(arena, detail->value));
+    return copy;
+}

@@ -39,6 +39,9 @@ struct failure {
 /* A failure in the arena. `message` must live as long as the arena (a literal, or made in it). */
 struct failure *failure_new(struct arena *arena, enum failure_code code, struct text message);
 
+/* A copy that lives in another arena, its texts included. */
+struct failure *failure_copy(const struct failure *failure, struct arena *arena);
+
 /* Adds a detail and returns the failure. The texts are borrowed. A second detail of one name is left out:
  * only the first failing rule of a field is reported (conventions section 7.3). */
 struct failure *failure_add(struct failure *failure, struct arena *arena, struct text name,

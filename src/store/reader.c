@@ -47,7 +47,8 @@ void store_reader_begin(struct store_reader *reader, struct transaction *transac
     uint64_t sequence = atomic_load_explicit(&reader->store->commit_sequence, memory_order_acquire);
 
     transaction_init(transaction, reader->connection, arena, call);
-    if (reader->is_open && reader->sequence == sequence)
+    /* An error while reading can have ended the snapshot. */
+    if (reader->is_open && reader->sequence == sequence && sqlite_in_transaction(reader->connection))
         return;
     store_reader_end(reader);
     reader->is_open = sqlite_begin_read(reader->connection);

@@ -4,6 +4,7 @@
 #include "store/sqlite/sqlite.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,6 @@ enum { STORE_MAGIC = 0x53544f52 };
 /* Statistics that every allocation would update under a global mutex are of no use here. */
 static void configure_library(void)
 {
-    static atomic_flag done = ATOMIC_FLAG_INIT;
-
-    if (atomic_flag_test_and_set(&done))
-        return;
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
@@ -24,7 +21,9 @@ static void configure_library(void)
 
 struct store *store_open(struct text path, struct arena *arena, struct text *reason)
 {
-    configure_library();
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+    pthread_once(&configured, configure_library);
     struct connection *connection = sqlite_connection_open(path, SQLITE_WRITER, arena, reason);
 
     if (!connection)

@@ -162,7 +162,8 @@ static const struct failure *conflict(struct transaction *transaction, const str
     struct arena *arena = transaction->arena;
     struct text column = connection_conflict_column(transaction->connection, arena);
     const struct field *field = entity_field(write->entity, column);
-    struct text value = field && field_is_text(field) ? field_text_of(field, write->record) : text_empty;
+    bool is_shown = field && field_is_text(field) && !(field->flags & FIELD_SECRET);
+    struct text value = is_shown ? field_text_of(field, write->record) : text_empty;
     struct text message = arena_format(arena, "there is already a %.*s with this %.*s",
                                        TEXT_FORMAT(write->entity->label), TEXT_FORMAT(column));
 

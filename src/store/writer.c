@@ -80,8 +80,8 @@ static const struct failure *run_command(struct writer *writer, struct store_com
 }
 
 /* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
- * nothing of the batch may stand: a command failed after it had changed something, or its error ended the
- * whole transaction. */
+ * one failed after it had changed something, or when its error has ended the transaction: then nothing of the
+ * batch may stand. */
 static bool run_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
 {
     int64_t deadline_us = monotonic_now_us() + STORE_BATCH_US_MAX;
@@ -101,59 +101,64 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
     return true;
 }
 
-static void run_in_savepoint(struct writer *writer, struct store_command *command)
+/* Runs a command that may fail without the others. False when its error has ended the whole transaction (as a
+ * full disk does): nothing may run behind it, because outside a transaction a savepoint commits by itself. */
+static bool run_in_savepoint(struct writer *writer, struct store_command *command)
 {
-    if (!sqlite_savepoint(writer->connection)) {
-        command->failure = connection_failure(writer->connection, command->arena);
-        return;
+    struct connection *connection = writer->connection;
+
+    if (!sqlite_savepoint(connection)) {
+        command->failure = connection_failure(connection, command->arena);
+        return false;
     }
     command->failure = run_command(writer, command);
-    if (!command->failure && !sqlite_release(writer->connection))
-        command->failure = connection_failure(writer->connection, command->arena);
-    else if (command->failure && sqlite_in_transaction(writer->connection))
-        sqlite_rollback_to(writer->connection);
+    if (!command->failure && sqlite_release(connection))
+        return true;
+    if (!command->failure)
+        command->failure = connection_failure(connection, command->arena);
+    return sqlite_in_transaction(connection) && sqlite_rollback_to(connection);
 }
 
-static void fail_all(struct writer *writer, struct command_list *batch)
-{
-    for (struct store_command *command = batch->first; command; command = command->next)
-        if (!command->failure)
-            command->failure = connection_failure(writer->connection, command->arena);
-}
-
-/* Runs the commands again, one by one. False when an error (a full disk) ended the whole transaction: then
- * the commands before it are undone, and those behind it must not run, because each would be a transaction of
- * its own. */
-static bool replay(struct writer *writer, struct command_list *batch)
+/* Runs the commands again, one by one. NULL, or why nothing of the batch can stand. */
+static const struct failure *replay(struct writer *writer, struct command_list *batch)
 {
     sqlite_rollback(writer->connection);
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
     if (!sqlite_begin_write(writer->connection))
-        return false;
-    for (struct store_command *command = batch->first; command; command = command->next) {
-        run_in_savepoint(writer, command);
-        if (!sqlite_in_transaction(writer->connection))
-            return false;
-    }
-    return true;
+        return connection_failure(writer->connection, batch->first->arena);
+    for (struct store_command *command = batch->first; command; command = command->next)
+        if (!run_in_savepoint(writer, command))
+            return command->failure;
+    return NULL;
+}
+
+/* Nothing of the batch stands, and every command is told so; also one that had failed by itself, because what
+ * it ran into (a name that is taken) may be what another command had written. */
+static void fail_all(struct command_list *batch, const struct failure *cause)
+{
+    for (struct store_command *command = batch->first; command; command = command->next)
+        command->failure = failure_copy(cause, command->arena);
 }
 
 /* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. */
 static void commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
 {
-    bool good = sqlite_begin_write(writer->connection);
+    const struct failure *cause = NULL;
 
-    if (!good) {
+    if (!sqlite_begin_write(writer->connection)) {
         while (pending->first)
             list_append(batch, list_take(pending));
+        cause = connection_failure(writer->connection, batch->first->arena);
     } else if (!run_batch(writer, pending, batch)) {
-        good = replay(writer, batch);
+        cause = replay(writer, batch);
     }
-    if (good && sqlite_commit(writer->connection))
+    if (!cause && sqlite_commit(writer->connection))
         return;
-    fail_all(writer, batch);
+    if (!cause)
+        cause = connection_failure(writer->connection, batch->first->arena);
     sqlite_rollback(writer->connection);
+    fail_all(batch, cause);
 }
 
 static void answer(struct command_list *batch)

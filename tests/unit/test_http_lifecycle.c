@@ -139,6 +139,32 @@ static void test_admin_socket(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Commands that need the admin socket alone serve no TCP. */
+static void test_admin_socket_alone(void **state)
+{
+    char folder[] = "/tmp/farthing-test-XXXXXX", path[64];
+    struct http_config config = test_config();
+    struct fixture *fixture = fixture_new();
+    struct text reason = text_empty;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/admin", folder);
+    config.listen = text_none;
+    config.admin_socket = text_from_string(path);
+    fixture->server = try_start(fixture, &config, &reason);
+    assert_non_null(fixture->server);
+    struct client admin = connect_admin(path);
+
+    client_get(&admin, "/echo");
+    client_expect(&admin, 200, "GET /echo\n");
+    client_close(&admin);
+    http_server_drain(fixture->server);
+    http_server_free(fixture->server);
+    fixture_free(fixture);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_admin_socket_in_the_way(void **state)
 {
     char path[] = "/tmp/farthing-test-XXXXXX", expected[256];
@@ -321,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_loop_that_cannot_start),
         cmocka_unit_test(test_all_addresses),
         cmocka_unit_test(test_admin_socket),
+        cmocka_unit_test(test_admin_socket_alone),
         cmocka_unit_test(test_admin_socket_in_the_way),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_waits_for_orphan),

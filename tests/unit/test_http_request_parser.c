@@ -347,6 +347,7 @@ static void test_url_limit(void **state)
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX - 1, rest), HTTP_REFUSAL_NONE);
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX, rest), HTTP_REFUSAL_URL_TOO_LONG);
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, rest), HTTP_REFUSAL_URL_TOO_LONG);
+    assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, "\n"), HTTP_REFUSAL_URL_TOO_LONG);
     /* It need not be seen to its end. */
     assert_outcome(padded(memory, "GET /", 'a', HTTP_URL_BYTES_MAX + 100, ""), HTTP_REFUSAL_URL_TOO_LONG);
     free(memory);
@@ -362,6 +363,7 @@ static void test_header_size_limit(void **state)
     assert_outcome(padded(memory, prefix, 'a', room, "\r\n\r\n"), HTTP_REFUSAL_NONE);
     assert_outcome(padded(memory, prefix, 'a', room + 1, "\r\n\r\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     assert_outcome(padded(memory, prefix, 'a', room + 4, ""), HTTP_REFUSAL_HEADER_TOO_LARGE);
+    assert_outcome(padded(memory, prefix, 'a', room + 4, "\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     assert_outcome(padded(memory, prefix, 'a', room + 5000, "\r\n\r\n"), HTTP_REFUSAL_HEADER_TOO_LARGE);
     free(memory);
 }

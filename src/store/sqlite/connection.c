@@ -45,7 +45,36 @@ static int remember_wal_pages(void *context, sqlite3 *handle, const char *databa
     return SQLITE_OK;
 }
 
-static bool configure(struct connection *connection, enum sqlite_mode mode)
+/* SQLite opens a file for reading when it cannot be written, and keeps another journal where a log cannot be
+ * shared: both without an error. */
+static bool check_writable(struct connection *connection, struct text *reason)
+{
+    if (sqlite3_db_readonly(connection->handle, "main") == 0)
+        return true;
+    *reason = TEXT("the file farthing.db in the data directory is read-only; it must be writable");
+    return false;
+}
+
+static bool begin_log(struct connection *connection, struct text *reason)
+{
+    sqlite3_stmt *handle;
+    bool is_wal = false;
+
+    if (sqlite3_prepare_v2(connection->handle, "PRAGMA journal_mode=WAL", -1, &handle, NULL) != SQLITE_OK)
+        return false;
+    int code = sqlite3_step(handle);
+
+    if (code == SQLITE_ROW)
+        is_wal = strcmp((const char *)sqlite3_column_text(handle, 0), "wal") == 0;
+    if (code == SQLITE_ROW && !is_wal)
+        *reason = TEXT("the file system of the data directory cannot hold a write-ahead log; "
+                       "name a directory on a local disk with --data");
+    sqlite3_finalize(handle);
+    return is_wal;
+}
+
+/* False on a failure; *reason is set when SQLite has none. */
+static bool configure(struct connection *connection, enum sqlite_mode mode, struct text *reason)
 {
     char cache[PRAGMA_TEXT_MAX];
     sqlite3 *handle = connection->handle;
@@ -62,9 +91,8 @@ static bool configure(struct connection *connection, enum sqlite_mode mode)
     }
     /* auto-vacuum only matters while the file is empty: pages never move, so that the file is what backups
      * expect. */
-    if (!sqlite_execute(connection, "PRAGMA auto_vacuum=NONE") ||
-        !sqlite_execute(connection, "PRAGMA journal_mode=WAL") ||
-        !sqlite_execute(connection, "PRAGMA synchronous=FULL") ||
+    if (!check_writable(connection, reason) || !sqlite_execute(connection, "PRAGMA auto_vacuum=NONE") ||
+        !begin_log(connection, reason) || !sqlite_execute(connection, "PRAGMA synchronous=FULL") ||
         !sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") ||
         !sqlite_execute(connection, "PRAGMA foreign_keys=ON") || !sqlite_execute(connection, cache))
         return false;
@@ -85,17 +113,15 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
                                   NULL) == SQLITE_OK;
 
     /* A file that is not ours must be left as it is: look before anything is set. */
-    if (opened && mode == SQLITE_WRITER && !sqlite_recognise(connection, arena, reason)) {
-        sqlite_connection_close(connection);
-        return NULL;
-    }
-    if (!opened || !configure(connection, mode)) {
+    *reason = text_none;
+    if (opened && (mode == SQLITE_READER || sqlite_recognise(connection, arena, reason)) &&
+        configure(connection, mode, reason))
+        return connection;
+    if (!text_is_set(*reason))
         *reason = arena_format(arena, "cannot open the database %.*s: %s", TEXT_FORMAT(path),
                                sqlite3_errmsg(connection->handle));
-        sqlite_connection_close(connection);
-        return NULL;
-    }
-    return connection;
+    sqlite_connection_close(connection);
+    return NULL;
 }
 
 void sqlite_connection_close(struct connection *connection)
@@ -144,8 +170,10 @@ static void check_parameters(sqlite3_stmt *handle)
     char name[PRAGMA_TEXT_MAX];
 
     for (int i = 1; i <= sqlite3_bind_parameter_count(handle); i++) {
+        const char *found = sqlite3_bind_parameter_name(handle, i);
+
         snprintf(name, sizeof name, "$%d", i);
-        assert(strcmp(sqlite3_bind_parameter_name(handle, i), name) == 0);
+        assert(found && strcmp(found, name) == 0);
     }
 }
 
@@ -196,7 +224,8 @@ static void bind(sqlite3_stmt *handle, int number, const struct value *value)
     if (value->type == VALUE_INTEGER)
         result = sqlite3_bind_int64(handle, number, value->integer);
     else if (text_is_set(value->text))
-        result = sqlite3_bind_text(handle, number, value->text.data, (int)value->text.length, SQLITE_STATIC);
+        result = sqlite3_bind_text64(handle, number, value->text.data, value->text.length, SQLITE_STATIC,
+                                     SQLITE_UTF8);
     else
         result = sqlite3_bind_null(handle, number);
     assert(result == SQLITE_OK);
@@ -296,6 +325,11 @@ struct text connection_conflict_column(struct connection *connection, struct are
     while (start > 0 && message.data[start - 1] != '.')
         start--;
     return text_from(message, start);
+}
+
+bool sqlite_is_not_a_database(struct connection *connection)
+{
+    return (sqlite3_extended_errcode(connection->handle) & 0xff) == SQLITE_NOTADB;
 }
 
 /* ---- transactions ---- */

@@ -32,21 +32,19 @@ static bool apply(struct connection *connection, int version, struct arena *aren
     return false;
 }
 
-static bool is_ours(struct connection *connection, int64_t version)
-{
-    int64_t application_id = 0, pages = 0;
-
-    if (!sqlite_pragma_integer(connection, "application_id", &application_id) ||
-        !sqlite_pragma_integer(connection, "page_count", &pages))
-        return false;
-    return application_id == SQLITE_APPLICATION_ID || (application_id == 0 && version == 0 && pages <= 1);
-}
-
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason)
 {
-    int64_t version = 0;
+    int64_t version = 0, application_id = 0, pages = 0;
+    bool is_read = sqlite_pragma_integer(connection, "user_version", &version) &&
+                   sqlite_pragma_integer(connection, "application_id", &application_id) &&
+                   sqlite_pragma_integer(connection, "page_count", &pages);
+    bool is_ours = application_id == SQLITE_APPLICATION_ID
+                       ? version > 0
+                       : application_id == 0 && version == 0 && pages <= 1;
 
-    if (!sqlite_pragma_integer(connection, "user_version", &version) || !is_ours(connection, version)) {
+    if (!is_read && !sqlite_is_not_a_database(connection))
+        return false;
+    if (!is_read || !is_ours) {
         *reason = TEXT("the file farthing.db in the data directory is not a database of Farthing; "
                        "name another directory with --data");
         return false;

@@ -44,8 +44,11 @@ int sqlite_wal_pages(const struct connection *connection);
  * begins anew. */
 void sqlite_checkpoint(struct connection *connection, bool restart);
 
-/* Whether the file is empty or a database of ours that this program can read; else a reason. Changes nothing.
- */
+/* Whether the last error was that the file is no database at all. */
+bool sqlite_is_not_a_database(struct connection *connection);
+
+/* Whether the file is empty or a database of ours that this program can read. If not, *reason says so, or
+ * stays unset when the file could not be read: then the connection's error tells why. Changes nothing. */
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason);
 /* Brings a recognised database to the schema of this program. */
 bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);

@@ -1,0 +1,16 @@
+/* entity_list.h: every entity of the program that has a table. */
+#ifndef FARTHING_TESTS_ENTITY_LIST_H
+#define FARTHING_TESTS_ENTITY_LIST_H
+
+#include "model/customer.h"
+#include "model/integration_mapping.h"
+#include "model/secret.h"
+#include "model/tenancy.h"
+
+static const struct entity *const entities[] = {
+    &tenant_entity, &environment_entity, &user_entity,
+    &secret_entity, &customer_entity,    &integration_mapping_entity,
+};
+enum { ENTITY_COUNT = sizeof entities / sizeof entities[0] };
+
+#endif

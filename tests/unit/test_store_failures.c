@@ -1,0 +1,551 @@
+/* What can go wrong below the store: each failure is told for what it is, the process stays up, reads go on,
+ * and writing works again when the cause is gone. */
+#include "store_fixture.h"
+
+#include "faulty_disk.h"
+#include "store/data_directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static int open_fixture(void **state)
+{
+    struct store_fixture *fixture = calloc(1, sizeof *fixture);
+
+    fixture_open(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    faulty_disk_repair();
+    fixture_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void expect_unavailable(const struct failure *failure, const char *reason)
+{
+    assert_non_null(failure);
+    assert_int_equal(failure->code, FAILURE_SERVICE_UNAVAILABLE);
+    assert_non_null(failure->details);
+    assert_text(failure->details->name, "reason");
+    assert_text(failure->details->value, reason);
+}
+
+/* Reads the customer through `reader`; NULL when it is there. */
+static const struct failure *read_customer(struct store_fixture *fixture, struct store_reader *reader,
+                                           const char *external_id)
+{
+    struct transaction transaction;
+    struct customer customer;
+
+    store_reader_begin(reader, &transaction, &fixture->arena, &fixture->call);
+    const struct failure *failure =
+        customer_get_by_external_id(&transaction, text_from_string(external_id), &customer);
+
+    if (transaction.failure)
+        failure = transaction.failure;
+    store_reader_end(reader);
+    return failure;
+}
+
+static struct store_reader *open_reader(struct store_fixture *fixture)
+{
+    struct text reason;
+    struct store_reader *reader = store_reader_open(fixture->store, &fixture->arena, &reason);
+
+    if (!reader)
+        fail_msg("%.*s", TEXT_FORMAT(reason));
+    return reader;
+}
+
+/* ---- a disk that fails ---- */
+
+static void check_failing_writes(struct store_fixture *fixture, atomic_int *fault, int code,
+                                 const char *reason)
+{
+    struct store_reader *reader = open_reader(fixture);
+
+    assert_null(fixture_create(fixture, "before", NULL));
+    atomic_store(fault, code);
+    expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
+    expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
+    assert_null(read_customer(fixture, reader, "before"));
+    assert_non_null(read_customer(fixture, reader, "meanwhile"));
+    faulty_disk_repair();
+    assert_null(fixture_create(fixture, "meanwhile", NULL));
+    assert_null(read_customer(fixture, reader, "meanwhile"));
+    store_reader_close(reader);
+    store_close(fixture->store);
+    fixture_reopen(fixture);
+    assert_text(fixture_select(fixture, "SELECT external_id FROM customers ORDER BY external_id"),
+                "before;meanwhile;");
+    assert_text(fixture_select(fixture, "PRAGMA integrity_check"), "ok;");
+}
+
+static void test_full_disk(void **state)
+{
+    check_failing_writes(*state, &fault_of_writes, SQLITE_FULL, "disk_full");
+}
+
+static void test_failing_writes(void **state)
+{
+    check_failing_writes(*state, &fault_of_writes, SQLITE_IOERR_WRITE, "io_error");
+}
+
+static void test_disk_turned_read_only(void **state)
+{
+    check_failing_writes(*state, &fault_of_writes, SQLITE_READONLY, "read_only");
+}
+
+static void test_failing_syncs(void **state)
+{
+    check_failing_writes(*state, &fault_of_syncs, SQLITE_IOERR_FSYNC, "io_error");
+}
+
+/* So much that the page cache overflows, and the error comes in the midst of the transaction. */
+static const struct failure *create_too_many(struct probe *probe, struct transaction *transaction)
+{
+    enum { VALUE_BYTES = 60 * 1000, COUNT = 500 };
+    struct customer_creation creation = fixture_creation(probe->external_id);
+    char *metadata = arena_allocate(transaction->arena, VALUE_BYTES);
+
+    memset(metadata, 'x', VALUE_BYTES);
+    memcpy(metadata, "{\"a\":\"", 6);
+    memcpy(metadata + VALUE_BYTES - 2, "\"}", 2);
+    creation.customer.metadata = (struct text){metadata, VALUE_BYTES};
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct customer *customer = ARENA_NEW(transaction->arena, struct customer);
+
+        creation.customer.external_id = arena_format(transaction->arena, "%s-%u", probe->external_id, i);
+        customer_create(transaction, &creation, customer);
+    }
+    return NULL;
+}
+
+static void test_disk_that_fills_within_a_transaction(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct gate gate;
+    struct probe probes[3];
+
+    assert_null(fixture_create(fixture, "before", NULL));
+    gate_close(&gate, fixture);
+    probe_init(&probes[0], fixture, probe_create, "first");
+    probe_init(&probes[1], fixture, create_too_many, "many");
+    probe_init(&probes[2], fixture, probe_create, "last");
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(store_submit(fixture->store, &probes[i].command));
+    atomic_store(&fault_of_writes, SQLITE_FULL);
+    gate_open(&gate);
+    for (unsigned i = 0; i < 3; i++) {
+        probe_wait(&probes[i]);
+        expect_unavailable(probes[i].command.failure, "disk_full");
+        probe_free(&probes[i]);
+    }
+    assert_text(fixture_select(fixture, "SELECT external_id FROM customers"), "before;");
+    faulty_disk_repair();
+    assert_null(fixture_create(fixture, "first", NULL));
+    assert_text(fixture_select(fixture, "PRAGMA integrity_check"), "ok;");
+}
+
+static void test_failing_reads(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    assert_null(fixture_create(fixture, "acme", NULL));
+    store_close(fixture->store);
+    fixture_reopen(fixture); /* with empty page caches */
+    struct store_reader *reader = open_reader(fixture);
+
+    atomic_store(&fault_of_reads, SQLITE_IOERR_READ);
+    expect_unavailable(read_customer(fixture, reader, "acme"), "io_error");
+    faulty_disk_repair();
+    assert_null(read_customer(fixture, reader, "acme"));
+    store_reader_close(reader);
+}
+
+/* A command whose read fails ends the transaction without having changed anything. */
+static const struct failure *read_badly(struct probe *probe, struct transaction *transaction)
+{
+    struct customer customer;
+
+    atomic_store(&fault_of_reads, SQLITE_IOERR_READ);
+    customer_get_by_external_id(transaction, TEXT("acme"), &customer);
+    faulty_disk_repair();
+    return transaction->failure ? transaction->failure : probe_create(probe, transaction);
+}
+
+static void test_failing_read_in_a_batch(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct gate gate;
+    struct probe probes[3];
+
+    assert_null(fixture_create(fixture, "acme", NULL));
+    store_close(fixture->store);
+    fixture_reopen(fixture);
+    gate_close(&gate, fixture);
+    probe_init(&probes[0], fixture, read_badly, "one");
+    probe_init(&probes[1], fixture, probe_create, "two");
+    probe_init(&probes[2], fixture, probe_create, "three");
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(store_submit(fixture->store, &probes[i].command));
+    gate_open(&gate);
+    for (unsigned i = 0; i < 3; i++) {
+        char sql[128];
+
+        probe_wait(&probes[i]);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM customers WHERE external_id = '%s'",
+                 probes[i].external_id);
+        assert_text(fixture_select(fixture, sql), probes[i].command.failure ? "0;" : "1;");
+    }
+    assert_true(probes[0].runs > 0);
+    assert_null(probes[1].command.failure);
+    assert_null(probes[2].command.failure);
+    for (unsigned i = 0; i < 3; i++)
+        probe_free(&probes[i]);
+}
+
+/* ---- in a process of its own ---- */
+
+/* Runs `check` in a child; it must return 0. */
+static void in_child(struct store_fixture *fixture, int (*check)(struct store_fixture *fixture))
+{
+    int status;
+
+    fflush(NULL);
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(check(fixture));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The system's own error: no file may grow any more. Returns the number of the step that went wrong. */
+static int fill_the_disk(struct store_fixture *fixture)
+{
+    struct rlimit limit;
+    struct text reason;
+    char name[32];
+    int written = 0;
+    const struct failure *failure = NULL;
+
+    signal(SIGXFSZ, SIG_IGN);
+    fixture->store = fixture_try_open(fixture, &reason);
+    if (!fixture->store || fixture_create(fixture, "before", NULL))
+        return 1;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    rlim_t unlimited = limit.rlim_cur;
+
+    limit.rlim_cur = (rlim_t)fixture_file_bytes(fixture, "-wal") + 100 * 1000;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (; written < 1000 && !failure; written++) {
+        snprintf(name, sizeof name, "many-%d", written);
+        failure = fixture_create(fixture, name, NULL);
+    }
+    if (!failure || failure->code != FAILURE_SERVICE_UNAVAILABLE || !failure->details ||
+        (!text_equal(failure->details->value, TEXT("disk_full")) &&
+         !text_equal(failure->details->value, TEXT("io_error"))))
+        return 2;
+    struct store_reader *reader = store_reader_open(fixture->store, &fixture->arena, &reason);
+
+    if (!reader || read_customer(fixture, reader, "before") || !read_customer(fixture, reader, name))
+        return 3;
+    store_reader_close(reader);
+    limit.rlim_cur = unlimited;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    if (fixture_create(fixture, name, NULL))
+        return 4;
+    store_close(fixture->store);
+    arena_free(&fixture->arena);
+    return 0;
+}
+
+static void test_files_that_cannot_grow(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture->store = NULL;
+    in_child(fixture, fill_the_disk);
+    assert_text(fixture_select(fixture, "PRAGMA integrity_check"), "ok;");
+}
+
+enum { NOBODY = 65534 };
+
+static int open_as_nobody(struct store_fixture *fixture, const char *expected)
+{
+    struct text reason;
+
+    if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
+        return 1;
+    if (fixture_try_open(fixture, &reason))
+        return 2;
+    if (memmem(reason.data, reason.length, expected, strlen(expected)))
+        return 0;
+    fprintf(stderr, "%.*s\n", TEXT_FORMAT(reason));
+    return 3;
+}
+
+static int open_read_only_file(struct store_fixture *fixture)
+{
+    return open_as_nobody(fixture, "is read-only; it must be writable");
+}
+
+static int open_in_read_only_directory(struct store_fixture *fixture)
+{
+    return open_as_nobody(fixture, "cannot open the database /tmp/farthing-test-");
+}
+
+static void test_read_only_file(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture->store = NULL;
+    assert_int_equal(chmod(fixture->directory, 0777), 0);
+    assert_int_equal(chmod(fixture->database, 0444), 0);
+    in_child(fixture, open_read_only_file);
+}
+
+static void test_read_only_directory(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture->store = NULL;
+    assert_int_equal(chmod(fixture->database, 0666), 0);
+    assert_int_equal(chmod(fixture->directory, 0555), 0);
+    in_child(fixture, open_in_read_only_directory);
+    assert_int_equal(chmod(fixture->directory, 0700), 0);
+}
+
+/* ---- files that are not what is expected ---- */
+
+static void expect_refused(struct store_fixture *fixture, const char *expected)
+{
+    struct text reason;
+
+    fixture->store = fixture_try_open(fixture, &reason);
+    assert_null(fixture->store);
+    if (!memmem(reason.data, reason.length, expected, strlen(expected)))
+        fail_msg("the reason is \"%.*s\"", TEXT_FORMAT(reason));
+}
+
+static void test_database_of_a_newer_version(void **state)
+{
+    struct store_fixture *fixture = *state;
+    char sql[64];
+
+    store_close(fixture->store);
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", store_schema_version() + 1);
+    fixture_execute(fixture, sql);
+    expect_refused(fixture, "run a newer Farthing");
+}
+
+static void test_database_of_a_negative_version(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture_execute(fixture, "PRAGMA user_version=-5");
+    expect_refused(fixture, "is not a database of Farthing");
+}
+
+static void test_database_of_another_program(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    unlink(fixture->database);
+    fixture_execute(fixture, "CREATE TABLE notes (text TEXT)");
+    long long bytes = fixture_file_bytes(fixture, "");
+
+    expect_refused(fixture, "is not a database of Farthing");
+    assert_int_equal(fixture_file_bytes(fixture, ""), bytes);
+    assert_text(fixture_select(fixture, "PRAGMA journal_mode"), "delete;");
+}
+
+static void write_file(const struct store_fixture *fixture, const char *content, size_t length)
+{
+    int fd = open(fixture->database, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, length), length);
+    close(fd);
+}
+
+static void test_file_that_is_no_database(void **state)
+{
+    struct store_fixture *fixture = *state;
+    static char content[8192];
+
+    store_close(fixture->store);
+    memset(content, 'x', sizeof content);
+    write_file(fixture, content, sizeof content);
+    expect_refused(fixture, "is not a database of Farthing");
+    assert_int_equal(fixture_file_bytes(fixture, ""), sizeof content);
+}
+
+static void test_directory_in_place_of_the_file(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    unlink(fixture->database);
+    assert_int_equal(mkdir(fixture->database, 0700), 0);
+    expect_refused(fixture, "cannot open the database");
+    rmdir(fixture->database);
+}
+
+static void test_unreadable_file_is_not_called_foreign(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    atomic_store(&fault_of_reads, SQLITE_IOERR_READ);
+    expect_refused(fixture, "disk I/O error");
+}
+
+static void test_empty_file_becomes_a_database(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    write_file(fixture, "", 0);
+    fixture_reopen(fixture);
+    assert_text(fixture_select(fixture, "SELECT count(*) FROM customers"), "0;");
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    static char bytes[65536];
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t length;
+
+    assert_true(in >= 0 && out >= 0);
+    while ((length = read(in, bytes, sizeof bytes)) > 0)
+        assert_int_equal(write(out, bytes, (size_t)length), length);
+    close(in);
+    close(out);
+}
+
+/* What a kill leaves: a log that was not copied back. */
+static void test_log_of_a_killed_process_is_used(void **state)
+{
+    struct store_fixture *fixture = *state, crashed;
+    char from[128], to[128];
+
+    assert_null(fixture_create(fixture, "acme", NULL));
+    fixture_directory(&crashed);
+    fixture_file(fixture, "", from);
+    fixture_file(&crashed, "", to);
+    copy_file(from, to);
+    fixture_file(fixture, "-wal", from);
+    fixture_file(&crashed, "-wal", to);
+    copy_file(from, to);
+    assert_true(fixture_file_bytes(&crashed, "-wal") > 0);
+    fixture_reopen(&crashed);
+    assert_text(fixture_select(&crashed, "SELECT external_id FROM customers"), "acme;");
+    fixture_close(&crashed);
+}
+
+/* ---- the lock ---- */
+
+static void test_directory_in_use(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct data_directory directory =
+        data_directory_at(&fixture->arena, text_from_string(fixture->directory));
+    struct text reason;
+    char expected[64], ready;
+    int channel[2];
+
+    assert_int_equal(pipe(channel), 0);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    pid_t child = fork();
+
+    if (child == 0) {
+        bool locked = data_directory_lock(&directory, &fixture->arena, &reason);
+
+        if (write(channel[1], locked ? "y" : "n", 1) == 1)
+            pause();
+        _exit(0);
+    }
+    assert_int_equal(read(channel[0], &ready, 1), 1);
+    assert_int_equal(ready, 'y');
+    assert_false(data_directory_lock(&directory, &fixture->arena, &reason));
+    snprintf(expected, sizeof expected, "is in use by process %ld;", (long)child);
+    assert_non_null(memmem(reason.data, reason.length, expected, strlen(expected)));
+    kill(child, SIGKILL); /* the system drops the lock, however the holder ends */
+    waitpid(child, NULL, 0);
+    assert_true(data_directory_lock(&directory, &fixture->arena, &reason));
+    data_directory_unlock(&directory);
+    close(channel[0]);
+    close(channel[1]);
+    char lock[128];
+
+    snprintf(lock, sizeof lock, "%s/lock", fixture->directory);
+    unlink(lock);
+}
+
+static void test_state_of_a_directory(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct data_directory directory =
+        data_directory_at(&fixture->arena, text_from_string(fixture->directory));
+    char other[128];
+
+    assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_READY);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    unlink(fixture->database);
+    assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
+    snprintf(other, sizeof other, "%s/notes.txt", fixture->directory);
+    close(open(other, O_CREAT | O_WRONLY, 0600));
+    assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_FOREIGN);
+    unlink(other);
+    directory = data_directory_at(&fixture->arena, TEXT("/tmp/farthing-test-that-is-not-there"));
+    assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
+}
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_full_disk),
+        STORE_TEST(test_failing_writes),
+        STORE_TEST(test_disk_turned_read_only),
+        STORE_TEST(test_failing_syncs),
+        STORE_TEST(test_disk_that_fills_within_a_transaction),
+        STORE_TEST(test_failing_reads),
+        STORE_TEST(test_failing_read_in_a_batch),
+        STORE_TEST(test_files_that_cannot_grow),
+        STORE_TEST(test_read_only_file),
+        STORE_TEST(test_read_only_directory),
+        STORE_TEST(test_database_of_a_newer_version),
+        STORE_TEST(test_database_of_a_negative_version),
+        STORE_TEST(test_database_of_another_program),
+        STORE_TEST(test_file_that_is_no_database),
+        STORE_TEST(test_directory_in_place_of_the_file),
+        STORE_TEST(test_unreadable_file_is_not_called_foreign),
+        STORE_TEST(test_empty_file_becomes_a_database),
+        STORE_TEST(test_log_of_a_killed_process_is_used),
+        STORE_TEST(test_directory_in_use),
+        STORE_TEST(test_state_of_a_directory),
+    };
+
+    faulty_disk_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

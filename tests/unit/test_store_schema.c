@@ -1,0 +1,245 @@
+/* The migrated schema against the descriptions of the entities, in both directions; and every query of the
+ * program, prepared. */
+#include "store_fixture.h"
+
+#include "entity_list.h"
+#include "store/migration.h"
+#include "store/sqlite/sqlite.h"
+#include "store/transaction.h"
+
+/* From STORE_QUERY. */
+extern const struct query *const __start_store_queries[];
+extern const struct query *const __stop_store_queries[];
+
+static struct store_fixture fixture;
+static unsigned differences;
+
+static void differs(const struct entity *entity, struct text column, const char *what)
+{
+    print_error("%.*s.%.*s: %s\n", TEXT_FORMAT(entity->table), TEXT_FORMAT(column), what);
+    differences++;
+}
+
+static struct text column_fact(const struct entity *entity, struct text column, const char *fact)
+{
+    char sql[256];
+    struct text answer;
+
+    snprintf(sql, sizeof sql, "SELECT %s FROM pragma_table_info('%.*s') WHERE name = '%.*s'", fact,
+             TEXT_FORMAT(entity->table), TEXT_FORMAT(column));
+    answer = fixture_select(&fixture, sql);
+    return answer.length ? text_slice(answer, 0, answer.length - 1) : text_none;
+}
+
+static const char *expected_type(const struct field *field)
+{
+    return field_is_text(field) ? "TEXT" : "INTEGER";
+}
+
+/* An unset value must have a place to go: what input or the program may leave unset is nullable. */
+static bool must_not_be_null(const struct field *field)
+{
+    if (field->flags & (FIELD_REQUIRED | FIELD_STAMP) || text_equal(field->name, TEXT("id")) ||
+        text_equal(field->name, TEXT("status")))
+        return true;
+    return text_is_set(field->fallback);
+}
+
+static bool must_be_nullable(const struct field *field)
+{
+    return field->flags & FIELD_OMIT_UNSET ||
+           (field->flags & FIELD_INPUT && !(field->flags & FIELD_REQUIRED) && !text_is_set(field->fallback));
+}
+
+static void compare_column(const struct entity *entity, const struct field *field)
+{
+    struct text type = column_fact(entity, field->name, "type");
+    bool not_null = text_equal(column_fact(entity, field->name, "\"notnull\""), TEXT("1"));
+
+    if (!text_is_set(type)) {
+        differs(entity, field->name, "described, but there is no such column");
+        return;
+    }
+    if (!text_equal(type, text_from_string(expected_type(field))))
+        differs(entity, field->name, "has another type");
+    if (must_not_be_null(field) && !not_null)
+        differs(entity, field->name, "must be NOT NULL");
+    if (must_be_nullable(field) && not_null)
+        differs(entity, field->name, "must be nullable");
+}
+
+static void compare_entity(const struct entity *entity)
+{
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (field_is_column(&entity->fields[i]))
+            compare_column(entity, &entity->fields[i]);
+    bool scoped = text_is_set(column_fact(entity, TEXT("scope"), "type"));
+
+    if (scoped != (entity->scoping == SCOPED_BY_ENVIRONMENT))
+        differs(entity, TEXT("scope"), "does not fit how the entity is scoped");
+    if (scoped && !text_equal(column_fact(entity, TEXT("scope"), "pk"), TEXT("1")))
+        differs(entity, TEXT("scope"), "must lead the primary key");
+    if (!text_equal(column_fact(entity, TEXT("id"), "pk"), scoped ? TEXT("2") : TEXT("1")))
+        differs(entity, TEXT("id"), "must be in the primary key");
+    if (entity->scoping == SCOPED_BY_TENANT && !entity_field(entity, TEXT("tenant_id")))
+        differs(entity, TEXT("tenant_id"), "must be described");
+}
+
+static void test_every_field_has_its_column(void **state)
+{
+    (void)state;
+    differences = 0;
+    for (unsigned i = 0; i < ENTITY_COUNT; i++)
+        compare_entity(entities[i]);
+    assert_int_equal(differences, 0);
+}
+
+static void expect_described(const struct entity *entity)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%.*s')", TEXT_FORMAT(entity->table));
+    struct text columns = fixture_select(&fixture, sql);
+
+    assert_true(columns.length > 0);
+    while (columns.length > 0) {
+        size_t end = text_find(columns, ';');
+        struct text column = text_slice(columns, 0, end);
+        const struct field *field = entity_field(entity, column);
+
+        if (!text_equal(column, TEXT("scope")) && (!field || !field_is_column(field)))
+            differs(entity, column, "a column, but not described");
+        columns = text_from(columns, end + 1);
+    }
+}
+
+static void test_every_column_is_described(void **state)
+{
+    (void)state;
+    differences = 0;
+    for (unsigned i = 0; i < ENTITY_COUNT; i++)
+        expect_described(entities[i]);
+    assert_int_equal(differences, 0);
+}
+
+/* A table is an entity's, or one of the store's own. */
+static void test_every_table_is_known(void **state)
+{
+    static const struct text own[] = {TEXT_LITERAL("scopes"), TEXT_LITERAL("audit_log"),
+                                      TEXT_LITERAL("system_events")};
+    struct text tables =
+        fixture_select(&fixture, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE "
+                                 "'sqlite_%'");
+
+    (void)state;
+    while (tables.length > 0) {
+        size_t end = text_find(tables, ';');
+        struct text table = text_slice(tables, 0, end);
+        bool known = false;
+
+        for (unsigned i = 0; i < ENTITY_COUNT; i++)
+            known = known || text_equal(entities[i]->table, table);
+        for (unsigned i = 0; i < sizeof own / sizeof own[0]; i++)
+            known = known || text_equal(own[i], table);
+        if (!known)
+            fail_msg("there is no entity of the table %.*s", TEXT_FORMAT(table));
+        tables = text_from(tables, end + 1);
+    }
+}
+
+/* FIELD_UNIQUE promises a failure that names the field: the last column of a unique index. */
+static void test_unique_fields_end_a_unique_index(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ENTITY_COUNT; i++)
+        for (size_t j = 0; j < entities[i]->field_count; j++) {
+            const struct field *field = &entities[i]->fields[j];
+            char sql[512];
+
+            if (!(field->flags & FIELD_UNIQUE))
+                continue;
+            snprintf(sql, sizeof sql,
+                     "SELECT count(*) > 0 FROM pragma_index_list('%.*s') l WHERE l.\"unique\" AND "
+                     "(SELECT name FROM pragma_index_info(l.name) ORDER BY seqno DESC LIMIT 1) = '%.*s'",
+                     TEXT_FORMAT(entities[i]->table), TEXT_FORMAT(field->name));
+            if (!text_equal(fixture_select(&fixture, sql), TEXT("1;")))
+                fail_msg("%.*s.%.*s has no unique index that it ends", TEXT_FORMAT(entities[i]->table),
+                         TEXT_FORMAT(field->name));
+        }
+}
+
+static void test_every_query_can_be_prepared(void **state)
+{
+    unsigned count = 0;
+    struct text reason;
+    struct connection *connection =
+        sqlite_connection_open(text_from_string(fixture.database), SQLITE_READER, &fixture.arena, &reason);
+
+    (void)state;
+    assert_non_null(connection);
+    for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
+        struct transaction transaction;
+
+        if (!*query)
+            continue;
+        transaction_init(&transaction, connection, &fixture.arena, &fixture.call);
+        if (!query_statement(&transaction, *query))
+            fail_msg("cannot be prepared: %.*s", TEXT_FORMAT((*query)->text));
+        count++;
+    }
+    assert_true(count >= 18); /* that the list is really there */
+    sqlite_connection_close(connection);
+}
+
+static void test_version_is_the_number_of_migrations(void **state)
+{
+    (void)state;
+    char expected[16];
+
+    snprintf(expected, sizeof expected, "%d;", sqlite_migration_count);
+    assert_text(fixture_select(&fixture, "PRAGMA user_version"), expected);
+    assert_int_equal(store_schema_version(), sqlite_migration_count);
+    snprintf(expected, sizeof expected, "%d;", SQLITE_APPLICATION_ID);
+    assert_text(fixture_select(&fixture, "PRAGMA application_id"), expected);
+    assert_text(fixture_select(&fixture, "PRAGMA journal_mode"), "wal;");
+}
+
+static void test_opening_again_changes_nothing(void **state)
+{
+    (void)state;
+    struct text before = fixture_select(&fixture, "SELECT sql FROM sqlite_schema ORDER BY name");
+
+    store_close(fixture.store);
+    fixture_reopen(&fixture);
+    assert_true(text_equal(fixture_select(&fixture, "SELECT sql FROM sqlite_schema ORDER BY name"), before));
+    assert_text(fixture_select(&fixture, "SELECT count(*) FROM tenants"), "1;");
+}
+
+static int open_fixture(void **state)
+{
+    (void)state;
+    fixture_open(&fixture);
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    (void)state;
+    fixture_close(&fixture);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_field_has_its_column),
+        cmocka_unit_test(test_every_column_is_described),
+        cmocka_unit_test(test_every_table_is_known),
+        cmocka_unit_test(test_unique_fields_end_a_unique_index),
+        cmocka_unit_test(test_every_query_can_be_prepared),
+        cmocka_unit_test(test_version_is_the_number_of_migrations),
+        cmocka_unit_test(test_opening_again_changes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, open_fixture, close_fixture);
+}
