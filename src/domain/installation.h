@@ -12,7 +12,8 @@ struct installation {
     struct text plain_key; /* the only place where the key itself ever is */
 };
 
-/* Makes the first tenant with a key, in a database that has no tenant. */
+/* Makes the first tenant with a key, in a database that has no tenant. The name must be UTF-8 of 1 to 100
+ * characters. */
 const struct failure *installation_create(struct transaction *transaction, struct text tenant_name,
                                           struct installation *installation);
 

@@ -65,7 +65,7 @@ void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_ma
 /* Frees the kept blocks. Those that are out are their holders' business. */
 void http_pool_free(struct http_pool *pool);
 void *http_pool_take(struct http_pool *pool);
-void http_pool_give(struct http_pool *pool, void *block);
+void http_pool_give(struct http_pool *pool, void *memory);
 
 /* Bytes on their way in or out: those from `start` to `end` are of interest. Memory is held only while there
  * are some: a block of the loop's buffer pool, or an own allocation when that is too small. */
@@ -246,7 +246,7 @@ struct http_loop {
 bool http_loop_init(struct http_loop *loop, struct http_server *server, unsigned index);
 void http_loop_free(struct http_loop *loop);
 /* The life of the loop's thread. */
-void *http_loop_main(void *loop);
+void *http_loop_main(void *argument);
 void http_loop_wake(struct http_loop *loop);
 /* Has the connection run before the loop waits again. */
 void http_loop_make_ready(struct http_connection *connection);

@@ -72,7 +72,7 @@ static int listen_on(const struct sockaddr *address, socklen_t length, bool shar
 
 static struct text bound_address(int listener, struct arena *arena)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     char host[NI_MAXHOST], port[NI_MAXSERV];
 
@@ -130,7 +130,7 @@ static int listen_on_name(const char *host, const char *port, const char **why)
 
 int http_listen_tcp(struct text address, struct arena *arena, struct text *bound, struct text *reason)
 {
-    const char *host, *port, *why;
+    const char *host, *port, *why = "the name has no address";
     int listener;
 
     if (!split_address(address, arena, &host, &port))
@@ -154,7 +154,7 @@ int http_listen_tcp(struct text address, struct arena *arena, struct text *bound
 
 int http_listen_again(int first)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
     if (getsockname(first, (struct sockaddr *)&address, &length) < 0)

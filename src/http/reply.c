@@ -5,80 +5,52 @@
 enum { REPLY_FRAME_BYTES_MAX = 256, UINT64_DIGITS_MAX = 20 };
 
 /* RFC 9110 section 15, RFC 6585. A status that is not listed goes out without a phrase, which is optional. */
+static const struct {
+    int status;
+    struct text phrase;
+} reason_phrases[] = {
+    {200, TEXT_LITERAL("OK")},
+    {201, TEXT_LITERAL("Created")},
+    {202, TEXT_LITERAL("Accepted")},
+    {204, TEXT_LITERAL("No Content")},
+    {206, TEXT_LITERAL("Partial Content")},
+    {207, TEXT_LITERAL("Multi-Status")},
+    {301, TEXT_LITERAL("Moved Permanently")},
+    {302, TEXT_LITERAL("Found")},
+    {303, TEXT_LITERAL("See Other")},
+    {307, TEXT_LITERAL("Temporary Redirect")},
+    {308, TEXT_LITERAL("Permanent Redirect")},
+    {400, TEXT_LITERAL("Bad Request")},
+    {401, TEXT_LITERAL("Unauthorized")},
+    {402, TEXT_LITERAL("Payment Required")},
+    {403, TEXT_LITERAL("Forbidden")},
+    {404, TEXT_LITERAL("Not Found")},
+    {405, TEXT_LITERAL("Method Not Allowed")},
+    {408, TEXT_LITERAL("Request Timeout")},
+    {409, TEXT_LITERAL("Conflict")},
+    {410, TEXT_LITERAL("Gone")},
+    {412, TEXT_LITERAL("Precondition Failed")},
+    {413, TEXT_LITERAL("Content Too Large")},
+    {414, TEXT_LITERAL("URI Too Long")},
+    {415, TEXT_LITERAL("Unsupported Media Type")},
+    {422, TEXT_LITERAL("Unprocessable Content")},
+    {428, TEXT_LITERAL("Precondition Required")},
+    {429, TEXT_LITERAL("Too Many Requests")},
+    {431, TEXT_LITERAL("Request Header Fields Too Large")},
+    {500, TEXT_LITERAL("Internal Server Error")},
+    {501, TEXT_LITERAL("Not Implemented")},
+    {502, TEXT_LITERAL("Bad Gateway")},
+    {503, TEXT_LITERAL("Service Unavailable")},
+    {504, TEXT_LITERAL("Gateway Timeout")},
+    {505, TEXT_LITERAL("HTTP Version Not Supported")},
+};
+
 static struct text reason_phrase(int status)
 {
-    switch (status) {
-    case 200:
-        return TEXT("OK");
-    case 201:
-        return TEXT("Created");
-    case 202:
-        return TEXT("Accepted");
-    case 204:
-        return TEXT("No Content");
-    case 206:
-        return TEXT("Partial Content");
-    case 207:
-        return TEXT("Multi-Status");
-    case 301:
-        return TEXT("Moved Permanently");
-    case 302:
-        return TEXT("Found");
-    case 303:
-        return TEXT("See Other");
-    case 307:
-        return TEXT("Temporary Redirect");
-    case 308:
-        return TEXT("Permanent Redirect");
-    case 400:
-        return TEXT("Bad Request");
-    case 401:
-        return TEXT("Unauthorized");
-    case 402:
-        return TEXT("Payment Required");
-    case 403:
-        return TEXT("Forbidden");
-    case 404:
-        return TEXT("Not Found");
-    case 405:
-        return TEXT("Method Not Allowed");
-    case 408:
-        return TEXT("Request Timeout");
-    case 409:
-        return TEXT("Conflict");
-    case 410:
-        return TEXT("Gone");
-    case 412:
-        return TEXT("Precondition Failed");
-    case 413:
-        return TEXT("Content Too Large");
-    case 414:
-        return TEXT("URI Too Long");
-    case 415:
-        return TEXT("Unsupported Media Type");
-    case 422:
-        return TEXT("Unprocessable Content");
-    case 428:
-        return TEXT("Precondition Required");
-    case 429:
-        return TEXT("Too Many Requests");
-    case 431:
-        return TEXT("Request Header Fields Too Large");
-    case 500:
-        return TEXT("Internal Server Error");
-    case 501:
-        return TEXT("Not Implemented");
-    case 502:
-        return TEXT("Bad Gateway");
-    case 503:
-        return TEXT("Service Unavailable");
-    case 504:
-        return TEXT("Gateway Timeout");
-    case 505:
-        return TEXT("HTTP Version Not Supported");
-    default:
-        return text_empty;
-    }
+    for (unsigned i = 0; i < sizeof reason_phrases / sizeof *reason_phrases; i++)
+        if (reason_phrases[i].status == status)
+            return reason_phrases[i].phrase;
+    return text_empty;
 }
 
 static char *put(char *at, struct text text)

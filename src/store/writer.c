@@ -146,15 +146,18 @@ static void commit_batch(struct writer *writer, struct command_list *pending, st
 {
     const struct failure *cause = NULL;
 
+    assert(pending->first);
     if (!sqlite_begin_write(writer->connection)) {
         while (pending->first)
             list_append(batch, list_take(pending));
+        assert(batch->first);
         cause = connection_failure(writer->connection, batch->first->arena);
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
     if (!cause && sqlite_commit(writer->connection))
         return;
+    assert(batch->first);
     if (!cause)
         cause = connection_failure(writer->connection, batch->first->arena);
     sqlite_rollback(writer->connection);
