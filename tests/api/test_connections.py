@@ -207,7 +207,7 @@ def test_a_client_that_reads_late_gets_all(shared, new_external_id):
             received += 1
 
 
-def test_a_thousand_connections(shared):
+def test_many_connections(shared):
     connections = [RawConnection(shared.address) for _ in range(900)]
     for connection in connections:
         connection.send(request_bytes("GET", "/health"))

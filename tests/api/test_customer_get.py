@@ -287,7 +287,7 @@ def test_archived_customer_by_id(scoped):
 
 @pytest.mark.parametrize("route", ["external", "lookup"])
 def test_archived_customer_by_external_id(scoped, route):
-    with scoped.client("second") as client:
+    with scoped.client("first") as client:
         assert_error(client.get(f"/v1/customers/{route}/gone"), 404, "not_found", {"lookup_key": "gone"})
 
 
