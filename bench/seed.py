@@ -19,6 +19,7 @@ from servers import Farthing
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SEED_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SEED_ROWS_PER_MS = 100
+KEY_RANDOM_BITS = 20
 NUMBER_MIN = 10_000_000
 MASK = (1 << 64) - 1
 FOUR_DIGITS = [a + b + c + d for a in DIGITS for b in DIGITS for c in DIGITS for d in DIGITS]
@@ -56,16 +57,27 @@ def customer_path(row):
     return "/v1/customers/" + customer_id(row)
 
 
+def free_key(taken, time_ms, random):
+    """Where the server would store the row (src/store/row_key.h). Neighbours in time are the only ones that collide."""
+    key = (time_ms << KEY_RANDOM_BITS) | (random & ((1 << KEY_RANDOM_BITS) - 1))
+    while key in taken:
+        key += 1
+    taken.add(key)
+    return key
+
+
 def customers(count, scope):
     """The rows, as (column -> value): a company with most fields given, about what an integrator sends."""
     for row in range(count):
         if row % SEED_ROWS_PER_MS == 0:
             time_ms = SEED_TIME_MS + row // SEED_ROWS_PER_MS
             prefix = "cust_" + ulid_time(time_ms)
+            taken = set()
         random = mix64(row)
         number = NUMBER_MIN + (random >> 41)
         line1, city, state, postal_code, country, timezone = PLACES[random & 3]
         yield {
+            "key": free_key(taken, time_ms, random),
             "scope": scope,
             "id": prefix + id_tail(random),
             "external_id": "crm_%016x" % random,

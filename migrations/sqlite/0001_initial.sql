@@ -1,7 +1,8 @@
 -- The first schema: tenancy, keys, customers, integration mappings, the audit trail and the outbox.
 --
 -- Instants are microseconds since 1970. `scope` is the interned (tenant, environment) pair and leads every index of what
--- belongs to an environment. Columns are those of the entities' descriptions (src/model); a test compares the two.
+-- belongs to an environment. `key` is where a row is stored and follows from its id (src/store/row_key.h), which makes an
+-- index of the ids needless. The other columns are those of the entities' descriptions (src/model); a test compares the two.
 
 CREATE TABLE tenants (
     id TEXT NOT NULL PRIMARY KEY,
@@ -54,6 +55,7 @@ CREATE UNIQUE INDEX users_email ON users (email) WHERE status = 'published' AND 
 CREATE INDEX users_by_tenant ON users (tenant_id, created_at);
 
 CREATE TABLE secrets (
+    key INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL REFERENCES scopes (scope),
     id TEXT NOT NULL,
     name TEXT NOT NULL CHECK (name <> ''),
@@ -70,13 +72,13 @@ CREATE TABLE secrets (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     created_by TEXT NOT NULL,
-    updated_by TEXT NOT NULL,
-    PRIMARY KEY (scope, id)
+    updated_by TEXT NOT NULL
 );
 CREATE UNIQUE INDEX secrets_value ON secrets (value) WHERE value <> '';
 CREATE INDEX secrets_by_user ON secrets (user_id, status);
 
 CREATE TABLE customers (
+    key INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL REFERENCES scopes (scope),
     id TEXT NOT NULL,
     external_id TEXT NOT NULL CHECK (external_id <> ''),
@@ -95,14 +97,14 @@ CREATE TABLE customers (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     created_by TEXT NOT NULL,
-    updated_by TEXT NOT NULL,
-    PRIMARY KEY (scope, id)
+    updated_by TEXT NOT NULL
 );
 CREATE UNIQUE INDEX customers_external_id ON customers (scope, external_id) WHERE status = 'published';
 CREATE INDEX customers_email ON customers (scope, email) WHERE status = 'published' AND email <> '';
 CREATE INDEX customers_by_creation ON customers (scope, created_at, id);
 
 CREATE TABLE entity_integration_mappings (
+    key INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL REFERENCES scopes (scope),
     id TEXT NOT NULL,
     entity_id TEXT NOT NULL CHECK (entity_id <> ''),
@@ -114,8 +116,7 @@ CREATE TABLE entity_integration_mappings (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     created_by TEXT NOT NULL,
-    updated_by TEXT NOT NULL,
-    PRIMARY KEY (scope, id)
+    updated_by TEXT NOT NULL
 );
 CREATE UNIQUE INDEX entity_integration_mappings_provider
     ON entity_integration_mappings (scope, entity_type, entity_id, provider_type) WHERE status = 'published';

@@ -56,7 +56,7 @@ static const struct entity active_key_entity = {
     "WHERE s.status = 'published' AND s.type = 'private_key' AND t.status = 'published'"
 
 STORE_QUERY(all_active_keys, &active_key_entity, SELECT_ACTIVE_KEYS);
-STORE_QUERY(one_active_key, &active_key_entity, SELECT_ACTIVE_KEYS " AND s.id = $1");
+STORE_QUERY(one_active_key, &active_key_entity, SELECT_ACTIVE_KEYS " AND {s.id = $1}");
 
 struct record_list active_key_list(struct transaction *transaction)
 {

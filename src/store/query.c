@@ -2,28 +2,56 @@
 #include "store/transaction.h"
 
 #include "base/buffer.h"
+#include "store/row_key.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* The text with `{columns}` replaced by the entity's columns. */
-static struct text expand(const struct query *query, struct arena *arena)
+static void append_columns(struct buffer *buffer, const struct entity *entity)
 {
-    static const char mark[] = "{columns}";
-    const char *found = memmem(query->text.data, query->text.length, mark, sizeof mark - 1);
-    struct buffer buffer = {0};
-
-    if (!found)
-        return query->text;
-    buffer_append(&buffer, text_slice(query->text, 0, (size_t)(found - query->text.data)));
-    for (size_t i = 0, written = 0; i < query->entity->field_count; i++) {
-        if (!field_is_column(&query->entity->fields[i]))
+    for (size_t i = 0, written = 0; i < entity->field_count; i++) {
+        if (!field_is_column(&entity->fields[i]))
             continue;
         if (written++)
-            buffer_append(&buffer, TEXT(", "));
-        buffer_append(&buffer, query->entity->fields[i].name);
+            buffer_append(buffer, TEXT(", "));
+        buffer_append(buffer, entity->fields[i].name);
     }
-    buffer_append(&buffer, text_from(query->text, (size_t)(found - query->text.data) + sizeof mark - 1));
+}
+
+/* `id = $2` or `c.id = $2`: the rows that may have the id are looked at, not the table. */
+static void append_id_condition(struct buffer *buffer, struct text condition)
+{
+    size_t alias_length =
+        (size_t)((const char *)memmem(condition.data, condition.length, "id", 2) - condition.data);
+    struct text alias = text_slice(condition, 0, alias_length);
+    struct text parameter = text_from(condition, text_find(condition, '$'));
+
+    assert(parameter.length > 0);
+    buffer_append_format(buffer, "%.*skey BETWEEN row_key(%.*s) AND row_key(%.*s) + %d AND %.*s",
+                         TEXT_FORMAT(alias), TEXT_FORMAT(parameter), TEXT_FORMAT(parameter),
+                         ROW_KEY_PROBES - 1, TEXT_FORMAT(condition));
+}
+
+struct text query_expand(const struct query *query, struct arena *arena)
+{
+    struct buffer buffer = {0};
+    struct text rest = query->text;
+
+    for (;;) {
+        size_t brace = text_find(rest, '{');
+
+        buffer_append(&buffer, text_slice(rest, 0, brace));
+        if (brace == rest.length)
+            break;
+        rest = text_from(rest, brace + 1);
+        struct text mark = text_slice(rest, 0, text_find(rest, '}'));
+
+        if (text_equal(mark, TEXT("columns")))
+            append_columns(&buffer, query->entity);
+        else
+            append_id_condition(&buffer, mark);
+        rest = text_from(rest, mark.length + 1);
+    }
     struct text expanded = arena_copy(arena, buffer_text(&buffer));
 
     buffer_free(&buffer);
@@ -36,7 +64,7 @@ struct statement *query_statement(struct transaction *transaction, const struct 
     struct statement *statement = connection_find(transaction->connection, key);
 
     if (!statement)
-        statement = connection_prepare(transaction->connection, key, expand(query, transaction->arena));
+        statement = connection_prepare(transaction->connection, key, query_expand(query, transaction->arena));
     if (!statement)
         transaction_fail(transaction);
     return statement;

@@ -54,8 +54,9 @@ struct transaction {
 
 /* ---- queries ---- */
 
-/* A query is one portable text. `{columns}` stands for the columns of `entity`, in order; parameters are $1,
- * $2, …, numbered in the order in which they first appear. */
+/* A query is one portable text; parameters are $1, $2, …, numbered in the order in which they first appear.
+ * In braces stand `{columns}` for the columns of `entity`, in order, and `{id = $2}` or `{alias.id = $2}` for
+ * the one row of a table of an environment that has this id, which the engine finds its own way. */
 struct query {
     struct text text;
     const struct entity *entity;

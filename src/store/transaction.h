@@ -11,6 +11,9 @@ void transaction_init(struct transaction *transaction, struct connection *connec
 /* Keeps the connection's last error as the transaction's failure, unless it has one. */
 void transaction_fail(struct transaction *transaction);
 
+/* The query's text with what stands in braces replaced (struct query), in the arena. */
+struct text query_expand(const struct query *query, struct arena *arena);
+
 /* The statement of a query on the transaction's connection; NULL on a failure, which is kept. */
 struct statement *query_statement(struct transaction *transaction, const struct query *query);
 

@@ -6,6 +6,7 @@
 
 #include "base/ulid.h"
 #include "model/entity_json.h"
+#include "store/row_key.h"
 
 #include <assert.h>
 
@@ -87,8 +88,10 @@ static struct text insert_sql(const struct entity *entity, struct arena *arena)
     unsigned number = 0;
 
     buffer_append_format(&sql, "INSERT INTO %.*s (", TEXT_FORMAT(entity->table));
-    if (entity->scoping == SCOPED_BY_ENVIRONMENT)
-        buffer_append_format(&sql, "%sscope", number++ ? ", " : "");
+    if (entity->scoping == SCOPED_BY_ENVIRONMENT) {
+        buffer_append(&sql, TEXT("key, scope"));
+        number += 2;
+    }
     for (size_t i = 0; i < entity->field_count; i++)
         if (field_is_column(&entity->fields[i]))
             buffer_append_format(&sql, "%s%.*s", number++ ? ", " : "", TEXT_FORMAT(entity->fields[i].name));
@@ -116,9 +119,11 @@ static struct text update_sql(const struct write *write, struct arena *arena)
         }
     buffer_append(&sql, TEXT(" WHERE "));
     if (is_scoped(write))
-        buffer_append_format(&sql, "scope = $%u AND ", ++number);
-    buffer_append_format(&sql, "id = $%u", ++number);
-    struct text text = arena_copy(arena, buffer_text(&sql));
+        buffer_append_format(&sql, "scope = $%u AND {id = $%u}", number + 1, number + 2);
+    else
+        buffer_append_format(&sql, "id = $%u", number + 1);
+    const struct query query = {buffer_text(&sql), write->entity};
+    struct text text = arena_copy(arena, query_expand(&query, arena));
 
     buffer_free(&sql);
     return text;
@@ -142,8 +147,10 @@ static size_t collect_values(const struct write *write, struct value values[STOR
     size_t count = 0;
 
     assert(write->entity->field_count + 2 <= STORE_QUERY_PARAMETERS_MAX);
-    if (!write->before && is_scoped(write))
+    if (!write->before && is_scoped(write)) {
+        values[count++] = value_integer(row_key(entity_id(write->entity, write->record)));
         values[count++] = value_integer(write->scope->number);
+    }
     for (size_t i = 0; i < write->entity->field_count; i++) {
         const struct field *field = &write->entity->fields[i];
 
@@ -157,10 +164,10 @@ static size_t collect_values(const struct write *write, struct value values[STOR
     return count;
 }
 
-static const struct failure *conflict(struct transaction *transaction, const struct write *write)
+static const struct failure *conflict(struct transaction *transaction, const struct write *write,
+                                      struct text column)
 {
     struct arena *arena = transaction->arena;
-    struct text column = connection_conflict_column(transaction->connection, arena);
     const struct field *field = entity_field(write->entity, column);
     bool is_shown = field && field_is_text(field) && !(field->flags & FIELD_SECRET);
     struct text value = is_shown ? field_text_of(field, write->record) : text_empty;
@@ -170,27 +177,72 @@ static const struct failure *conflict(struct transaction *transaction, const str
     return failure_add(failure_new(arena, FAILURE_ALREADY_EXISTS, message), arena, column, value);
 }
 
-static const struct failure *write_row(struct transaction *transaction, const struct write *write)
+static struct statement *row_statement(struct transaction *transaction, const struct write *write)
 {
-    struct value values[STORE_QUERY_PARAMETERS_MAX];
     uint64_t key = statement_key(write);
     struct statement *statement = connection_find(transaction->connection, key);
 
+    if (statement)
+        return statement;
+    return connection_prepare(transaction->connection, key,
+                              write->before ? update_sql(write, transaction->arena)
+                                            : insert_sql(write->entity, transaction->arena));
+}
+
+/* Whether the row that has the key is one of this id: found by walking on from the first key of the id. */
+static bool id_is_taken(struct transaction *transaction, const struct write *write)
+{
+    struct arena *arena = transaction->arena;
+    const struct query query = {
+        arena_format(arena, "SELECT 1 FROM %.*s WHERE {id = $1}", TEXT_FORMAT(write->entity->table)),
+        write->entity};
+    uint64_t key = (uintptr_t)&write->entity->table; /* an address of the entity that no other text has */
+    struct statement *statement = connection_find(transaction->connection, key);
+
     if (!statement)
-        statement = connection_prepare(transaction->connection, key,
-                                       write->before ? update_sql(write, transaction->arena)
-                                                     : insert_sql(write->entity, transaction->arena));
-    if (!statement)
-        return connection_failure(transaction->connection, transaction->arena);
-    enum step step = statement_start(statement, values, collect_values(write, values));
-    const struct failure *failure = NULL;
+        statement = connection_prepare(transaction->connection, key, query_expand(&query, arena));
+    if (!statement) {
+        transaction_fail(transaction);
+        return false;
+    }
+    bool is_taken =
+        statement_start(statement, VALUES(value_text(entity_id(write->entity, write->record)))) == STEP_ROW;
+
+    statement_end(statement);
+    return is_taken;
+}
+
+/* Runs the statement; a row whose key another id has takes the next one (row_key.h). */
+static enum step run_row(struct transaction *transaction, const struct write *write,
+                         struct statement *statement, struct text *conflict_column)
+{
+    struct value values[STORE_QUERY_PARAMETERS_MAX];
+    size_t count = collect_values(write, values);
+
+    for (int probe = 1;; probe++) {
+        enum step step = statement_start(statement, values, count);
+
+        if (step == STEP_CONFLICT)
+            *conflict_column = connection_conflict_column(transaction->connection, transaction->arena);
+        statement_end(statement);
+        if (step != STEP_CONFLICT || !text_equal(*conflict_column, TEXT("key")))
+            return step;
+        *conflict_column = TEXT("id");
+        if (probe == ROW_KEY_PROBES || id_is_taken(transaction, write))
+            return step;
+        values[0].integer++;
+    }
+}
+
+static const struct failure *write_row(struct transaction *transaction, const struct write *write)
+{
+    struct statement *statement = row_statement(transaction, write);
+    struct text conflict_column;
+    enum step step = statement ? run_row(transaction, write, statement, &conflict_column) : STEP_FAILED;
 
     if (step == STEP_CONFLICT)
-        failure = conflict(transaction, write);
-    else if (step != STEP_DONE)
-        failure = connection_failure(transaction->connection, transaction->arena);
-    statement_end(statement);
-    return failure;
+        return conflict(transaction, write, conflict_column);
+    return step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
 }
 
 /* ---- what follows from it ---- */

@@ -51,10 +51,10 @@ static const struct entity found_entity = {ENTITY_FIELDS(found_fields), .struct_
 STORE_QUERY(
     scope_of_customer, &found_entity,
     "SELECT c.scope, c.tenant_id, c.environment_id FROM scopes c JOIN customers r ON r.scope = c.scope "
-    "WHERE r.id = $1");
+    "WHERE {r.id = $1}");
 STORE_QUERY(scope_of_mapping, &found_entity,
             "SELECT c.scope, c.tenant_id, c.environment_id FROM scopes c "
-            "JOIN entity_integration_mappings r ON r.scope = c.scope WHERE r.id = $1");
+            "JOIN entity_integration_mappings r ON r.scope = c.scope WHERE {r.id = $1}");
 
 /* Makes the row's environment the scope of the call. */
 static const struct failure *enter_scope(struct job *job, struct transaction *transaction,

@@ -77,10 +77,10 @@ static void compare_entity(const struct entity *entity)
 
     if (scoped != (entity->scoping == SCOPED_BY_ENVIRONMENT))
         differs(entity, TEXT("scope"), "does not fit how the entity is scoped");
-    if (scoped && !text_equal(column_fact(entity, TEXT("scope"), "pk"), TEXT("1")))
-        differs(entity, TEXT("scope"), "must lead the primary key");
-    if (!text_equal(column_fact(entity, TEXT("id"), "pk"), scoped ? TEXT("2") : TEXT("1")))
-        differs(entity, TEXT("id"), "must be in the primary key");
+    struct text key = scoped ? TEXT("key") : TEXT("id");
+
+    if (!text_equal(column_fact(entity, key, "pk"), TEXT("1")))
+        differs(entity, key, "must be the primary key");
     if (entity->scoping == SCOPED_BY_TENANT && !entity_field(entity, TEXT("tenant_id")))
         differs(entity, TEXT("tenant_id"), "must be described");
 }
@@ -107,7 +107,9 @@ static void expect_described(const struct entity *entity)
         struct text column = text_slice(columns, 0, end);
         const struct field *field = entity_field(entity, column);
 
-        if (!text_equal(column, TEXT("scope")) && (!field || !field_is_column(field)))
+        bool is_the_stores = text_equal(column, TEXT("scope")) || text_equal(column, TEXT("key"));
+
+        if (!is_the_stores && (!field || !field_is_column(field)))
             differs(entity, column, "a column, but not described");
         columns = text_from(columns, end + 1);
     }
