@@ -13,7 +13,7 @@ struct entry {
     struct entry *next;
     uint8_t digest[SHA256_BYTES];
     struct caller caller;
-    struct arena texts;
+    char texts[]; /* the caller's, one after the other: an arena of its own would be a hundred times larger */
 };
 
 struct key_table {
@@ -59,19 +59,13 @@ struct key_table *key_table_new(void)
     return table;
 }
 
-static void free_entry(struct entry *entry)
-{
-    arena_free(&entry->texts);
-    free(entry);
-}
-
 void key_table_free(struct key_table *table)
 {
     assert(table->magic == KEY_TABLE_MAGIC);
     for (size_t i = 0; i < table->bucket_count; i++)
         for (struct entry *entry = table->buckets[i], *next; entry; entry = next) {
             next = entry->next;
-            free_entry(entry);
+            free(entry);
         }
     free(table->buckets);
     pthread_rwlock_destroy(&table->lock);
@@ -86,6 +80,37 @@ static void copy_caller(struct arena *arena, struct caller *to, const struct cal
     to->scope.environment_id = arena_copy(arena, from->scope.environment_id);
     to->user_id = arena_copy(arena, from->user_id);
     to->key_id = arena_copy(arena, from->key_id);
+}
+
+/* Copies a text to *end and moves *end behind it. */
+static struct text move_in(char **end, struct text text)
+{
+    struct text copy = {text.data ? *end : NULL, text.length};
+
+    if (text.length)
+        memcpy(*end, text.data, text.length);
+    *end += text.length;
+    return copy;
+}
+
+static struct entry *new_entry(const uint8_t digest[SHA256_BYTES], const struct caller *caller)
+{
+    size_t text_bytes = caller->scope.tenant_id.length + caller->scope.environment_id.length +
+                        caller->user_id.length + caller->key_id.length;
+    struct entry *entry = malloc(sizeof *entry + text_bytes);
+
+    if (!entry)
+        abort();
+    char *end = entry->texts;
+
+    entry->next = NULL;
+    memcpy(entry->digest, digest, SHA256_BYTES);
+    entry->caller = *caller;
+    entry->caller.scope.tenant_id = move_in(&end, caller->scope.tenant_id);
+    entry->caller.scope.environment_id = move_in(&end, caller->scope.environment_id);
+    entry->caller.user_id = move_in(&end, caller->user_id);
+    entry->caller.key_id = move_in(&end, caller->key_id);
+    return entry;
 }
 
 /* The link that points to the entry, or to the end of its chain. */
@@ -104,7 +129,7 @@ static void unlink_entry(struct key_table *table, struct entry **link)
 
     *link = entry->next;
     table->entry_count--;
-    free_entry(entry);
+    free(entry);
 }
 
 static void grow(struct key_table *table)
@@ -127,14 +152,9 @@ static void grow(struct key_table *table)
 
 void key_table_put(struct key_table *table, const uint8_t digest[SHA256_BYTES], const struct caller *caller)
 {
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry *entry = new_entry(digest, caller);
 
     assert(table->magic == KEY_TABLE_MAGIC);
-    if (!entry)
-        abort();
-    memcpy(entry->digest, digest, SHA256_BYTES);
-    copy_caller(&entry->texts, &entry->caller, caller);
-
     pthread_rwlock_wrlock(&table->lock);
     struct entry **link = link_of(table, digest);
 

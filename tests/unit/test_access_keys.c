@@ -4,6 +4,7 @@
 #include "access/authenticate.h"
 #include "access/permission.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -114,6 +115,22 @@ static void test_growth_to_100000_keys(void **state)
     }
     key_table_free(table);
     arena_free(&arena);
+}
+
+static void test_key_takes_little_memory(void **state)
+{
+    enum { COUNT = 1000, BYTES_MAX = 512 };
+    struct key_table *table = key_table_new();
+    size_t before = mallinfo2().uordblks; /* 0 under a sanitizer, which has an allocator of its own */
+    char key[32];
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        put(table, key, key);
+    }
+    assert_in_range(mallinfo2().uordblks - before, 0, COUNT * BYTES_MAX);
+    key_table_free(table);
 }
 
 struct crowd {
@@ -384,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_put_find_replace_remove),
         cmocka_unit_test(test_texts_are_copied),
         cmocka_unit_test(test_growth_to_100000_keys),
+        cmocka_unit_test(test_key_takes_little_memory),
         cmocka_unit_test(test_threads_share_the_table),
         cmocka_unit_test(test_authenticate),
         cmocka_unit_test(test_expiry_at_the_exact_microsecond),
