@@ -70,15 +70,22 @@ def test_served(api, described, method, path, operation, _):
     assert api.request(method, example(path)).status != 401
 
 
+def is_taken_for_an_id(method, path):
+    """Whether a literal path falls to a served route with a parameter there: GET /v1/customers/usage is the customer
+    `usage` until it has a route of its own."""
+    return any(row[0] == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/{}]+", row[1]), path) for row in SERVED)
+
+
 def test_not_yet_served(api, described):
     for method, path, _, _ in NOT_YET:
         assert (method, path) not in described
-        for key in (None, api.key):
-            reply = api.request(method, example(path), key=key)
-            assert reply.status == 404, (method, path, key is None, reply)
-            # An unknown route has nothing to name; a customer that is not found has its id in the details.
-            assert_error(reply, 404, "not_found")
-            assert "customer_id" not in reply.json().get("details", {}), (method, path)
+        reply = api.request(method, example(path))
+        assert_error(reply, 404, "not_found")
+        if is_taken_for_an_id(method, path):
+            continue
+        assert_error(api.request(method, example(path), key=None), 404, "not_found")
+        # An unknown route has nothing to name; a customer that is not found has its id in the details.
+        assert "customer_id" not in reply.json().get("details", {}), (method, path)
 
 
 @pytest.mark.parametrize("method, path", BEYOND)
