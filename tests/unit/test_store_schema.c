@@ -193,6 +193,58 @@ static void test_every_query_can_be_prepared(void **state)
     sqlite_connection_close(connection);
 }
 
+/* How SQLite means to run a query, one step a line. */
+static struct text query_plan(struct transaction *transaction, const struct query *query)
+{
+    struct arena *arena = transaction->arena;
+    struct text sql = query_expand(query, arena);
+    struct text text = arena_format(arena, "EXPLAIN QUERY PLAN %.*s", TEXT_FORMAT(sql));
+    struct statement *statement = connection_prepare(transaction->connection, (uintptr_t)text.data, text);
+    struct text plan = text_empty;
+
+    assert_non_null(statement);
+    for (enum step step = statement_next(statement); step == STEP_ROW; step = statement_next(statement))
+        plan =
+            arena_format(arena, "%.*s%.*s\n", TEXT_FORMAT(plan), TEXT_FORMAT(statement_text(statement, 3)));
+    statement_end(statement);
+    return plan;
+}
+
+/* `{id = $2}` or `{alias.id = $2}` is in its text. */
+static bool finds_by_id(const struct query *query)
+{
+    return memmem(query->text.data, query->text.length, "{id = $", 7) ||
+           memmem(query->text.data, query->text.length, ".id = $", 7);
+}
+
+/* A query by id that read a scope through an index would be right, and slow only where there are many rows.
+ */
+static void test_queries_by_id_walk_the_key(void **state)
+{
+    static const char by_key[] = "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    unsigned count = 0;
+    struct text reason;
+    struct connection *connection =
+        sqlite_connection_open(text_from_string(fixture.database), SQLITE_READER, &fixture.arena, &reason);
+
+    (void)state;
+    assert_non_null(connection);
+    for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
+        struct transaction transaction;
+
+        if (!*query || !finds_by_id(*query))
+            continue;
+        transaction_init(&transaction, connection, &fixture.arena, &fixture.call);
+        struct text plan = query_plan(&transaction, *query);
+
+        if (!memmem(plan.data, plan.length, by_key, sizeof by_key - 1))
+            fail_msg("%.*s\n%.*s", TEXT_FORMAT((*query)->text), TEXT_FORMAT(plan));
+        count++;
+    }
+    assert_true(count >= 5);
+    sqlite_connection_close(connection);
+}
+
 static void test_version_is_the_number_of_migrations(void **state)
 {
     (void)state;
@@ -239,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_every_table_is_known),
         cmocka_unit_test(test_unique_fields_end_a_unique_index),
         cmocka_unit_test(test_every_query_can_be_prepared),
+        cmocka_unit_test(test_queries_by_id_walk_the_key),
         cmocka_unit_test(test_version_is_the_number_of_migrations),
         cmocka_unit_test(test_opening_again_changes_nothing),
     };
