@@ -119,7 +119,7 @@ static struct text update_sql(const struct write *write, struct arena *arena)
         }
     buffer_append(&sql, TEXT(" WHERE "));
     if (is_scoped(write))
-        buffer_append_format(&sql, "scope = $%u AND {id = $%u}", number + 1, number + 2);
+        buffer_append_format(&sql, "{scope = $%u AND id = $%u}", number + 1, number + 2);
     else
         buffer_append_format(&sql, "id = $%u", number + 1);
     const struct query query = {buffer_text(&sql), write->entity};
