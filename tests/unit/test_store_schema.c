@@ -193,6 +193,60 @@ static void test_every_query_can_be_prepared(void **state)
     sqlite_connection_close(connection);
 }
 
+static void any_number(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+    (void)count;
+    (void)arguments;
+    sqlite3_result_int64(context, 0);
+}
+
+/* How SQLite would run a query, a line a step. */
+static struct text plan_of(sqlite3 *handle, const struct query *query)
+{
+    struct text sql = arena_format(&fixture.arena, "EXPLAIN QUERY PLAN %.*s",
+                                   TEXT_FORMAT(query_expand(query, &fixture.arena)));
+    struct buffer plan = {0};
+    sqlite3_stmt *statement;
+
+    assert_int_equal(sqlite3_prepare_v2(handle, sql.data, (int)sql.length, &statement, NULL), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        buffer_append_format(&plan, "%s\n", (const char *)sqlite3_column_text(statement, 3));
+    sqlite3_finalize(statement);
+    buffer_append_char(&plan, '\0');
+    struct text text = arena_copy(&fixture.arena, buffer_text(&plan));
+
+    buffer_free(&plan);
+    return text;
+}
+
+/* The planner has no statistics and once took the index on (scope, created_at) for a look-up by id, which
+ * read every row of the scope. Tables that grow without bound are never scanned, and an id leads to its key.
+ */
+static void test_no_query_scans_a_large_table(void **state)
+{
+    static const char *const scans[] = {"SCAN customers", "SCAN entity_integration_mappings",
+                                        "SCAN audit_log", "SCAN system_events"};
+    sqlite3 *handle;
+
+    (void)state;
+    assert_int_equal(sqlite3_open_v2(fixture.database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    sqlite3_create_function(handle, "row_key", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, any_number, NULL,
+                            NULL);
+    for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
+        if (!*query)
+            continue;
+        const char *text = (*query)->text.data, *plan = plan_of(handle, *query).data;
+
+        for (unsigned i = 0; i < sizeof scans / sizeof *scans; i++)
+            if (strstr(plan, scans[i]))
+                fail_msg("%s\n%s", text, plan);
+        if ((strstr(text, "{scope") || strstr(text, ".id = $")) &&
+            !strstr(plan, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"))
+            fail_msg("%s\n%s", text, plan);
+    }
+    sqlite3_close(handle);
+}
+
 static void test_version_is_the_number_of_migrations(void **state)
 {
     (void)state;
@@ -239,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_every_table_is_known),
         cmocka_unit_test(test_unique_fields_end_a_unique_index),
         cmocka_unit_test(test_every_query_can_be_prepared),
+        cmocka_unit_test(test_no_query_scans_a_large_table),
         cmocka_unit_test(test_version_is_the_number_of_migrations),
         cmocka_unit_test(test_opening_again_changes_nothing),
     };
