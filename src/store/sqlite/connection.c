@@ -279,21 +279,41 @@ int sqlite_wal_pages(const struct connection *connection)
     return connection->wal_pages;
 }
 
-void sqlite_checkpoint(struct connection *connection, bool restart)
+static int copy_log(struct connection *connection, int mode)
 {
     int log_pages = -1, copied_pages = -1;
+    int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL, mode, &log_pages, &copied_pages);
 
-    if (restart)
-        sqlite3_busy_timeout(connection->handle, RESTART_WAIT_MS);
-    int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL,
-                                         restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-                                         &log_pages, &copied_pages);
-
-    if (restart)
-        sqlite3_busy_timeout(connection->handle, BUSY_WAIT_MS);
-    if (code == SQLITE_OK && log_pages == copied_pages)
-        connection->wal_pages = 0;
-    else if (code != SQLITE_OK && code != SQLITE_BUSY)
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
         LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
                   LOG_INTEGER("code", code));
+    return copied_pages > 0 ? copied_pages : 0;
+}
+
+int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode mode)
+{
+    int copied_pages = 0;
+
+    switch (mode) {
+    case CHECKPOINT_WITH_SYNC:
+        return copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
+    case CHECKPOINT_WITHOUT_SYNC:
+        if (!sqlite_execute(connection, "PRAGMA synchronous=OFF"))
+            return 0;
+        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
+        if (!sqlite_execute(connection, "PRAGMA synchronous=FULL"))
+            abort(); /* no commit may be answered without a sync */
+        return copied_pages;
+    case CHECKPOINT_AND_RESTART:
+        sqlite3_busy_timeout(connection->handle, RESTART_WAIT_MS);
+        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_RESTART);
+        sqlite3_busy_timeout(connection->handle, BUSY_WAIT_MS);
+        return copied_pages;
+    }
+    return copied_pages;
+}
+
+void sqlite_keep_log(struct connection *connection)
+{
+    sqlite3_db_config(connection->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
