@@ -2,7 +2,7 @@
 #include "domain/customers.h"
 
 STORE_QUERY(customer_by_id, &customer_entity,
-            "SELECT {columns} FROM customers WHERE +scope = $1 AND {id = $2}");
+            "SELECT {columns} FROM customers WHERE {scope = $1 AND id = $2}");
 
 STORE_QUERY(customer_by_external_id, &customer_entity,
             "SELECT {columns} FROM customers WHERE scope = $1 AND external_id = $2 AND status = 'published'");

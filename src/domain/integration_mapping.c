@@ -4,7 +4,7 @@
 #include "domain/records.h"
 
 STORE_QUERY(mapping_by_id, &integration_mapping_entity,
-            "SELECT {columns} FROM entity_integration_mappings WHERE +scope = $1 AND {id = $2} AND status = "
+            "SELECT {columns} FROM entity_integration_mappings WHERE {scope = $1 AND id = $2} AND status = "
             "'published'");
 
 const struct failure *integration_mapping_create(struct transaction *transaction,

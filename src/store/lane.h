@@ -17,8 +17,9 @@ struct store {
     atomic_uint_fast64_t commit_sequence;
 };
 
-/* Starts the writer's thread on its connection, which it then owns. */
-struct writer *writer_start(struct store *store, struct connection *connection);
+/* Starts the writer's thread on its connection, which it then owns. NULL and a reason on failure. */
+struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,
+                            struct text *reason);
 /* False when the queue is full or the writer is stopping. */
 bool writer_submit(struct writer *writer, struct store_command *command);
 /* Lets the queue run empty, closes the connection and frees the writer. */

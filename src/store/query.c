@@ -18,18 +18,29 @@ static void append_columns(struct buffer *buffer, const struct entity *entity)
     }
 }
 
-/* `id = $2` or `c.id = $2`: the rows that may have the id are looked at, not the table. */
-static void append_id_condition(struct buffer *buffer, struct text condition)
+/* `scope = $1 AND id = $2`, or `c.id = $2`: the few rows that may have the id are looked at, not the table.
+ * The plus keeps the planner, which has no statistics, from believing that an index on the scope is better
+ * than the key. */
+static void append_row_condition(struct buffer *buffer, struct text condition)
 {
-    size_t alias_length =
-        (size_t)((const char *)memmem(condition.data, condition.length, "id", 2) - condition.data);
-    struct text alias = text_slice(condition, 0, alias_length);
-    struct text parameter = text_from(condition, text_find(condition, '$'));
+    static const struct text scope = TEXT_LITERAL("scope = "), separator = TEXT_LITERAL(" AND ");
+    struct text row = condition;
+
+    if (text_starts_with(condition, scope)) {
+        const char *found = memmem(condition.data, condition.length, separator.data, separator.length);
+
+        assert(found);
+        row = text_from(condition, (size_t)(found - condition.data) + separator.length);
+        buffer_append_char(buffer, '+');
+        buffer_append(buffer, text_slice(condition, 0, condition.length - row.length));
+    }
+    struct text alias = text_slice(row, 0, row.data[1] == '.' ? 2 : 0),
+                parameter = text_from(row, text_find(row, '$'));
 
     assert(parameter.length > 0);
     buffer_append_format(buffer, "%.*skey BETWEEN row_key(%.*s) AND row_key(%.*s) + %d AND %.*s",
                          TEXT_FORMAT(alias), TEXT_FORMAT(parameter), TEXT_FORMAT(parameter),
-                         ROW_KEY_PROBES - 1, TEXT_FORMAT(condition));
+                         ROW_KEY_PROBES - 1, TEXT_FORMAT(row));
 }
 
 struct text query_expand(const struct query *query, struct arena *arena)
@@ -49,7 +60,7 @@ struct text query_expand(const struct query *query, struct arena *arena)
         if (text_equal(mark, TEXT("columns")))
             append_columns(&buffer, query->entity);
         else
-            append_id_condition(&buffer, mark);
+            append_row_condition(&buffer, mark);
         rest = text_from(rest, mark.length + 1);
     }
     struct text expanded = arena_copy(arena, buffer_text(&buffer));

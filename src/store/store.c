@@ -40,8 +40,12 @@ struct store *store_open(struct text path, struct arena *arena, struct text *rea
     store->database_path = strndup(path.data, path.length);
     if (!store->database_path)
         abort();
-    store->writer = writer_start(store, connection);
-    return store;
+    store->writer = writer_start(store, connection, arena, reason);
+    if (store->writer)
+        return store;
+    free(store->database_path);
+    free(store);
+    return NULL;
 }
 
 void store_close(struct store *store)

@@ -8,7 +8,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/checkpoint.h"
 #include "store/transaction.h"
 
 #include <assert.h>
@@ -28,6 +28,7 @@ struct writer {
     uint32_t magic;
     struct store *store;
     struct connection *connection;
+    struct checkpointer *checkpointer; /* closes the connection */
     struct buffer scratch;
     pthread_t thread;
 
@@ -172,14 +173,6 @@ static void answer(struct command_list *batch)
 
 /* ---- the thread ---- */
 
-static void checkpoint_if_due(struct writer *writer, bool idle)
-{
-    int pages = sqlite_wal_pages(writer->connection);
-
-    if (pages >= STORE_CHECKPOINT_WAL_PAGES || (idle && pages > 0))
-        sqlite_checkpoint(writer->connection, pages >= STORE_RESTART_WAL_PAGES);
-}
-
 /* Waits for commands and takes them all. False when the writer is to end. `idle` tells that nothing came for
  * a while. */
 static bool wait_for_commands(struct writer *writer, struct command_list *pending, bool *idle)
@@ -191,7 +184,7 @@ static bool wait_for_commands(struct writer *writer, struct command_list *pendin
     until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
     pthread_mutex_lock(&writer->mutex);
     while (!writer->queue.first && !writer->stopping && waited != ETIMEDOUT)
-        waited = sqlite_wal_pages(writer->connection) > 0
+        waited = checkpointer_has_work(writer->checkpointer)
                      ? pthread_cond_timedwait(&writer->woken, &writer->mutex, &until)
                      : pthread_cond_wait(&writer->woken, &writer->mutex);
     bool more = writer->queue.first || !writer->stopping;
@@ -217,20 +210,29 @@ static void *writer_main(void *context)
             commit_batch(writer, &pending, &batch);
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
             answer(&batch);
-            checkpoint_if_due(writer, false);
+            checkpointer_step(writer->checkpointer, false);
         }
-        checkpoint_if_due(writer, idle);
+        checkpointer_step(writer->checkpointer, idle);
     }
     return NULL;
 }
 
-struct writer *writer_start(struct store *store, struct connection *connection)
+struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,
+                            struct text *reason)
 {
+    struct text path = text_from_string(store->database_path);
+    struct checkpointer *checkpointer = checkpointer_new(connection, path, arena, reason);
     struct writer *writer = calloc(1, sizeof *writer);
     pthread_condattr_t attributes;
 
     if (!writer)
         abort();
+    if (!checkpointer) {
+        sqlite_connection_close(connection);
+        free(writer);
+        return NULL;
+    }
+    writer->checkpointer = checkpointer;
     writer->magic = WRITER_MAGIC;
     writer->store = store;
     writer->connection = connection;
@@ -271,7 +273,7 @@ void writer_stop(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
     pthread_cond_signal(&writer->woken);
     pthread_join(writer->thread, NULL);
-    sqlite_connection_close(writer->connection);
+    checkpointer_close(writer->checkpointer);
     buffer_free(&writer->scratch);
     pthread_cond_destroy(&writer->woken);
     pthread_mutex_destroy(&writer->mutex);

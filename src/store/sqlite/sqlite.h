@@ -40,9 +40,17 @@ int64_t sqlite_changes(struct connection *connection);
 
 /* Pages that the write-ahead log held after the last commit. */
 int sqlite_wal_pages(const struct connection *connection);
-/* Copies the log back into the file; `restart` also waits for readers (at most a second), so that the log
- * begins anew. */
-void sqlite_checkpoint(struct connection *connection, bool restart);
+enum sqlite_checkpoint_mode {
+    CHECKPOINT_WITHOUT_SYNC, /* into the system's cache only: the caller sees to the disk (checkpoint.h) */
+    CHECKPOINT_WITH_SYNC,
+    CHECKPOINT_AND_RESTART, /* also waits for readers, at most a second, so that the log begins anew */
+};
+
+/* Copies the log back into the file, as far as readers let it. Returns how many pages of the log are copied
+ * now, by this and earlier calls; 0 on a failure, which is logged. */
+int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode mode);
+/* Closing the connection is to leave the log as it is. */
+void sqlite_keep_log(struct connection *connection);
 
 /* Whether the last error was that the file is no database at all. */
 bool sqlite_is_not_a_database(struct connection *connection);

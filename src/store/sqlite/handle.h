@@ -1,0 +1,28 @@
+/* handle.h: what the driver's files share: a connection with its prepared statements. Only for the driver. */
+#ifndef FARTHING_STORE_SQLITE_HANDLE_H
+#define FARTHING_STORE_SQLITE_HANDLE_H
+
+#include "store/sqlite/sqlite.h"
+
+struct statement {
+    sqlite3_stmt *handle;
+    struct connection *connection;
+};
+
+struct statement_slot {
+    uint64_t key; /* 0: free */
+    struct statement *statement;
+};
+
+struct connection {
+    uint32_t magic;
+    sqlite3 *handle;
+    struct statement_slot *slots;
+    size_t slot_count, slots_used;
+    int wal_pages;
+};
+
+/* Finalizes and frees all statements of a connection. */
+void sqlite_statements_free(struct connection *connection);
+
+#endif

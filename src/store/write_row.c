@@ -1,0 +1,193 @@
+/* write_row.c: a change into the row that it is about.
+ *
+ * Texts are put together from the entity's description, once a connection; a statement for an update exists
+ * for each set of columns that was ever changed together. */
+#include "store/row_key.h"
+#include "store/write.h"
+
+#include <assert.h>
+
+static bool is_scoped(const struct write *write)
+{
+    return write->entity->scoping == SCOPED_BY_ENVIRONMENT;
+}
+
+static struct value column_value(const struct field *field, const void *record)
+{
+    switch (field->type) {
+    case FIELD_INSTANT: {
+        int64_t instant_us = field_instant_of(field, record);
+
+        return instant_us == INSTANT_UNSET ? value_text(text_none) : value_integer(instant_us);
+    }
+    case FIELD_INTEGER:
+        return value_integer(field_integer_of(field, record));
+    case FIELD_BOOLEAN:
+        return value_integer(field_boolean_of(field, record));
+    default:
+        return value_text(field_text_of(field, record));
+    }
+}
+
+static struct text insert_sql(const struct entity *entity, struct arena *arena)
+{
+    struct buffer sql = {0};
+    unsigned number = 0;
+
+    buffer_append_format(&sql, "INSERT INTO %.*s (", TEXT_FORMAT(entity->table));
+    if (entity->scoping == SCOPED_BY_ENVIRONMENT) {
+        buffer_append(&sql, TEXT("key, scope"));
+        number += 2;
+    }
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (field_is_column(&entity->fields[i]))
+            buffer_append_format(&sql, "%s%.*s", number++ ? ", " : "", TEXT_FORMAT(entity->fields[i].name));
+    buffer_append(&sql, TEXT(") VALUES ("));
+    for (unsigned i = 1; i <= number; i++)
+        buffer_append_format(&sql, "%s$%u", i > 1 ? ", " : "", i);
+    buffer_append(&sql, TEXT(")"));
+    struct text text = arena_copy(arena, buffer_text(&sql));
+
+    buffer_free(&sql);
+    return text;
+}
+
+static struct text update_sql(const struct write *write, struct arena *arena)
+{
+    struct buffer sql = {0};
+    unsigned number = 0;
+
+    buffer_append_format(&sql, "UPDATE %.*s SET ", TEXT_FORMAT(write->entity->table));
+    for (size_t i = 0; i < write->entity->field_count; i++)
+        if (write_changes(write, i)) {
+            number++;
+            buffer_append_format(&sql, "%s%.*s = $%u", number > 1 ? ", " : "",
+                                 TEXT_FORMAT(write->entity->fields[i].name), number);
+        }
+    buffer_append(&sql, TEXT(" WHERE "));
+    if (is_scoped(write))
+        buffer_append_format(&sql, "{scope = $%u AND id = $%u}", number + 1, number + 2);
+    else
+        buffer_append_format(&sql, "id = $%u", number + 1);
+    const struct query query = {buffer_text(&sql), write->entity};
+    struct text text = arena_copy(arena, query_expand(&query, arena));
+
+    buffer_free(&sql);
+    return text;
+}
+
+/* What identifies the text: the entity, and for an update the set of its columns (bit 0, the id, is never in
+ * it). */
+static uint64_t statement_key(const struct write *write)
+{
+    uint64_t columns = 0;
+
+    assert(write->entity->field_count <= 64);
+    if (write->before)
+        for (size_t i = 0; i < write->entity->field_count; i++)
+            columns |= (uint64_t)write_changes(write, i) << i;
+    return (uintptr_t)write->entity ^ columns * UINT64_C(0xFF51AFD7ED558CCD);
+}
+
+static size_t collect_values(const struct write *write, struct value values[STORE_QUERY_PARAMETERS_MAX])
+{
+    size_t count = 0;
+
+    assert(write->entity->field_count + 2 <= STORE_QUERY_PARAMETERS_MAX);
+    if (!write->before && is_scoped(write)) {
+        values[count++] = value_integer(row_key(entity_id(write->entity, write->record)));
+        values[count++] = value_integer(write->scope->number);
+    }
+    for (size_t i = 0; i < write->entity->field_count; i++) {
+        const struct field *field = &write->entity->fields[i];
+
+        if (write->before ? write_changes(write, i) : field_is_column(field))
+            values[count++] = column_value(field, write->record);
+    }
+    if (write->before && is_scoped(write))
+        values[count++] = value_integer(write->scope->number);
+    if (write->before)
+        values[count++] = value_text(entity_id(write->entity, write->record));
+    return count;
+}
+
+static const struct failure *conflict(struct transaction *transaction, const struct write *write,
+                                      struct text column)
+{
+    struct arena *arena = transaction->arena;
+    const struct field *field = entity_field(write->entity, column);
+    bool is_shown = field && field_is_text(field) && !(field->flags & FIELD_SECRET);
+    struct text value = is_shown ? field_text_of(field, write->record) : text_empty;
+    struct text message = arena_format(arena, "there is already a %.*s with this %.*s",
+                                       TEXT_FORMAT(write->entity->label), TEXT_FORMAT(column));
+
+    return failure_add(failure_new(arena, FAILURE_ALREADY_EXISTS, message), arena, column, value);
+}
+
+static struct statement *row_statement(struct transaction *transaction, const struct write *write)
+{
+    uint64_t key = statement_key(write);
+    struct statement *statement = connection_find(transaction->connection, key);
+
+    if (statement)
+        return statement;
+    return connection_prepare(transaction->connection, key,
+                              write->before ? update_sql(write, transaction->arena)
+                                            : insert_sql(write->entity, transaction->arena));
+}
+
+/* Whether the row that has the key is one of this id: found by walking on from the first key of the id. */
+static bool id_is_taken(struct transaction *transaction, const struct write *write)
+{
+    struct arena *arena = transaction->arena;
+    const struct query query = {
+        arena_format(arena, "SELECT 1 FROM %.*s WHERE {id = $1}", TEXT_FORMAT(write->entity->table)),
+        write->entity};
+    uint64_t key = (uintptr_t)&write->entity->table; /* an address of the entity that no other text has */
+    struct statement *statement = connection_find(transaction->connection, key);
+
+    if (!statement)
+        statement = connection_prepare(transaction->connection, key, query_expand(&query, arena));
+    if (!statement) {
+        transaction_fail(transaction);
+        return false;
+    }
+    bool is_taken =
+        statement_start(statement, VALUES(value_text(entity_id(write->entity, write->record)))) == STEP_ROW;
+
+    statement_end(statement);
+    return is_taken;
+}
+
+/* Runs the statement; a row whose key another id has takes the next one (row_key.h). */
+static enum step run_row(struct transaction *transaction, const struct write *write,
+                         struct statement *statement, struct text *conflict_column)
+{
+    struct value values[STORE_QUERY_PARAMETERS_MAX];
+    size_t count = collect_values(write, values);
+
+    for (int64_t probe = 0;; probe++) {
+        enum step step = statement_start(statement, values, count);
+
+        if (step == STEP_CONFLICT)
+            *conflict_column = connection_conflict_column(transaction->connection, transaction->arena);
+        statement_end(statement);
+        if (step != STEP_CONFLICT || !text_equal(*conflict_column, TEXT("key")))
+            return step;
+        *conflict_column = TEXT("id");
+        if (probe + 1 == ROW_KEY_PROBES || id_is_taken(transaction, write))
+            return step;
+        values[0] = value_integer(row_key(entity_id(write->entity, write->record)) + probe + 1);
+    }
+}
+
+const struct failure *write_row(struct transaction *transaction, const struct write *write)
+{
+    struct statement *statement = row_statement(transaction, write);
+    struct text conflict_column;
+    enum step step = statement ? run_row(transaction, write, statement, &conflict_column) : STEP_FAILED;
+
+    if (step == STEP_CONFLICT)
+        return conflict(transaction, write, conflict_column);
+    return step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
+}

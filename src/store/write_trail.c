@@ -1,0 +1,154 @@
+/* write_trail.c: what follows from a change: the audit row (who, when, from what to what) and the outbox row.
+ */
+#include "base/ulid.h"
+#include "model/entity_json.h"
+#include "store/write.h"
+
+enum action { ACTION_CREATED, ACTION_UPDATED, ACTION_ARCHIVED };
+
+STORE_QUERY(insert_audit, NULL,
+            "INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, "
+            "occurred_at, changes) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+
+STORE_QUERY(insert_system_event, NULL,
+            "INSERT INTO system_events (scope, id, event_name, entity_type, entity_id, payload, created_at, "
+            "created_by) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+
+static enum action action_of(const struct write *write)
+{
+    const struct field *status = entity_field(write->entity, TEXT("status"));
+
+    if (!write->before)
+        return ACTION_CREATED;
+    if (text_equal(field_text_of(status, write->before), status_published) &&
+        !text_equal(field_text_of(status, write->record), status_published))
+        return ACTION_ARCHIVED;
+    return ACTION_UPDATED;
+}
+
+static struct text action_name(enum action action)
+{
+    static const struct text names[] = {TEXT_LITERAL("created"), TEXT_LITERAL("updated"),
+                                        TEXT_LITERAL("archived")};
+
+    return names[action];
+}
+
+static bool is_audited(const struct write *write, size_t index)
+{
+    const struct field *field = &write->entity->fields[index];
+
+    if (index == 0 || !field_is_column(field) || field->flags & FIELD_STAMP)
+        return false;
+    return write->before ? write_changes(write, index) : !field_empty(field, write->record);
+}
+
+/* One side of the change: the audited fields as `record` has them. */
+static void write_side(struct json_writer *writer, const struct write *write, struct text side,
+                       const void *record)
+{
+    json_key(writer, side);
+    json_begin_object(writer);
+    for (size_t i = 0; i < write->entity->field_count; i++) {
+        const struct field *field = &write->entity->fields[i];
+
+        if (!is_audited(write, i))
+            continue;
+        json_key_raw(writer, field->key);
+        if (field->flags & FIELD_SECRET)
+            json_string(writer, TEXT("(secret)"));
+        else
+            field_write_json(writer, field, record, write->scope);
+    }
+    json_end_object(writer);
+}
+
+static struct text changes_json(const struct write *write, struct buffer *scratch)
+{
+    struct json_writer writer;
+
+    buffer_clear(scratch);
+    json_writer_init(&writer, scratch);
+    json_begin_object(&writer);
+    if (write->before)
+        write_side(&writer, write, TEXT("before"), write->before);
+    write_side(&writer, write, TEXT("after"), write->record);
+    json_end_object(&writer);
+    return buffer_text(scratch);
+}
+
+static struct value scope_value(const struct write *write)
+{
+    return value_integer(write->scope ? write->scope->number : SCOPE_NONE);
+}
+
+static const struct failure *write_audit(struct transaction *transaction, const struct write *write,
+                                         enum action action, struct buffer *scratch)
+{
+    const struct call *call = transaction->call;
+
+    return transaction_execute(transaction, &insert_audit,
+                               VALUES(scope_value(write), value_text(write->entity->name),
+                                      value_text(entity_id(write->entity, write->record)),
+                                      value_text(action_name(action)), value_text(call->actor_id),
+                                      value_text(call->request_id), value_integer(call->now_us),
+                                      value_text(changes_json(write, scratch))));
+}
+
+static struct text event_name(const struct entity *entity, enum action action)
+{
+    switch (action) {
+    case ACTION_CREATED:
+        return entity->event_created;
+    case ACTION_ARCHIVED:
+        return entity->event_archived;
+    default:
+        return entity->event_updated;
+    }
+}
+
+/* 70-webhooks section 1.3: {"event_type": NAME, "<entity>": {...}}, as the row is at the commit. */
+static struct text event_json(const struct write *write, struct text name, struct buffer *scratch)
+{
+    struct json_writer writer;
+
+    buffer_clear(scratch);
+    json_writer_init(&writer, scratch);
+    json_begin_object(&writer);
+    json_key(&writer, TEXT("event_type"));
+    json_string(&writer, name);
+    json_key(&writer, write->entity->name);
+    json_begin_object(&writer);
+    entity_write_event_members(&writer, write->entity, write->record, write->scope);
+    json_end_object(&writer);
+    json_end_object(&writer);
+    return buffer_text(scratch);
+}
+
+static const struct failure *write_event(struct transaction *transaction, const struct write *write,
+                                         enum action action, struct buffer *scratch)
+{
+    const struct call *call = transaction->call;
+    struct text name = event_name(write->entity, action);
+
+    if (!text_is_set(name))
+        return NULL;
+    return transaction_execute(transaction, &insert_system_event,
+                               VALUES(scope_value(write),
+                                      value_text(ulid_make_id(transaction->arena, "sys_event", call->now_us)),
+                                      value_text(name), value_text(write->entity->name),
+                                      value_text(entity_id(write->entity, write->record)),
+                                      value_text(event_json(write, name, scratch)),
+                                      value_integer(call->now_us), value_text(call->actor_id)));
+}
+
+const struct failure *write_trail(struct transaction *transaction, const struct write *write,
+                                  struct buffer *scratch)
+{
+    enum action action = action_of(write);
+    const struct failure *failure = write_audit(transaction, write, action, scratch);
+
+    return failure ? failure : write_event(transaction, write, action, scratch);
+}
