@@ -127,7 +127,7 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
     struct data_directory directory = data_directory_at(arena, data_path);
     int fd;
 
-    if (data_directory_state(&directory) != DATA_DIRECTORY_READY) {
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
         *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
                                TEXT_FORMAT(data_path));
         return false;

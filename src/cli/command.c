@@ -125,6 +125,17 @@ static bool print_commands(const char *group)
     return found;
 }
 
+/* Whether commands begin with this word, and need a second one. */
+static bool is_group(const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const struct command *command = commands; command->name; command++)
+        if (strncmp(command->name, word, length) == 0 && command->name[length] == ' ')
+            return true;
+    return false;
+}
+
 static void print_help(void)
 {
     puts("Farthing: usage-based billing in one small binary.\n\nCommands:");
@@ -239,12 +250,16 @@ enum exit_code command_main(int argument_count, char **arguments)
         return complain(EXIT_USAGE, "which command? `farthing help` lists them");
     if (strcmp(arguments[0], "help") == 0)
         return help_on(argument_count - 1, arguments + 1);
+    if (strcmp(arguments[0], "--version") == 0)
+        arguments[0] += 2;
     const struct command *command = find_command(argument_count, arguments, &taken);
 
     if (asks_for_help(argument_count, arguments))
         return help_on(command ? taken : 0, arguments);
     if (!command)
-        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help` lists them", arguments[0]);
+        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help%s%s` lists them",
+                        arguments[0], is_group(arguments[0]) ? " " : "",
+                        is_group(arguments[0]) ? arguments[0] : "");
     struct invocation *invocation = calloc(1, sizeof *invocation);
 
     if (!invocation)

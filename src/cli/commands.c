@@ -31,8 +31,12 @@ static const struct flag serve_flags[] = {
 static const struct flag key_create_flags[] = {
     FLAG_DATA,
     {"name", "NAME", NULL, "what the key is for", false},
-    {"type", "TYPE", "private_key", "private_key or publishable_key", false},
-    {"role", "ROLE", NULL, "a role, instead of those of the tenant's first user", true},
+    {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
+    {"role", "ROLE", NULL,
+     "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the "
+     "tenant's "
+     "first user",
+     true},
     {"environment", "ID", NULL, "the environment it is for; needed when there are several", false},
     {"expires-at", "TIME", NULL, "when it stops working, such as 2027-01-31T00:00:00Z", false},
     {0},

@@ -2,7 +2,9 @@
 
 #include "base/instant.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct making {
@@ -33,16 +35,31 @@ static bool open_store(struct instance *instance, struct text tenant_name, struc
     return !failure;
 }
 
+static bool may_be_used(const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    switch (data_directory_state(directory)) {
+    case DATA_DIRECTORY_EMPTY:
+    case DATA_DIRECTORY_READY:
+        return true;
+    case DATA_DIRECTORY_CLOSED:
+        *reason = arena_format(arena, "cannot look into the data directory %.*s: %s; run as its owner",
+                               TEXT_FORMAT(directory->path), strerror(errno));
+        return false;
+    case DATA_DIRECTORY_FOREIGN:
+        *reason = arena_format(
+            arena, "%.*s is not a data directory of Farthing and is not empty; name another one with --data",
+            TEXT_FORMAT(directory->path));
+        return false;
+    }
+    return false;
+}
+
 bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
                    struct text *reason)
 {
     *instance = (struct instance){.directory = data_directory_at(arena, path)};
-    if (data_directory_state(&instance->directory) == DATA_DIRECTORY_FOREIGN) {
-        *reason = arena_format(
-            arena, "%.*s is not a data directory of Farthing and is not empty; name another one with --data",
-            TEXT_FORMAT(path));
+    if (!may_be_used(&instance->directory, arena, reason))
         return false;
-    }
     umask(077); /* the database, its log and the socket are for this user alone */
     if (data_directory_lock(&instance->directory, arena, reason) &&
         open_store(instance, tenant_name, arena, reason))

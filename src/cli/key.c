@@ -128,6 +128,11 @@ enum exit_code command_key_revoke(struct invocation *invocation)
     if (!is_id(id))
         return complain(EXIT_USAGE, "\"%.*s\" is not the id of a key; `farthing key list` shows them",
                         TEXT_FORMAT(id));
-    return ask(invocation, "DELETE", arena_format(&invocation->arena, "/admin/keys/%.*s", TEXT_FORMAT(id)),
-               text_empty, &reply);
+    enum exit_code code =
+        ask(invocation, "DELETE", arena_format(&invocation->arena, "/admin/keys/%.*s", TEXT_FORMAT(id)),
+            text_empty, &reply);
+
+    if (code == EXIT_DONE)
+        printf("revoked %.*s\n", TEXT_FORMAT(id));
+    return code;
 }

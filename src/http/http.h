@@ -138,6 +138,10 @@ struct http_server;
 /* A configuration with the defaults above. */
 struct http_config http_config_default(void);
 
+/* Whether the server could listen there now; else a reason. For a caller that wants to know before it does
+ * anything else. */
+bool http_listen_is_possible(struct text listen, struct arena *arena, struct text *reason);
+
 /* Binds, listens and starts the loops. On failure returns NULL and a one-line reason that says what to do, in
  * `arena`
  * ("cannot listen on 127.0.0.1:8080: address already in use; ..."). */

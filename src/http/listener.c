@@ -134,7 +134,8 @@ int http_listen_tcp(struct text address, struct arena *arena, struct text *bound
     int listener;
 
     if (!split_address(address, arena, &host, &port))
-        return fail(address, "write it as HOST:PORT or [IPV6]:PORT", arena, reason);
+        return fail(address, "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535", arena,
+                    reason);
     if (*host) {
         listener = listen_on_name(host, port, &why);
     } else {
@@ -150,6 +151,16 @@ int http_listen_tcp(struct text address, struct arena *arena, struct text *bound
     set_option(listener, SOL_SOCKET, SO_REUSEPORT, 1);
     *bound = bound_address(listener, arena);
     return listener;
+}
+
+bool http_listen_is_possible(struct text listen, struct arena *arena, struct text *reason)
+{
+    struct text bound;
+    int listener = http_listen_tcp(listen, arena, &bound, reason);
+
+    if (listener >= 0)
+        close(listener);
+    return listener >= 0;
 }
 
 int http_listen_again(int first)

@@ -148,6 +148,17 @@ static bool value_is_allowed(const struct field *field, struct text value)
     return false;
 }
 
+/* "must be one of a, b" */
+static struct text allowed_values_reason(const struct reading *reading, const struct field *field)
+{
+    struct text reason = TEXT("must be one of");
+
+    for (const struct text *allowed = field->values; allowed->data; allowed++)
+        reason = arena_format(reading->arena, "%.*s%s %.*s", TEXT_FORMAT(reason),
+                              allowed == field->values ? "" : ",", TEXT_FORMAT(*allowed));
+    return reason;
+}
+
 static void read_text(const struct reading *reading, const struct field *field,
                       const struct json_value *value, void *record)
 {
@@ -175,7 +186,8 @@ static void read_text(const struct reading *reading, const struct field *field,
     if (reason)
         refuse(reading, field->name, reason);
     else if (!value_is_allowed(field, text))
-        refuse(reading, field->name, "is not one of the allowed values");
+        failure_add_field(reading->failure, reading->arena, field->name,
+                          allowed_values_reason(reading, field));
     else
         *field_text(field, record) = text;
 }
@@ -284,7 +296,7 @@ static void refuse_element(const struct reading *reading, const struct field *fi
     if (element->type != JSON_STRING)
         refuse_type(reading, path, "a string", JSON_STRING, element);
     else
-        refuse(reading, path, "is not one of the allowed values");
+        failure_add_field(reading->failure, reading->arena, path, allowed_values_reason(reading, field));
 }
 
 static void read_string_list(const struct reading *reading, const struct field *field,

@@ -44,8 +44,10 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
         return S_ISREG(status.st_mode) ? DATA_DIRECTORY_READY : DATA_DIRECTORY_FOREIGN;
     DIR *listing = opendir(directory->path.data);
 
+    if (!listing && errno == ENOENT)
+        return DATA_DIRECTORY_EMPTY;
     if (!listing)
-        return errno == ENOENT ? DATA_DIRECTORY_EMPTY : DATA_DIRECTORY_FOREIGN;
+        return errno == ENOTDIR ? DATA_DIRECTORY_FOREIGN : DATA_DIRECTORY_CLOSED;
     enum data_directory_state state = DATA_DIRECTORY_EMPTY;
 
     for (const struct dirent *entry; (entry = readdir(listing));)
@@ -76,7 +78,8 @@ static bool make_directory(const struct data_directory *directory, struct arena 
     if (errno == EEXIST)
         return true;
     *reason =
-        arena_format(arena, "cannot make the data directory %s: %s", directory->path.data, strerror(errno));
+        arena_format(arena, "cannot make the data directory %s: %s", directory->path.data,
+                     errno == ENOENT ? "the directory that it is to be in does not exist" : strerror(errno));
     return false;
 }
 

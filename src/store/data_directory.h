@@ -13,6 +13,7 @@ enum data_directory_state {
     DATA_DIRECTORY_EMPTY,   /* absent, or a directory with nothing in it: may be initialised */
     DATA_DIRECTORY_READY,   /* holds a database */
     DATA_DIRECTORY_FOREIGN, /* something else: never touched */
+    DATA_DIRECTORY_CLOSED,  /* it cannot be looked into; errno says why */
 };
 
 struct data_directory {

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import stat
+import subprocess
 
 import pytest
 
@@ -174,6 +176,38 @@ def test_a_port_in_use(initialised, start_server, tmp_path):
 
 
 # --- modes and secrets -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("listen", ["18080", "127.0.0.1:99999", "taken"])
+def test_a_first_start_that_cannot_listen_makes_nothing(directory, listen):
+    """The first key is shown once: an address that will not do must be found out before it is made."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        if listen == "taken":
+            listen = "127.0.0.1:%d" % taken.getsockname()[1]
+        one_line_refusal(serve(directory, listen))
+    assert not directory.exists()
+
+
+def test_a_directory_of_another_user_is_called_what_it_is(initialised):
+    """Not "no database" and not "something else": the one thing that helps is to know that it is a permission."""
+    directory, _ = initialised
+    binary, somebody_else = farthing_server.BINARY, []
+    if os.geteuid() == 0:  # root may look everywhere
+        binary = shutil.copy(binary, "/tmp/farthing-of-nobody-%d" % os.getpid())
+        somebody_else = ["setpriv", "--reuid=65534", "--clear-groups"]
+    directory.chmod(0o700 if somebody_else else 0)
+    try:
+        for command in (["serve", "--listen", "127.0.0.1:0"], ["init"], ["key", "list"]):
+            process = subprocess.run([*somebody_else, binary, *command, "--data", directory],
+                                     capture_output=True, text=True, timeout=60)
+            assert process.returncode == 1
+            assert "Permission denied" in process.stderr
+    finally:
+        directory.chmod(0o700)
+        if somebody_else:
+            os.unlink(binary)
 
 
 def mode_of(path):

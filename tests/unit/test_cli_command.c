@@ -205,7 +205,8 @@ static void test_commands(void **state)
     assert_string_equal(ran.command, "key");
     assert_int_equal(RUN("fail"), EXIT_FAILED);
     expect_refused(RUN("sing"), "farthing: there is no command \"sing\"; `farthing help` lists them\n");
-    expect_refused(RUN("group"), "farthing: there is no command \"group\"; `farthing help` lists them\n");
+    expect_refused(RUN("group"),
+                   "farthing: there is no command \"group\"; `farthing help group` lists them\n");
     expect_refused(RUN("help", "sing"),
                    "farthing: there is no command \"sing\"; `farthing help` lists them\n");
     expect_refused(RUN("group one"

@@ -35,12 +35,12 @@ static void test_address_in_use(void **state)
 static void test_bad_addresses(void **state)
 {
     static const char *const cases[][2] = {
-        {"8080", "write it as HOST:PORT or [IPV6]:PORT"},
-        {"", "write it as HOST:PORT or [IPV6]:PORT"},
-        {"127.0.0.1:", "write it as HOST:PORT or [IPV6]:PORT"},
-        {"127.0.0.1:http", "write it as HOST:PORT or [IPV6]:PORT"},
-        {"127.0.0.1:65536", "write it as HOST:PORT or [IPV6]:PORT"},
-        {"::1:80", "write it as HOST:PORT or [IPV6]:PORT"},
+        {"8080", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"127.0.0.1:", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"127.0.0.1:http", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"127.0.0.1:65536", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"::1:80", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
         {"192.0.2.1:0", "this machine has no such address; choose one of its own, or 127.0.0.1"},
     };
 
