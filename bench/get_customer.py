@@ -41,6 +41,8 @@ def run(quick):
         note(f"quick: {plan.usual:,} customers stand for a million, {plan.large:,} for ten million")
     sizes = {count: seed.seeded(count) for count in (plan.small, plan.usual, plan.large)}
     start_figures(*sizes[plan.usual], plan)
+    for directory, _ in sizes.values():
+        seed.warm(directory)
     with ExitStack() as stack:
         ours = {count: stack.enter_context(Farthing(f"farthing {count:,}", *made)) for count, made in sizes.items()}
         idle = idle_memory(ours[plan.usual])
