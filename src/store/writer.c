@@ -142,8 +142,9 @@ static void fail_all(struct command_list *batch, const struct failure *cause)
         command->failure = failure_copy(cause, command->arena);
 }
 
-/* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. */
-static void commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
+/* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. False when
+ * the whole batch failed. */
+static bool commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
 {
     const struct failure *cause = NULL;
 
@@ -157,12 +158,13 @@ static void commit_batch(struct writer *writer, struct command_list *pending, st
         cause = replay(writer, batch);
     }
     if (!cause && sqlite_commit(writer->connection))
-        return;
+        return true;
     assert(batch->first);
     if (!cause)
         cause = connection_failure(writer->connection, batch->first->arena);
     sqlite_rollback(writer->connection);
     fail_all(batch, cause);
+    return false;
 }
 
 static void answer(struct command_list *batch)
@@ -207,10 +209,13 @@ static void *writer_main(void *context)
     list_init(&batch);
     while (wait_for_commands(writer, &pending, &idle)) {
         while (pending.first) {
-            commit_batch(writer, &pending, &batch);
+            bool is_done = commit_batch(writer, &pending, &batch);
+
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
             answer(&batch);
-            checkpointer_step(writer->checkpointer, false);
+            /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
+             * has. */
+            checkpointer_step(writer->checkpointer, !is_done);
         }
         checkpointer_step(writer->checkpointer, idle);
     }

@@ -92,6 +92,13 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
     struct connection *guard = sqlite_connection_open(path, SQLITE_READER, arena, reason);
     int fd = guard ? open(arena_string(arena, path), O_RDONLY | O_CLOEXEC) : -1;
 
+    /* A process that was killed may have copied pages that the disk does not have yet; should the log's index
+     * have outlived it (another program has the file open), SQLite would take them for safe and begin the log
+     * anew. */
+    if (fd >= 0 && fdatasync(fd) != 0) {
+        close(fd);
+        fd = -1;
+    }
     if (fd < 0) {
         if (guard) {
             *reason =
@@ -146,6 +153,7 @@ static void lower_guard(struct checkpointer *checkpointer)
 static void begin_step(struct checkpointer *checkpointer)
 {
     if (!raise_guard(checkpointer)) {
+        LOG_ERROR("the write-ahead log cannot be guarded, and so not be copied back");
         lower_guard(checkpointer);
         return;
     }
