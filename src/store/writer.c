@@ -1,9 +1,9 @@
 /* writer.c: the write lane: one thread, group commit, replay of a failed batch, checkpoints.
  *
- * Whatever waits is taken as one batch and run in one transaction, without a savepoint a command, because almost
- * no command fails. When one fails after it has changed something,
- * the whole batch is rolled back and run again, each command in a savepoint of its own; instants and input
- * are fixed, so the replay does the same. Only when the commit is durable are the commands answered. */
+ * Whatever waits is taken as one batch and run in one transaction, without a savepoint a command, because
+ * almost no command fails. When one fails after it has changed something, the whole batch is rolled back and
+ * run again, each command in a savepoint of its own; instants and input are fixed, so the replay does the
+ * same. Only when the commit is durable are the commands answered. */
 #include "store/lane.h"
 
 #include "base/instant.h"
