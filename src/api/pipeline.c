@@ -196,7 +196,7 @@ static void set_request_id(struct exchange *exchange)
 
 static bool is_served(const struct route *route, const struct http_exchange *http)
 {
-    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->is_local_admin);
+    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
 }
 
 static const struct failure *find_route(struct exchange *exchange)
@@ -333,5 +333,7 @@ struct http_handler api_handler(struct api *api)
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,
+        .refused_total = &reply_too_many_connections,
+        .refused_client = &reply_too_many_of_client,
     };
 }
