@@ -67,28 +67,6 @@ def test_expect_continue_with_too_large_a_body(shared, raw):
     assert_error(raw.exchange(request_bytes("POST", "/v1/customers", shared.key, headers=headers)), 413)
 
 
-def chunked(body, sizes):
-    parts = []
-    for size in sizes:
-        parts.append(b"%x\r\n%s\r\n" % (size, body[:size]))
-        body = body[size:]
-    assert not body
-    return b"".join(parts) + b"0\r\n\r\n"
-
-
-@pytest.mark.parametrize("sizes", [[100], [1] * 100, [30, 70]])
-def test_a_chunked_body_is_read_or_refused_whole(shared, raw, new_external_id, sizes):
-    """Never taken for something else: without its body, or its chunks for the next request."""
-    head = request_bytes("POST", "/v1/customers", shared.key, headers=[("Transfer-Encoding", "chunked")])
-    raw.send(head + chunked(padded_body(new_external_id(), 100), sizes))
-    reply = raw.read_reply()
-    if reply.status == 201:
-        assert raw.exchange(request_bytes("GET", "/health")).status == 200
-    else:
-        assert reply.status in (411, 501), reply
-        raw.assert_closed()
-
-
 # --- URL and headers -------------------------------------------------------------------------------------------
 
 
@@ -192,10 +170,10 @@ def test_malformed_is_refused_and_the_connection_closed(raw, request_text):
     raw.assert_closed()
 
 
-@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity", "chunked, chunked", "xchunked", "chunked;q=1"])
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity", "xchunked", "chunked;q=1"])
 def test_an_unknown_transfer_coding_is_refused(raw, coding):
     raw.send_tolerant(request_bytes("POST", "/health", headers=[("Transfer-Encoding", coding)]) + b"0\r\n\r\n")
-    assert raw.read_reply().status in (400, 501)
+    assert_error(raw.read_reply(), 501, "not_implemented")
     raw.assert_closed()
 
 
