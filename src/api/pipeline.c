@@ -200,7 +200,7 @@ static const struct failure *find_route(struct exchange *exchange)
     const struct route *route =
         router_find(exchange->loop->api->router, request->method, request->path, exchange->parameters);
 
-    if (!route || (route->access == ACCESS_ADMIN && !exchange->http->is_local_admin))
+    if (!route || (route->access == ACCESS_ADMIN && exchange->http->entrance != HTTP_ENTRANCE_ADMIN))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
                                         TEXT_FORMAT(request->method_name), TEXT_FORMAT(request->path)));

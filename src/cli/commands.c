@@ -15,7 +15,8 @@ static const struct flag init_flags[] = {
 
 static const struct flag serve_flags[] = {
     FLAG_DATA,
-    {"listen", "HOST:PORT", "127.0.0.1:8080", "where to listen; port 0 lets the system choose", false},
+    {"listen", "HOST:PORT", "127.0.0.1:8080",
+     "where to listen: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose", true},
     {"loops", "N", "0", "event loops; 0 is one for each processor", false},
     {"body-bytes-max", "N", "10485760", "the largest request body", false},
     {"header-timeout-ms", "N", "10000", "how long a request's headers may take", false},

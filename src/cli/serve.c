@@ -42,13 +42,28 @@ static bool read_timeout(const struct invocation *invocation, const char *flag, 
     return true;
 }
 
+/* One place stays free for the admin socket. */
+static bool configure_listeners(const struct invocation *invocation, struct http_config *config)
+{
+    const struct text *addresses;
+    unsigned count = invocation_values(invocation, "listen", &addresses);
+
+    if (count >= HTTP_LISTEN_MAX) {
+        complain(EXIT_USAGE, "--listen is given too often");
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++)
+        http_config_listen(config, addresses[i], HTTP_ENTRANCE_PUBLIC);
+    return true;
+}
+
 static bool configure_http(const struct invocation *invocation, struct http_config *config)
 {
     int64_t loops, body_bytes_max;
 
     *config = http_config_default();
-    config->listen = invocation_value(invocation, "listen");
-    if (!invocation_number(invocation, "loops", 0, LOOPS_MAX, &loops) ||
+    if (!configure_listeners(invocation, config) ||
+        !invocation_number(invocation, "loops", 0, LOOPS_MAX, &loops) ||
         !invocation_number(invocation, "body-bytes-max", 1, INT32_MAX, &body_bytes_max) ||
         !read_timeout(invocation, "header-timeout-ms", &config->header_timeout_ms) ||
         !read_timeout(invocation, "body-timeout-ms", &config->body_timeout_ms) ||
@@ -85,6 +100,15 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void tell_of_addresses(const struct http_server *server, const struct http_config *config,
+                              const struct instance *instance)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listen[i].entrance != HTTP_ENTRANCE_ADMIN)
+            LOG_INFO("listening", LOG_TEXT("address", http_server_address(server, i)),
+                     LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
+}
+
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
                             const sigset_t *signals, struct arena *arena)
 {
@@ -95,8 +119,7 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
 
     if (!server)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    LOG_INFO("listening", LOG_TEXT("address", http_server_address(server)),
-             LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
+    tell_of_addresses(server, config, instance);
     sigwait(signals, &received);
     LOG_INFO("draining", LOG_STRING("signal", strsignal(received)));
     api_set_draining(instance->api);
@@ -118,13 +141,15 @@ enum exit_code command_serve(struct invocation *invocation)
     if (!configure_log(invocation) || !configure_http(invocation, &config))
         return EXIT_USAGE;
     /* Not after an empty directory was initialised and its first key shown to nobody. */
-    if (!http_listen_is_possible(config.listen, arena, &reason))
+    if (!http_listen_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     block_signals(&signals);
     if (!instance_open(&instance, invocation_value(invocation, "data"), TEXT("Farthing"), arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
-    config.admin_socket = instance.directory.admin_socket_path;
+    http_config_listen(&config,
+                       arena_format(arena, "unix:%.*s", TEXT_FORMAT(instance.directory.admin_socket_path)),
+                       HTTP_ENTRANCE_ADMIN);
     enum exit_code code = EXIT_FAILED;
 
     if (instance_open_api(&instance, arena, &reason))

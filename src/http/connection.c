@@ -14,7 +14,7 @@ enum step {
     STEP_WAIT,  /* nothing more can be done before an event, a reply or a deadline */
 };
 
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin)
+void http_connection_open(struct http_loop *loop, int socket, const struct http_listener *listener)
 {
     struct http_connection *connection = http_pool_take(&loop->connections);
 
@@ -23,7 +23,7 @@ void http_connection_open(struct http_loop *loop, int socket, bool is_local_admi
                                            .loop = loop,
                                            .phase = HTTP_READING,
                                            .is_writable = true,
-                                           .is_local_admin = is_local_admin};
+                                           .entrance = listener->entrance};
     loop->connection_count++;
     http_wait_begin(connection, HTTP_WAIT_REQUEST);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,

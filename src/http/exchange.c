@@ -36,8 +36,8 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
         record = new_record();
     }
     record->connection = connection;
-    record->exchange = (struct http_exchange){
-        .arena = &record->arena, .loop = loop, .is_local_admin = connection->is_local_admin};
+    record->exchange =
+        (struct http_exchange){.arena = &record->arena, .loop = loop, .entrance = connection->entrance};
     connection->record = record;
     return record;
 }

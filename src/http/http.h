@@ -1,11 +1,12 @@
 /* http.h: an HTTP/1.1 and 1.0 server on epoll: sockets in, requests out; replies in, bytes out (RFC 9110, RFC
  * 9112).
  *
- * One loop a core, each a thread with its own listening socket (SO_REUSEPORT), its own connections and no
- * lock. The loop that accepted a connection owns it for life. Requests of one connection are answered in
- * order, one at a time; pipelined ones wait in the connection's buffer. This room has never heard of a
- * customer: what a request means is the handler's business, the body of every reply too, even of the ones
- * that this room's own refusals need. */
+ * One loop a core, each a thread with its own listening socket for each TCP address (SO_REUSEPORT), its own
+ * connections and no lock. Unix sockets and inherited ones are accepted from by all loops in turn. The loop
+ * that accepted a connection owns it for life. Requests of one connection are answered in order, one at a
+ * time; pipelined ones wait in the connection's buffer. This room has never heard of a customer: what a
+ * request means is the handler's business, the body of every reply too, even of the ones that this room's own
+ * refusals need. */
 #ifndef FARTHING_HTTP_HTTP_H
 #define FARTHING_HTTP_HTTP_H
 
@@ -24,6 +25,8 @@ enum {
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
     HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
+    HTTP_LISTEN_MAX = 16, /* addresses of one server */
+    HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
 };
 
 enum http_method {
@@ -72,6 +75,13 @@ enum http_refusal {
 
 struct http_loop;
 
+/* Where a request came in, which decides what may be asked for there. */
+enum http_entrance {
+    HTTP_ENTRANCE_PUBLIC,  /* the API */
+    HTTP_ENTRANCE_ADMIN,   /* the data directory's own socket, which only its user can open */
+    HTTP_ENTRANCE_METRICS, /* what the operator's monitoring reads */
+};
+
 /* One request with its way back. Valid from the handler's call until http_reply. */
 struct http_exchange {
     struct http_request request;
@@ -80,7 +90,7 @@ struct http_exchange {
     const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
     struct arena *arena;        /* emptied after the reply */
     struct http_loop *loop;
-    bool is_local_admin; /* came in through the admin (Unix) socket */
+    enum http_entrance entrance;
 };
 
 struct http_reply {
@@ -125,30 +135,43 @@ struct http_handler {
     void (*loop_stop)(void *loop_state);
 };
 
+/* One address to listen on:
+ *
+ *   HOST:PORT, [IPV6]:PORT   TCP; port 0 lets the system choose; without a host on all addresses, of IPv4 too
+ *   unix:PATH                a Unix socket, made in place of a stale one
+ *   fd:NUMBER                a listening socket that this process was started with */
+struct http_listen {
+    struct text address;
+    enum http_entrance entrance;
+};
+
 struct http_config {
-    struct text listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 lets the system choose; unset: no TCP */
-    struct text admin_socket; /* path of a Unix socket (mode 0600) served by the first loop; unset: none */
-    unsigned loop_count;      /* 0: one for each processor this process may run on */
+    struct http_listen listen[HTTP_LISTEN_MAX];
+    unsigned listen_count;
+    unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
+    unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
     int header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
 };
 
 struct http_server;
 
-/* A configuration with the defaults above. */
+/* A configuration with the defaults above, and no address yet. */
 struct http_config http_config_default(void);
+/* Adds an address, whose text must live until the server was started. False when there are too many. */
+bool http_config_listen(struct http_config *config, struct text address, enum http_entrance entrance);
 
-/* Whether the server could listen there now; else a reason. For a caller that wants to know before it does
- * anything else. */
-bool http_listen_is_possible(struct text listen, struct arena *arena, struct text *reason);
+/* Whether the server could listen on all its addresses now; else a reason. For a caller that wants to know
+ * before it does anything else. */
+bool http_listen_is_possible(const struct http_config *config, struct arena *arena, struct text *reason);
 
 /* Binds, listens and starts the loops. On failure returns NULL and a one-line reason that says what to do, in
  * `arena`
  * ("cannot listen on 127.0.0.1:8080: address already in use; ..."). */
 struct http_server *http_server_start(const struct http_config *config, const struct http_handler *handler,
                                       struct arena *arena, struct text *reason);
-/* The address that is bound, with the port the system chose. */
-struct text http_server_address(const struct http_server *server);
+/* Address number `index` of the configuration as it is bound, with the port the system chose. */
+struct text http_server_address(const struct http_server *server, unsigned index);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
  * connections, and returns when all loops have ended, at the latest when the drain timeout is over: then what
  * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,

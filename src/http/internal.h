@@ -119,6 +119,8 @@ struct http_exchange_record {
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
 };
 
+struct http_listener;
+
 struct http_connection {
     uint32_t magic;
     int socket;
@@ -127,7 +129,7 @@ struct http_connection {
     bool is_readable, is_writable; /* until a read or write says otherwise: events are edge-triggered */
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
     bool input_has_ended;          /* it was read */
-    bool is_local_admin;
+    enum http_entrance entrance;
     bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
     bool is_ready;          /* is in the loop's ready list */
     bool has_made_progress; /* bytes were written since the deadline was set */
@@ -146,8 +148,8 @@ struct http_connection {
     struct http_link ready_link;
 };
 
-/* Takes over a socket that was just accepted. */
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin);
+/* Takes over a socket that was just accepted from the listener. */
+void http_connection_open(struct http_loop *loop, int socket, const struct http_listener *listener);
 /* Notes what epoll said and goes on. */
 void http_connection_event(struct http_connection *connection, uint32_t events);
 /* Does what can be done now without blocking: reads, handles requests, writes. */
@@ -203,8 +205,9 @@ void http_waits_expire(struct http_loop *loop);
 /* What the data of an epoll event points to begins with a magic number that says what it is. */
 struct http_listener {
     uint32_t magic;
-    int socket; /* -1: none */
-    bool is_local_admin;
+    int socket; /* -1: closed */
+    enum http_entrance entrance;
+    bool is_shared;          /* the other loops accept from the same socket */
     int64_t paused_until_us; /* 0: not paused */
 };
 
@@ -231,7 +234,9 @@ struct http_loop {
     struct http_pool buffers, connections;
     struct http_exchange_record *exchange_free; /* these keep a block of their arena */
     unsigned exchanges_kept;
-    struct http_listener listener, admin_listener;
+    struct http_listener listeners[HTTP_LISTEN_MAX];
+    unsigned listener_count;
+    unsigned paused_count; /* listeners that are */
     struct http_waker waker;
     pthread_t thread; /* for whoever started it */
     pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
@@ -251,19 +256,36 @@ void http_loop_wake(struct http_loop *loop);
 /* Has the connection run before the loop waits again. */
 void http_loop_make_ready(struct http_connection *connection);
 
+/* ---- bind.c ---- */
+
+/* A listening, non-blocking socket. */
+struct http_bound {
+    int socket;
+    bool is_shared;      /* there can be only one: all loops accept from it */
+    struct text address; /* as it is bound */
+    const char *path;    /* to be removed with it; NULL: none */
+};
+
+/* Listens on an address of the configuration. False with a reason. The texts are in the arena. */
+bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
+               struct http_bound *bound, struct text *reason);
+/* One more socket for a further loop: on the same port, or the same one once more when it is shared. -1 with
+ * errno set. */
+int http_bind_again(const struct http_bound *bound, int first);
+/* What to do about an error of the system. */
+const char *http_bind_advice(int error);
+
 /* ---- listener.c ---- */
 
-/* A bound, listening, non-blocking TCP socket for "HOST:PORT", and its address with the actual port. -1 with
- * a reason. */
-int http_listen_tcp(struct text address, struct arena *arena, struct text *bound, struct text *reason);
-/* One more socket on the address that `first` is bound to. -1 with errno set. */
-int http_listen_again(int first);
-/* A listening Unix socket of mode 0600 in place of a stale one. -1 with a reason. */
-int http_listen_unix(struct text path, struct arena *arena, struct text *reason);
+/* Begins to accept. False with errno set. */
+bool http_listener_open(struct http_loop *loop, struct http_listener *listener);
 /* Accepts what is waiting. */
 void http_listener_accept(struct http_loop *loop, struct http_listener *listener);
-void http_listener_resume(struct http_loop *loop, struct http_listener *listener);
-void http_listener_close(struct http_listener *listener);
+/* Goes on with those whose pause is over. */
+void http_listeners_resume(struct http_loop *loop);
+/* When the next pause is over, or INT64_MAX. */
+int64_t http_listeners_next_us(const struct http_loop *loop);
+void http_listeners_close(struct http_loop *loop);
 
 /* ---- server.c ---- */
 
@@ -271,8 +293,8 @@ struct http_server {
     uint32_t magic;
     struct http_config config;
     struct http_handler handler;
-    struct arena arena; /* what lives as long as the server */
-    struct text address;
+    struct arena arena;                       /* what lives as long as the server */
+    struct http_bound bound[HTTP_LISTEN_MAX]; /* of the first loop */
     struct http_loop *loops;
     unsigned loop_count; /* made */
     unsigned threads_running;
