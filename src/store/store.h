@@ -54,10 +54,9 @@ struct transaction {
 
 /* ---- queries ---- */
 
-/* A query is one portable text; parameters are $1, $2, …, numbered in the order in which they first appear.
- * In braces stand `{columns}` for the columns of `entity`, in order, and `{scope = $1 AND id = $2}` for the
- * one row of a table of environments that has this id in this scope (`{a.id = $2}`: in whichever), which the
- * engine finds its own way. */
+/* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
+ * `entity`, in order, and `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way. */
 struct query {
     struct text text;
     const struct entity *entity;

@@ -4,9 +4,18 @@
 
 #include "store/sqlite/sqlite.h"
 
+/* What a parameter of a statement is bound to. */
+struct parameter {
+    int value;       /* index of the value that the caller gives */
+    bool is_row_key; /* bound to its row key (row_key.h) */
+};
+
 struct statement {
     sqlite3_stmt *handle;
     struct connection *connection;
+    int value_count; /* that the caller must give */
+    int parameter_count;
+    struct parameter parameters[];
 };
 
 struct statement_slot {

@@ -1,15 +1,12 @@
 /* statement.c: statements, prepared once a connection and found by a key. */
+#include "store/row_key.h"
 #include "store/sqlite/handle.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    STATEMENT_SLOTS_FIRST = 64, /* a power of two; doubled when half full */
-    PARAMETER_NAME_MAX = 16,
-};
+enum { STATEMENT_SLOTS_FIRST = 64 }; /* a power of two; doubled when half full */
 
 void sqlite_statements_free(struct connection *connection)
 {
@@ -45,17 +42,37 @@ static void grow_slots(struct connection *connection)
     free(old);
 }
 
-/* $1, $2, … must first appear in this order: SQLite numbers them so, and values are bound by number. */
-static void check_parameters(sqlite3_stmt *handle)
+/* Which value each parameter takes: `$2` the second one, `$key2` the row key of the second one. SQLite
+ * numbers parameters by itself, in the order in which they first appear. */
+static void read_parameters(struct statement *statement)
 {
-    char name[PARAMETER_NAME_MAX];
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const char *name = sqlite3_bind_parameter_name(statement->handle, i + 1);
+        struct parameter *parameter = &statement->parameters[i];
 
-    for (int i = 1; i <= sqlite3_bind_parameter_count(handle); i++) {
-        const char *found = sqlite3_bind_parameter_name(handle, i);
+        parameter->is_row_key = strncmp(name, ROW_KEY_PARAMETER, strlen(ROW_KEY_PARAMETER)) == 0;
+        int number = atoi(name + (parameter->is_row_key ? strlen(ROW_KEY_PARAMETER) : 1));
 
-        snprintf(name, sizeof name, "$%d", i);
-        assert(found && strcmp(found, name) == 0);
+        assert(number > 0 && number <= STORE_QUERY_PARAMETERS_MAX);
+        parameter->value = number - 1;
+        if (number > statement->value_count)
+            statement->value_count = number;
     }
+}
+
+static struct statement *new_statement(struct connection *connection, sqlite3_stmt *handle)
+{
+    int count = sqlite3_bind_parameter_count(handle);
+    struct statement *statement =
+        calloc(1, sizeof *statement + (size_t)count * sizeof statement->parameters[0]);
+
+    if (!statement)
+        abort();
+    statement->handle = handle;
+    statement->connection = connection;
+    statement->parameter_count = count;
+    read_parameters(statement);
+    return statement;
 }
 
 static uint64_t spread(uint64_t key)
@@ -67,17 +84,13 @@ static uint64_t spread(uint64_t key)
 
 struct statement *connection_prepare(struct connection *connection, uint64_t key, struct text sql)
 {
-    struct statement *statement = calloc(1, sizeof *statement);
+    sqlite3_stmt *handle;
 
-    if (!statement)
-        abort();
-    statement->connection = connection;
-    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT,
-                           &statement->handle, NULL) != SQLITE_OK) {
-        free(statement);
+    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT, &handle,
+                           NULL) != SQLITE_OK)
         return NULL;
-    }
-    check_parameters(statement->handle);
+    struct statement *statement = new_statement(connection, handle);
+
     if (connection->slots_used * 2 >= connection->slot_count)
         grow_slots(connection);
     insert_slot(connection, (struct statement_slot){spread(key), statement});
@@ -114,9 +127,16 @@ static void bind(sqlite3_stmt *handle, int number, const struct value *value)
 
 enum step statement_start(struct statement *statement, const struct value *parameters, size_t parameter_count)
 {
-    assert((int)parameter_count == sqlite3_bind_parameter_count(statement->handle));
-    for (size_t i = 0; i < parameter_count; i++)
-        bind(statement->handle, (int)i + 1, &parameters[i]);
+    assert((int)parameter_count == statement->value_count);
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const struct parameter *parameter = &statement->parameters[i];
+        const struct value *value = &parameters[parameter->value];
+
+        if (parameter->is_row_key)
+            sqlite3_bind_int64(statement->handle, i + 1, row_key(value->text));
+        else
+            bind(statement->handle, i + 1, value);
+    }
     return statement_next(statement);
 }
 
