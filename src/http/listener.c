@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -34,6 +35,7 @@ static void pause_accepting(struct http_loop *loop, struct http_listener *listen
 
     listener->paused_until_us = loop->now_us + HTTP_ACCEPT_PAUSE_MS * INT64_C(1000);
     loop->paused_count++;
+    metrics_add(&metrics_here()->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS], 1);
     unwatch(loop, listener);
     if (last_us && loop->now_us - last_us < HTTP_ACCEPT_LOG_SECONDS * INT64_C(1000000))
         return;
