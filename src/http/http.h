@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/text.h"
+#include "http/address.h"
 
 /* Limits (conventions section 1). Those of the configuration are defaults that a caller may change. */
 enum {
@@ -27,6 +28,8 @@ enum {
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
     HTTP_LISTEN_MAX = 16, /* addresses of one server */
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
+    HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
+    HTTP_TRUSTED_NETWORKS_MAX = 32,
 };
 
 enum http_method {
@@ -91,6 +94,7 @@ struct http_exchange {
     struct arena *arena;        /* emptied after the reply */
     struct http_loop *loop;
     enum http_entrance entrance;
+    struct http_address peer; /* the other end of the connection; the client is http_exchange_client */
 };
 
 struct http_reply {
@@ -101,6 +105,9 @@ struct http_reply {
     struct text body;
     bool close; /* close the connection after this reply */
 };
+
+/* The client of a request: the peer, or whom trusted proxies name (http/forwarded.h). Not kept: ask once. */
+struct http_address http_exchange_client(const struct http_exchange *exchange);
 
 /* Gives the reply to an exchange; exactly once, on the loop's thread, inside on_request or later in a task.
  * The texts of the reply are copied out before it returns. The exchange and its arena are gone afterwards. */
@@ -133,6 +140,9 @@ struct http_handler {
     /* The loop has handled all that was ready and is about to block: close the batch's read transaction. */
     void (*on_batch_end)(void *loop_state);
     void (*loop_stop)(void *loop_state);
+    /* What a connection over connections_max (503) or connections_per_client_max (429) is told before it is
+     * closed. */
+    const struct http_reply *refused_total, *refused_client;
 };
 
 /* One address to listen on:
@@ -145,21 +155,48 @@ struct http_listen {
     enum http_entrance entrance;
 };
 
+/* Which header line the trusted proxies write. The other one is the client's own and is not looked at. */
+enum http_forwarding { HTTP_X_FORWARDED_FOR, HTTP_FORWARDED };
+
+/* Whose word is taken for where a request came from. */
+struct http_trust {
+    struct http_network networks[HTTP_TRUSTED_NETWORKS_MAX];
+    unsigned network_count;
+    enum http_forwarding header;
+};
+
 struct http_config {
     struct http_listen listen[HTTP_LISTEN_MAX];
     unsigned listen_count;
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
+    unsigned connections_max; /* at public entrances; beyond, a connection is told 503 and closed */
+    /* Those of one client, which is an IPv4 address, an IPv6 /64, but no trusted proxy; beyond, 429. 0: as
+     * many as there are. */
+    unsigned connections_per_client_max;
+    struct http_trust trust;
     int header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
 };
 
 struct http_server;
 
+/* What has happened since the start, of all loops together. */
+struct http_counters {
+    uint64_t connections_accepted;       /* those of all entrances that were served */
+    uint64_t connections_open;           /* now */
+    uint64_t connections_refused_total;  /* by connections_max */
+    uint64_t connections_refused_client; /* by connections_per_client_max */
+};
+
 /* A configuration with the defaults above, and no address yet. */
 struct http_config http_config_default(void);
 /* Adds an address, whose text must live until the server was started. False when there are too many. */
 bool http_config_listen(struct http_config *config, struct text address, enum http_entrance entrance);
+
+/* Adds to `trust` one network (http_network_parse), or "loopback". False when it is none, or there are too
+ * many. */
+bool http_trust_add(struct http_trust *trust, struct text network);
 
 /* Whether the server could listen on all its addresses now; else a reason. For a caller that wants to know
  * before it does anything else. */
@@ -172,6 +209,8 @@ struct http_server *http_server_start(const struct http_config *config, const st
                                       struct arena *arena, struct text *reason);
 /* Address number `index` of the configuration as it is bound, with the port the system chose. */
 struct text http_server_address(const struct http_server *server, unsigned index);
+/* From any thread, while the server is not freed. */
+void http_server_counters(const struct http_server *server, struct http_counters *counters);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
  * connections, and returns when all loops have ended, at the latest when the drain timeout is over: then what
  * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,

@@ -5,6 +5,7 @@
 #ifndef FARTHING_HTTP_INTERNAL_H
 #define FARTHING_HTTP_INTERNAL_H
 
+#include "http/forwarded.h"
 #include "http/http.h"
 #include "http/list.h"
 #include "http/request_parser.h"
@@ -34,7 +35,7 @@ enum {
     HTTP_EVENTS_PER_WAKE = 256,
     HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
     HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
-    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that */
+    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
@@ -88,6 +89,31 @@ void http_bytes_release(struct http_bytes *bytes, struct http_pool *pool);
 /* Forgets the first `count` bytes; gives the memory back when none are left. */
 void http_bytes_consume(struct http_bytes *bytes, struct http_pool *pool, size_t count);
 
+/* ---- admission.c ---- */
+
+enum http_admittance {
+    HTTP_ADMITTED,
+    HTTP_REFUSED_TOTAL,  /* connections_max is reached */
+    HTTP_REFUSED_CLIENT, /* connections_per_client_max is reached */
+};
+
+/* The connections at public entrances. Shared by all threads. */
+struct http_admission {
+    _Atomic unsigned connections;
+    pthread_mutex_t lock; /* of what follows */
+    struct http_client_count *clients;
+    size_t client_capacity, client_count;
+    uint64_t hash_factor; /* odd, and not known outside, so that nobody can fill one part of the table */
+};
+
+void http_admission_init(struct http_admission *admission);
+void http_admission_free(struct http_admission *admission);
+/* Counts a new connection, if it may come in. *counts_for_client is to be given back when it leaves. */
+enum http_admittance http_admission_enter(struct http_server *server, const struct http_address *peer,
+                                          bool *counts_for_client);
+void http_admission_leave(struct http_server *server, const struct http_address *peer,
+                          bool counts_for_client);
+
 /* ---- connection.c ---- */
 
 /* What a connection waits for, and so which list of its loop it is in. */
@@ -120,7 +146,13 @@ struct http_exchange_record {
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
 };
 
-struct http_listener;
+/* What was accepted. */
+struct http_arrival {
+    int socket;
+    enum http_entrance entrance;
+    struct http_address peer;
+    bool counts, counts_for_client; /* as in a connection */
+};
 
 struct http_connection {
     uint32_t magic;
@@ -131,9 +163,11 @@ struct http_connection {
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
     bool input_has_ended;          /* it was read */
     enum http_entrance entrance;
-    bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
-    bool is_ready;          /* is in the loop's ready list */
-    bool has_made_progress; /* bytes were written since the deadline was set */
+    struct http_address peer;
+    bool counts, counts_for_client; /* for the limits of admission.c */
+    bool is_dispatching;            /* on_request runs: http_reply must not run the connection from inside */
+    bool is_ready;                  /* is in the loop's ready list */
+    bool has_made_progress;         /* bytes were written since the deadline was set */
 
     bool head_is_parsed, continue_was_sent; /* of the request on its way */
     bool must_linger;                       /* bytes may still arrive after the last reply */
@@ -149,8 +183,8 @@ struct http_connection {
     struct http_link ready_link;
 };
 
-/* Takes over a socket that was just accepted from the listener. */
-void http_connection_open(struct http_loop *loop, int socket, const struct http_listener *listener);
+/* Takes over what was just accepted. */
+void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival);
 /* Notes what epoll said and goes on. */
 void http_connection_event(struct http_connection *connection, uint32_t events);
 /* Does what can be done now without blocking: reads, handles requests, writes. */
@@ -217,6 +251,17 @@ struct http_waker {
     int event; /* an eventfd; edge-triggered, so that it is never read */
 };
 
+/* Only the loop's thread adds; any thread may read. */
+struct http_loop_counters {
+    _Atomic uint64_t accepted, open, refused_total, refused_client;
+};
+
+static inline void http_count(_Atomic uint64_t *counter, int64_t change)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)change,
+                          memory_order_relaxed);
+}
+
 struct http_loop {
     uint32_t magic;
     struct http_server *server;
@@ -238,6 +283,7 @@ struct http_loop {
     struct http_listener listeners[HTTP_LISTEN_MAX];
     unsigned listener_count;
     unsigned paused_count; /* listeners that are */
+    struct http_loop_counters counters;
     struct http_waker waker;
     pthread_t thread; /* for whoever started it */
     pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
@@ -301,7 +347,9 @@ struct http_server {
     unsigned threads_running;
     bool is_drained;
     _Atomic bool is_draining;
-    _Atomic int64_t accept_complaint_us; /* when the lack of descriptors was last logged */
+    _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
+    _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
+    struct http_admission admission;
 
     /* How the loops' threads tell the starter whether they could start. */
     pthread_mutex_t start_lock;

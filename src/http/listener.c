@@ -28,18 +28,24 @@ bool http_listener_open(struct http_loop *loop, struct http_listener *listener)
     return watch(loop, listener);
 }
 
+/* True for one thread each minute. */
+static bool may_complain(const struct http_loop *loop, _Atomic int64_t *complaint_us)
+{
+    int64_t last_us = atomic_load(complaint_us);
+
+    if (last_us && loop->now_us - last_us < HTTP_ACCEPT_LOG_SECONDS * INT64_C(1000000))
+        return false;
+    return atomic_compare_exchange_strong(complaint_us, &last_us, loop->now_us);
+}
+
 /* Out of descriptors or memory: a listener that stays readable would make the loop spin. */
 static void pause_accepting(struct http_loop *loop, struct http_listener *listener, int error)
 {
-    int64_t last_us = atomic_load(&loop->server->accept_complaint_us);
-
     listener->paused_until_us = loop->now_us + HTTP_ACCEPT_PAUSE_MS * INT64_C(1000);
     loop->paused_count++;
     metrics_add(&metrics_here()->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS], 1);
     unwatch(loop, listener);
-    if (last_us && loop->now_us - last_us < HTTP_ACCEPT_LOG_SECONDS * INT64_C(1000000))
-        return;
-    if (atomic_compare_exchange_strong(&loop->server->accept_complaint_us, &last_us, loop->now_us))
+    if (may_complain(loop, &loop->server->accept_complaint_us))
         LOG_WARNING("connections must wait", LOG_STRING("reason", http_bind_advice(error)));
 }
 
@@ -72,13 +78,68 @@ int64_t http_listeners_next_us(const struct http_loop *loop)
     return next_us;
 }
 
+static void complain_of_refusal(struct http_loop *loop, const struct http_arrival *arrival,
+                                enum http_admittance admittance)
+{
+    const struct http_config *config = &loop->server->config;
+    bool is_total = admittance == HTTP_REFUSED_TOTAL;
+    char memory[HTTP_ADDRESS_TEXT_MAX];
+
+    http_count(is_total ? &loop->counters.refused_total : &loop->counters.refused_client, 1);
+    if (may_complain(loop, &loop->server->refusal_complaint_us))
+        LOG_WARNING(
+            "connections are refused",
+            LOG_STRING("reason", is_total ? "connections_max" : "connections_per_client_max"),
+            LOG_INTEGER("limit", is_total ? config->connections_max : config->connections_per_client_max),
+            LOG_TEXT("client", http_address_format(&arrival->peer, memory)));
+}
+
+/* Says so as far as the socket takes it at once, and closes: a refused client costs nothing for longer than
+ * this. */
+static void refuse(struct http_loop *loop, const struct http_arrival *arrival,
+                   enum http_admittance admittance)
+{
+    const struct http_handler *handler = &loop->server->handler;
+    const struct http_reply *reply =
+        admittance == HTTP_REFUSED_TOTAL ? handler->refused_total : handler->refused_client;
+    struct http_connection speaker = {.loop = loop};
+
+    complain_of_refusal(loop, arrival, admittance);
+    if (reply) {
+        http_reply_append(&speaker, reply, HTTP_GET, true);
+        send(arrival->socket, speaker.output.data, speaker.output.end, MSG_NOSIGNAL);
+        shutdown(arrival->socket, SHUT_WR);
+        /* A request that is there and was not read would turn the end into a reset. */
+        recv(arrival->socket, speaker.output.data, speaker.output.capacity, 0);
+        http_bytes_release(&speaker.output, &loop->buffers);
+    }
+    close(arrival->socket);
+}
+
+static void admit(struct http_loop *loop, struct http_arrival *arrival)
+{
+    enum http_admittance admittance = HTTP_ADMITTED;
+
+    arrival->counts = arrival->entrance == HTTP_ENTRANCE_PUBLIC;
+    if (arrival->counts)
+        admittance = http_admission_enter(loop->server, &arrival->peer, &arrival->counts_for_client);
+    if (admittance == HTTP_ADMITTED)
+        http_connection_open(loop, arrival);
+    else
+        refuse(loop, arrival, admittance);
+}
+
 /* Takes one connection. False when there is none to take now. */
 static bool accept_one(struct http_loop *loop, struct http_listener *listener)
 {
-    int socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage peer = {0};
+    socklen_t length = sizeof peer;
+    int socket = accept4(listener->socket, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (socket >= 0) {
-        http_connection_open(loop, socket, listener);
+        admit(loop, &(struct http_arrival){.socket = socket,
+                                           .entrance = listener->entrance,
+                                           .peer = http_address_of((struct sockaddr *)&peer)});
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

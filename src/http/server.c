@@ -14,6 +14,7 @@ struct http_config http_config_default(void)
 {
     return (struct http_config){
         .unix_socket_mode = HTTP_UNIX_SOCKET_MODE_DEFAULT,
+        .connections_max = HTTP_CONNECTIONS_MAX_DEFAULT,
         .body_bytes_max = HTTP_BODY_BYTES_MAX_DEFAULT,
         .header_timeout_ms = HTTP_HEADER_TIMEOUT_MS_DEFAULT,
         .body_timeout_ms = HTTP_BODY_TIMEOUT_MS_DEFAULT,
@@ -56,6 +57,7 @@ static struct http_server *new_server(const struct http_config *config, const st
     server->config.loop_count = loop_count;
     server->handler = *handler;
     arena_init(&server->arena);
+    http_admission_init(&server->admission);
     pthread_mutex_init(&server->start_lock, NULL);
     pthread_cond_init(&server->start_changed, NULL);
     server->loops = aligned_alloc(_Alignof(struct http_loop), loop_count * sizeof(struct http_loop));
@@ -188,6 +190,24 @@ struct text http_server_address(const struct http_server *server, unsigned index
     return server->bound[index].address;
 }
 
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void http_server_counters(const struct http_server *server, struct http_counters *counters)
+{
+    *counters = (struct http_counters){0};
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        const struct http_loop_counters *of_loop = &server->loops[i].counters;
+
+        counters->connections_accepted += read_counter(&of_loop->accepted);
+        counters->connections_open += read_counter(&of_loop->open);
+        counters->connections_refused_total += read_counter(&of_loop->refused_total);
+        counters->connections_refused_client += read_counter(&of_loop->refused_client);
+    }
+}
+
 /* While they are still ours: afterwards another server may have made its own in their place. */
 static void remove_paths(struct http_server *server)
 {
@@ -216,6 +236,7 @@ void http_server_free(struct http_server *server)
     for (unsigned i = 0; i < server->loop_count; i++)
         http_loop_free(&server->loops[i]);
     free(server->loops);
+    http_admission_free(&server->admission);
     pthread_cond_destroy(&server->start_changed);
     pthread_mutex_destroy(&server->start_lock);
     arena_free(&server->arena);
