@@ -61,6 +61,7 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
+    unsigned used; /* taken and not yet given back */
 };
 
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);

@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/instant.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -233,6 +234,14 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
+static void count_buffers(const struct http_loop *loop)
+{
+    struct metrics_cells *cells = metrics_here();
+
+    metrics_set(&cells->http_buffers_used, loop->buffers.used);
+    metrics_set(&cells->http_buffers_kept, loop->buffers.kept);
+}
+
 static void turn(struct http_loop *loop)
 {
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
@@ -250,6 +259,7 @@ static void turn(struct http_loop *loop)
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
+    count_buffers(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

@@ -166,6 +166,16 @@ struct store *store_open(struct text database_path, struct arena *arena, struct 
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
+/* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
+ * told. Any thread. */
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
+ * restart. Never false again. Any thread. */
+bool store_sync_has_failed(const struct store *store);
+
+/* The version of the SQLite library in use: "3.40.1". */
+const char *store_engine_version(void);
+
 /* The version of the schema that this program writes. */
 int store_schema_version(void);
 
