@@ -67,6 +67,7 @@ static bool read_reply(struct text bytes, struct arena *arena, struct admin_repl
     struct text body = text_from(bytes, (size_t)(end - bytes.data) + sizeof head_end - 1);
 
     reply->status = (int)status;
+    reply->text = body;
     reply->body = body.length ? json_read(arena, body, &error) : NULL;
     return body.length == 0 || reply->body;
 }
