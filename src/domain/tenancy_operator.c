@@ -90,8 +90,9 @@ static const struct failure *set_status(struct transaction *transaction, struct 
 {
     const struct failure *failure = tenant_find(transaction, reference, tenant);
 
-    if (!failure)
-        failure = tenant_set_internal_status(transaction, tenant->id, internal_status);
+    if (failure || text_equal(tenant->internal_status, internal_status))
+        return failure;
+    failure = tenant_set_internal_status(transaction, tenant->id, internal_status);
     tenant->internal_status = internal_status;
     return failure;
 }
