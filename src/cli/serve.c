@@ -18,8 +18,11 @@ static void configure_log(const struct settings *settings)
 static struct http_config http_config_of(const struct settings *settings)
 {
     struct http_config config = http_config_default();
+    const struct text *addresses;
+    unsigned address_count = settings_list(settings, "listen", &addresses);
 
-    config.listen = settings_text(settings, "listen");
+    for (unsigned i = 0; i < address_count; i++)
+        http_config_listen(&config, addresses[i], HTTP_ENTRANCE_PUBLIC);
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
@@ -60,6 +63,15 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void tell_of_addresses(const struct http_server *server, const struct http_config *config,
+                              const struct instance *instance)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listen[i].entrance != HTTP_ENTRANCE_ADMIN)
+            LOG_INFO("listening", LOG_TEXT("address", http_server_address(server, i)),
+                     LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
+}
+
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
                             const sigset_t *signals, struct arena *arena)
 {
@@ -70,8 +82,7 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
 
     if (!server)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    LOG_INFO("listening", LOG_TEXT("address", http_server_address(server)),
-             LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
+    tell_of_addresses(server, config, instance);
     sigwait(signals, &received);
     LOG_INFO("draining", LOG_STRING("signal", strsignal(received)));
     api_set_draining(instance->api);
@@ -93,13 +104,15 @@ enum exit_code command_serve(struct invocation *invocation)
     configure_log(&invocation->settings);
     variables_check(arena, log_warning, NULL);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
-    if (!http_listen_is_possible(config.listen, arena, &reason))
+    if (!http_listen_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     block_signals(&signals);
     if (!instance_open(&instance, invocation_value(invocation, "data"), TEXT("Farthing"), arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
-    config.admin_socket = instance.directory.admin_socket_path;
+    http_config_listen(&config,
+                       arena_format(arena, "unix:%.*s", TEXT_FORMAT(instance.directory.admin_socket_path)),
+                       HTTP_ENTRANCE_ADMIN);
     enum exit_code code = EXIT_FAILED;
 
     if (instance_open_api(&instance, arena, &reason))
