@@ -205,6 +205,11 @@ static void set_request_id(struct exchange *exchange)
     exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
 }
 
+static bool is_served(const struct route *route, const struct http_exchange *http)
+{
+    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
+}
+
 static const struct failure *find_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
@@ -214,7 +219,7 @@ static const struct failure *find_route(struct exchange *exchange)
     const struct route *route =
         router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
-    if (!route || (route->access == ACCESS_ADMIN && !exchange->http->is_local_admin))
+    if (!route || !is_served(route, exchange->http))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
                                         TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
@@ -369,5 +374,7 @@ struct http_handler api_handler(struct api *api)
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,
+        .refused_total = &reply_too_many_connections,
+        .refused_client = &reply_too_many_of_client,
     };
 }

@@ -210,3 +210,24 @@ void reply_preflight(struct exchange *exchange)
 
     http_reply(exchange->http, &reply);
 }
+
+/* The envelope of a failure whose texts are known when the program is built. */
+#define ENVELOPE(code, status, message)                                                                      \
+    "{\"code\":\"" code "\",\"message\":\"" message "\",\"http_status_code\":" status                        \
+    ",\"success\":false,\"error\":{\"message\":\"" message "\",\"internal_error\":\"" code                   \
+    "\",\"details\":{}}}"
+
+const struct http_reply reply_too_many_connections = {
+    .status = 503,
+    .content_type = TEXT_LITERAL("application/json; charset=utf-8"),
+    .headers = {TEXT_LITERAL(COMMON_HEADERS), TEXT_LITERAL("Retry-After: 1\r\n")},
+    .body = TEXT_LITERAL(ENVELOPE("service_unavailable", "503", "too many connections; try again later")),
+};
+
+const struct http_reply reply_too_many_of_client = {
+    .status = 429,
+    .content_type = TEXT_LITERAL("application/json; charset=utf-8"),
+    .headers = {TEXT_LITERAL(COMMON_HEADERS), TEXT_LITERAL("Retry-After: 1\r\n")},
+    .body = TEXT_LITERAL(
+        ENVELOPE("too_many_requests", "429", "too many connections from this address; close some first")),
+};

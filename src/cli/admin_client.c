@@ -97,15 +97,17 @@ static bool request_to_ourselves(struct text data_path, const char *method, stru
 
     if (!instance_open(&instance, data_path, TEXT("Farthing"), arena, reason))
         return false;
-    config.listen = text_none;
-    config.admin_socket = instance.directory.admin_socket_path;
+    struct text socket_path = instance.directory.admin_socket_path;
+
+    http_config_listen(&config, arena_format(arena, "unix:%.*s", TEXT_FORMAT(socket_path)),
+                       HTTP_ENTRANCE_ADMIN);
     config.loop_count = 1;
     if (instance_open_api(&instance, arena, reason)) {
         struct http_handler handler = api_handler(instance.api);
 
         server = http_server_start(&config, &handler, arena, reason);
     }
-    int fd = server ? connect_to(config.admin_socket) : -1;
+    int fd = server ? connect_to(socket_path) : -1;
 
     if (fd >= 0) {
         answered = exchange_on(fd, method, path, body, arena, reply);

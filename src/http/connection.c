@@ -14,22 +14,27 @@ enum step {
     STEP_WAIT,  /* nothing more can be done before an event, a reply or a deadline */
 };
 
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin)
+void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival)
 {
     struct http_connection *connection = http_pool_take(&loop->connections);
 
     *connection = (struct http_connection){.magic = HTTP_CONNECTION_MAGIC,
-                                           .socket = socket,
+                                           .socket = arrival->socket,
                                            .loop = loop,
                                            .phase = HTTP_READING,
                                            .is_writable = true,
-                                           .is_local_admin = is_local_admin};
+                                           .entrance = arrival->entrance,
+                                           .peer = arrival->peer,
+                                           .counts = arrival->counts,
+                                           .counts_for_client = arrival->counts_for_client};
+    http_count(&loop->counters.accepted, 1);
+    http_count(&loop->counters.open, 1);
     loop->connection_count++;
     http_wait_begin(connection, HTTP_WAIT_REQUEST);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = connection};
 
-    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, socket, &interest) < 0)
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, connection->socket, &interest) < 0)
         http_connection_close(connection);
 }
 
@@ -44,6 +49,9 @@ void http_connection_free(struct http_connection *connection)
     http_bytes_release(&connection->output, &loop->buffers);
     if (connection->record)
         http_exchange_release(connection);
+    if (connection->counts)
+        http_admission_leave(loop->server, &connection->peer, connection->counts_for_client);
+    http_count(&loop->counters.open, -1);
     connection->magic = 0;
     http_pool_give(&loop->connections, connection);
 }

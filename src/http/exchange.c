@@ -38,7 +38,7 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
     record->connection = connection;
     record->has_no_body_yet = false;
     record->exchange = (struct http_exchange){
-        .arena = &record->arena, .loop = loop, .is_local_admin = connection->is_local_admin};
+        .arena = &record->arena, .loop = loop, .entrance = connection->entrance, .peer = connection->peer};
     connection->record = record;
     return record;
 }
@@ -125,6 +125,11 @@ static struct http_connection *connection_of(struct http_exchange *exchange)
     assert(record->connection->phase == HTTP_HANDLING);
     assert(pthread_equal(record->exchange.loop->owner, pthread_self()));
     return record->connection;
+}
+
+struct http_address http_exchange_client(const struct http_exchange *exchange)
+{
+    return http_forwarded_client(&exchange->request, &exchange->peer, &exchange->loop->server->config.trust);
 }
 
 /* Forgets the request that was answered, and its bytes. */

@@ -6,6 +6,7 @@
 #define FARTHING_HTTP_INTERNAL_H
 
 #include "http/chunked.h"
+#include "http/forwarded.h"
 #include "http/http.h"
 #include "http/list.h"
 #include "http/request_parser.h"
@@ -35,7 +36,7 @@ enum {
     HTTP_EVENTS_PER_WAKE = 256,
     HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
     HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
-    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that */
+    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
@@ -88,6 +89,31 @@ void http_bytes_release(struct http_bytes *bytes, struct http_pool *pool);
 /* Forgets the first `count` bytes; gives the memory back when none are left. */
 void http_bytes_consume(struct http_bytes *bytes, struct http_pool *pool, size_t count);
 
+/* ---- admission.c ---- */
+
+enum http_admittance {
+    HTTP_ADMITTED,
+    HTTP_REFUSED_TOTAL,  /* connections_max is reached */
+    HTTP_REFUSED_CLIENT, /* connections_per_client_max is reached */
+};
+
+/* The connections at public entrances. Shared by all threads. */
+struct http_admission {
+    _Atomic unsigned connections;
+    pthread_mutex_t lock; /* of what follows */
+    struct http_client_count *clients;
+    size_t client_capacity, client_count;
+    uint64_t hash_factor; /* odd, and not known outside, so that nobody can fill one part of the table */
+};
+
+void http_admission_init(struct http_admission *admission);
+void http_admission_free(struct http_admission *admission);
+/* Counts a new connection, if it may come in. *counts_for_client is to be given back when it leaves. */
+enum http_admittance http_admission_enter(struct http_server *server, const struct http_address *peer,
+                                          bool *counts_for_client);
+void http_admission_leave(struct http_server *server, const struct http_address *peer,
+                          bool counts_for_client);
+
 /* ---- connection.c ---- */
 
 /* What a connection waits for, and so which list of its loop it is in. */
@@ -121,6 +147,14 @@ struct http_exchange_record {
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
 };
 
+/* What was accepted. */
+struct http_arrival {
+    int socket;
+    enum http_entrance entrance;
+    struct http_address peer;
+    bool counts, counts_for_client; /* as in a connection */
+};
+
 struct http_connection {
     uint32_t magic;
     int socket;
@@ -129,10 +163,12 @@ struct http_connection {
     bool is_readable, is_writable; /* until a read or write says otherwise: events are edge-triggered */
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
     bool input_has_ended;          /* it was read */
-    bool is_local_admin;
-    bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
-    bool is_ready;          /* is in the loop's ready list */
-    bool has_made_progress; /* bytes were written since the deadline was set */
+    enum http_entrance entrance;
+    struct http_address peer;
+    bool counts, counts_for_client; /* for the limits of admission.c */
+    bool is_dispatching;            /* on_request runs: http_reply must not run the connection from inside */
+    bool is_ready;                  /* is in the loop's ready list */
+    bool has_made_progress;         /* bytes were written since the deadline was set */
 
     /* Of the request on its way. */
     bool head_is_parsed;   /* and its texts point into the input */
@@ -154,8 +190,8 @@ struct http_connection {
     struct http_link ready_link;
 };
 
-/* Takes over a socket that was just accepted. */
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin);
+/* Takes over what was just accepted. */
+void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival);
 /* Notes what epoll said and goes on. */
 void http_connection_event(struct http_connection *connection, uint32_t events);
 /* Does what can be done now without blocking: reads, handles requests, writes. */
@@ -223,8 +259,9 @@ void http_waits_expire(struct http_loop *loop);
 /* What the data of an epoll event points to begins with a magic number that says what it is. */
 struct http_listener {
     uint32_t magic;
-    int socket; /* -1: none */
-    bool is_local_admin;
+    int socket; /* -1: closed */
+    enum http_entrance entrance;
+    bool is_shared;          /* the other loops accept from the same socket */
     int64_t paused_until_us; /* 0: not paused */
 };
 
@@ -232,6 +269,17 @@ struct http_waker {
     uint32_t magic;
     int event; /* an eventfd; edge-triggered, so that it is never read */
 };
+
+/* Only the loop's thread adds; any thread may read. */
+struct http_loop_counters {
+    _Atomic uint64_t accepted, open, refused_total, refused_client;
+};
+
+static inline void http_count(_Atomic uint64_t *counter, int64_t change)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)change,
+                          memory_order_relaxed);
+}
 
 struct http_loop {
     uint32_t magic;
@@ -251,7 +299,10 @@ struct http_loop {
     struct http_pool buffers, connections;
     struct http_exchange_record *exchange_free; /* these keep a block of their arena */
     unsigned exchanges_kept;
-    struct http_listener listener, admin_listener;
+    struct http_listener listeners[HTTP_LISTEN_MAX];
+    unsigned listener_count;
+    unsigned paused_count; /* listeners that are */
+    struct http_loop_counters counters;
     struct http_waker waker;
     pthread_t thread; /* for whoever started it */
     pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
@@ -271,19 +322,36 @@ void http_loop_wake(struct http_loop *loop);
 /* Has the connection run before the loop waits again. */
 void http_loop_make_ready(struct http_connection *connection);
 
+/* ---- bind.c ---- */
+
+/* A listening, non-blocking socket. */
+struct http_bound {
+    int socket;
+    bool is_shared;      /* there can be only one: all loops accept from it */
+    struct text address; /* as it is bound */
+    const char *path;    /* to be removed with it; NULL: none */
+};
+
+/* Listens on an address of the configuration. False with a reason. The texts are in the arena. */
+bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
+               struct http_bound *bound, struct text *reason);
+/* One more socket for a further loop: on the same port, or the same one once more when it is shared. -1 with
+ * errno set. */
+int http_bind_again(const struct http_bound *bound, int first);
+/* What to do about an error of the system. */
+const char *http_bind_advice(int error);
+
 /* ---- listener.c ---- */
 
-/* A bound, listening, non-blocking TCP socket for "HOST:PORT", and its address with the actual port. -1 with
- * a reason. */
-int http_listen_tcp(struct text address, struct arena *arena, struct text *bound, struct text *reason);
-/* One more socket on the address that `first` is bound to. -1 with errno set. */
-int http_listen_again(int first);
-/* A listening Unix socket of mode 0600 in place of a stale one. -1 with a reason. */
-int http_listen_unix(struct text path, struct arena *arena, struct text *reason);
+/* Begins to accept. False with errno set. */
+bool http_listener_open(struct http_loop *loop, struct http_listener *listener);
 /* Accepts what is waiting. */
 void http_listener_accept(struct http_loop *loop, struct http_listener *listener);
-void http_listener_resume(struct http_loop *loop, struct http_listener *listener);
-void http_listener_close(struct http_listener *listener);
+/* Goes on with those whose pause is over. */
+void http_listeners_resume(struct http_loop *loop);
+/* When the next pause is over, or INT64_MAX. */
+int64_t http_listeners_next_us(const struct http_loop *loop);
+void http_listeners_close(struct http_loop *loop);
 
 /* ---- server.c ---- */
 
@@ -291,14 +359,16 @@ struct http_server {
     uint32_t magic;
     struct http_config config;
     struct http_handler handler;
-    struct arena arena; /* what lives as long as the server */
-    struct text address;
+    struct arena arena;                       /* what lives as long as the server */
+    struct http_bound bound[HTTP_LISTEN_MAX]; /* of the first loop */
     struct http_loop *loops;
     unsigned loop_count; /* made */
     unsigned threads_running;
     bool is_drained;
     _Atomic bool is_draining;
-    _Atomic int64_t accept_complaint_us; /* when the lack of descriptors was last logged */
+    _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
+    _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
+    struct http_admission admission;
 
     /* How the loops' threads tell the starter whether they could start. */
     pthread_mutex_t start_lock;

@@ -104,7 +104,7 @@ int main(void)
     char byte;
 
     arena_init(&arena);
-    config.listen = TEXT("127.0.0.1:0");
+    http_config_listen(&config, TEXT("127.0.0.1:0"), HTTP_ENTRANCE_PUBLIC);
     config.loop_count = 1;
     struct http_server *server = http_server_start(&config, &handler, &arena, &reason);
 
@@ -112,7 +112,7 @@ int main(void)
         fprintf(stderr, "http-echo: %.*s\n", TEXT_FORMAT(reason));
         return 1;
     }
-    printf("%.*s\n", TEXT_FORMAT(http_server_address(server)));
+    printf("%.*s\n", TEXT_FORMAT(http_server_address(server, 0)));
     fflush(stdout);
     while (read(STDIN_FILENO, &byte, 1) > 0)
         ;

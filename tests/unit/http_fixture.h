@@ -281,7 +281,7 @@ static inline void fixture_on_request(void *loop_state, struct http_exchange *ex
     state->batch_is_open = true;
     fixture->requests++;
     fixture->last_refusal = (int)exchange->refusal;
-    fixture->last_was_admin = exchange->is_local_admin;
+    fixture->last_was_admin = exchange->entrance == HTTP_ENTRANCE_ADMIN;
     if (exchange->refusal)
         reply_refusal(exchange);
     else if (text_starts_with(path, TEXT("/big/")))
@@ -334,7 +334,7 @@ static inline struct http_config test_config(void)
 {
     struct http_config config = http_config_default();
 
-    config.listen = TEXT("127.0.0.1:0");
+    http_config_listen(&config, TEXT("127.0.0.1:0"), HTTP_ENTRANCE_PUBLIC);
     config.loop_count = 1;
     return config;
 }
@@ -357,7 +357,7 @@ static inline struct fixture *fixture_start(const struct http_config *config)
     fixture->server = try_start(fixture, config, &reason);
     if (!fixture->server)
         fail_msg("%.*s", TEXT_FORMAT(reason));
-    struct text address = http_server_address(fixture->server);
+    struct text address = http_server_address(fixture->server, 0);
     uint64_t port;
 
     assert_true(text_to_uint64(text_from(address, address.length - 5), &port) ||
