@@ -194,13 +194,18 @@ static void set_request_id(struct exchange *exchange)
     exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
 }
 
+static bool is_served(const struct route *route, const struct http_exchange *http)
+{
+    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
+}
+
 static const struct failure *find_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
     const struct route *route =
         router_find(exchange->loop->api->router, request->method, request->path, exchange->parameters);
 
-    if (!route || (route->access == ACCESS_ADMIN && exchange->http->entrance != HTTP_ENTRANCE_ADMIN))
+    if (!route || !is_served(route, exchange->http))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
                                         TEXT_FORMAT(request->method_name), TEXT_FORMAT(request->path)));

@@ -22,6 +22,8 @@ from http_client import RawConnection, request_bytes
         "/v1//customers/x",
         "/v1/customers/external/x/y",
         "/v1/customers/x/y/z",
+        "/v1/customers/usage",
+        "/v1/customers/wallets",
         "/health/live",
         "/openapi.yaml",
         "/favicon.ico",

@@ -193,13 +193,6 @@ static void test_every_query_can_be_prepared(void **state)
     sqlite_connection_close(connection);
 }
 
-static void any_number(sqlite3_context *context, int count, sqlite3_value **arguments)
-{
-    (void)count;
-    (void)arguments;
-    sqlite3_result_int64(context, 0);
-}
-
 /* How SQLite would run a query, a line a step. */
 static struct text plan_of(sqlite3 *handle, const struct query *query)
 {
@@ -230,8 +223,6 @@ static void test_no_query_scans_a_large_table(void **state)
 
     (void)state;
     assert_int_equal(sqlite3_open_v2(fixture.database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    sqlite3_create_function(handle, "row_key", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, any_number, NULL,
-                            NULL);
     for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
         if (!*query)
             continue;
