@@ -8,6 +8,7 @@
 extern const struct route_table customer_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
+extern const struct route_table admin_import_routes;
 
 /* Checks the query parameter `expand` against the names that a resource has, ended by an unset text
  * (conventions section 18). None of them has anything nested. */
