@@ -40,13 +40,13 @@ static bool fill(struct file_source *file)
         file->end -= file->start;
         file->start = 0;
     }
-    ssize_t length;
+    ssize_t length = read(file->fd, file->packed + file->end, sizeof file->packed - file->end);
 
-    do
-        length = read(file->fd, file->packed + file->end, sizeof file->packed - file->end);
-    while (length < 0 && errno == EINTR);
     if (length < 0) {
-        fail(file, errno == EISDIR ? "is a directory" : "cannot be read any further: input/output error");
+        /* Only a signal that is to end the import interrupts it. */
+        fail(file, errno == EISDIR  ? "is a directory"
+                   : errno == EINTR ? "was not read to its end: interrupted"
+                                    : "cannot be read any further: input/output error");
         return false;
     }
     file->at_end = length == 0;
