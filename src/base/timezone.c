@@ -8,7 +8,7 @@
 #define ZONEINFO_DIRECTORY "/usr/share/zoneinfo/"
 #define ZONEINFO_MAGIC     "TZif" /* RFC 8536, section 3.1 */
 
-enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1 };
+enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1, KNOWN_NAMES = 64 };
 
 /* No IANA name holds another character; leaving out the dot also keeps paths inside the database. */
 static bool is_name_char(char byte)
@@ -53,23 +53,44 @@ static bool is_zone_file(const char *path)
     return known;
 }
 
-/* The last name that this thread found: most customers of a business live in few zones, and a zone does not
- * go away. */
-static _Thread_local char last_known[TIMEZONE_NAME_MAX];
-static _Thread_local size_t last_known_length;
+/* The names that this thread found, each in the place that its hash has: most customers of a business live in
+ * few zones, and a zone does not go away. */
+struct known_name {
+    size_t length;
+    char name[TIMEZONE_NAME_MAX];
+};
+
+static _Thread_local struct known_name known_names[KNOWN_NAMES];
+
+static struct known_name *place_of(struct text name)
+{
+    uint32_t hash = (uint32_t)name.length;
+
+    for (size_t i = 0; i < name.length; i++)
+        hash = hash * 31 + (unsigned char)name.data[i];
+    return &known_names[(hash ^ hash >> 8) % KNOWN_NAMES];
+}
+
+static bool is_remembered(struct text name)
+{
+    const struct known_name *known = place_of(name);
+
+    return name.length > 0 && text_equal(name, (struct text){known->name, known->length});
+}
 
 static void remember(struct text name)
 {
-    memcpy(last_known, name.data, name.length);
-    last_known_length = name.length;
+    struct known_name *known = place_of(name);
+
+    memcpy(known->name, name.data, name.length);
+    known->length = name.length;
 }
 
 bool timezone_known(struct text name)
 {
     char path[sizeof ZONEINFO_DIRECTORY + TIMEZONE_NAME_MAX] = ZONEINFO_DIRECTORY;
 
-    if (text_equal(name, TEXT("UTC")) ||
-        (name.length && text_equal(name, (struct text){last_known, last_known_length})))
+    if (text_equal(name, TEXT("UTC")) || is_remembered(name))
         return true;
     if (!is_safe_path(name) || is_reserved(name))
         return false;
