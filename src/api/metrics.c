@@ -42,6 +42,21 @@ const struct failure *metrics_check_access(struct exchange *exchange)
                        TEXT("the metrics need their token, as `Authorization: Bearer TOKEN`"));
 }
 
+static void sample_http(const struct http_loop *loop, struct metrics_samples *samples)
+{
+    struct http_counters counters;
+
+    http_loop_counters(loop, &counters);
+    samples->http_connections_open = (int64_t)counters.connections_open;
+    samples->http_connections_accepted = (int64_t)counters.connections_accepted;
+    samples->http_connections_refused[METRICS_CONNECTION_LIMIT] = (int64_t)counters.connections_refused_total;
+    samples->http_connections_refused[METRICS_CONNECTION_CLIENT_LIMIT] =
+        (int64_t)counters.connections_refused_client;
+    samples->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS] = (int64_t)counters.accept_pauses;
+    samples->http_buffers_used = (int64_t)counters.buffers_used;
+    samples->http_buffers_kept = (int64_t)counters.buffers_kept;
+}
+
 static void render(struct exchange *exchange, struct json_writer *writer)
 {
     const struct api *api = exchange->loop->api;
@@ -49,8 +64,9 @@ static void render(struct exchange *exchange, struct json_writer *writer)
 
     store_file_bytes(api->store, &samples.database_bytes, &samples.wal_bytes);
     samples.database_sync_failed = store_sync_has_failed(api->store);
-    samples.log_lines_dropped = log_lines_dropped();
-    samples.access_log_lines_dropped = api->access_log ? log_sink_dropped(api->access_log) : 0;
+    samples.log_lines_dropped[METRICS_LOG_PROCESS] = log_lines_dropped();
+    samples.log_lines_dropped[METRICS_LOG_ACCESS] = api->access_log ? log_sink_dropped(api->access_log) : 0;
+    sample_http(exchange->http->loop, &samples);
     metrics_sample_process(&samples);
     metrics_write(writer->buffer, &samples, api->route_labels, api->route_label_count);
 }

@@ -118,6 +118,8 @@ static void log_access(struct exchange *exchange, int status, size_t body_bytes,
     struct log_line *line = &exchange->loop->access_line;
     const struct http_request *request = &exchange->http->request;
     const struct caller *caller = &exchange->caller;
+    struct http_address client = http_exchange_client(exchange->http);
+    char client_memory[HTTP_ADDRESS_TEXT_MAX];
 
     log_line_begin(line, log_format(), exchange->call.now_us);
     log_line_text(line, "request_id", without_keys(exchange, exchange->request_id));
@@ -127,6 +129,7 @@ static void log_access(struct exchange *exchange, int status, size_t body_bytes,
     log_line_integer(line, "status", status);
     log_line_integer(line, "bytes", (int64_t)body_bytes);
     log_line_integer(line, "duration_us", duration_us);
+    log_line_text(line, "client", http_address_format(&client, client_memory));
     if (text_is_set(caller->key_id)) {
         log_line_text(line, "key_id", caller->key_id);
         log_line_text(line, "tenant_id", caller->scope.tenant_id);

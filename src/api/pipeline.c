@@ -338,6 +338,8 @@ static void on_request(void *loop_state, struct http_exchange *http)
     if (http->refusal != HTTP_REFUSAL_NONE) {
         struct refusal refusal = refusals[http->refusal];
 
+        LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
+                  LOG_STRING("reason", http->refusal_reason));
         reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
         return;
     }

@@ -127,6 +127,9 @@ void http_loop_post(struct http_loop *loop, struct http_task *first, struct http
 
 /* The state that loop_start gave to this loop. */
 void *http_loop_state(struct http_loop *loop);
+/* The counters of the server that it belongs to. */
+struct http_counters;
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters);
 /* The reading of the monotonic clock that the loop took when it last woke, in microseconds. */
 int64_t http_loop_monotonic_us(const struct http_loop *loop);
 
@@ -187,6 +190,9 @@ struct http_counters {
     uint64_t connections_open;           /* now */
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
+    uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
+    uint64_t buffers_used,
+        buffers_kept; /* of 16 KiB: that hold bytes, that are free; at each loop's last turn */
 };
 
 /* A configuration with the defaults above, and no address yet. */

@@ -205,6 +205,9 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_open += read_counter(&of_loop->open);
         counters->connections_refused_total += read_counter(&of_loop->refused_total);
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
+        counters->accept_pauses += read_counter(&of_loop->accept_pauses);
+        counters->buffers_used += read_counter(&of_loop->buffers_used);
+        counters->buffers_kept += read_counter(&of_loop->buffers_kept);
     }
 }
 
