@@ -9,11 +9,21 @@
 
 struct api;
 
+struct api_config {
+    /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
+     * ("https://a.example,https://b.example"). The text must live as long as the api. */
+    struct text allowed_origins;
+};
+
 /* Takes the store's keys into memory and builds the routes. The store is borrowed. NULL and a reason (in
  * `arena`) when the database cannot be read. */
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason);
 /* After the HTTP server is gone. */
 void api_close(struct api *api);
+
+struct api_config api_config_default(void);
+/* Before the HTTP server is started. Without it the defaults hold. */
+void api_configure(struct api *api, const struct api_config *config);
 
 /* What the HTTP server calls. */
 struct http_handler api_handler(struct api *api);

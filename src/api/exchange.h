@@ -3,6 +3,7 @@
 #define FARTHING_API_EXCHANGE_H
 
 #include "access/authenticate.h"
+#include "api/api.h"
 #include "api/route.h"
 #include "base/log_sink.h"
 #include "base/ulid.h"
@@ -19,6 +20,7 @@ enum {
 struct router;
 
 struct api {
+    struct api_config config;
     struct store *store;
     struct key_table *keys;
     struct router *router;

@@ -14,6 +14,11 @@
 
 /* ---- the api as a whole ---- */
 
+struct api_config api_config_default(void)
+{
+    return (struct api_config){.allowed_origins = TEXT("*")};
+}
+
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
 {
     struct api *api = calloc(1, sizeof *api);
@@ -26,6 +31,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
         free(api);
         return NULL;
     }
+    api->config = api_config_default();
     api->store = store;
     api->keys = key_table_new();
     api->router = router_new(route_tables);
@@ -51,6 +57,11 @@ void api_close(struct api *api)
     buffer_free(&api->description_buffer);
     free(api->route_labels);
     free(api);
+}
+
+void api_configure(struct api *api, const struct api_config *config)
+{
+    api->config = *config;
 }
 
 void api_set_access_log(struct api *api, struct log_sink *sink)
@@ -218,6 +229,8 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
         return entrance != HTTP_ENTRANCE_METRICS;
     case ACCESS_ADMIN:
         return entrance == HTTP_ENTRANCE_ADMIN;
+    case ACCESS_NOBODY:
+        return false;
     case ACCESS_METRICS:
         return entrance != HTTP_ENTRANCE_PUBLIC || exchange->loop->api->has_metrics_token;
     }
@@ -227,13 +240,17 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
 static const struct failure *find_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
+    /* A HEAD is a GET whose body http leaves out (RFC 9110 section 9.3.2). */
+    bool is_head = request->method == HTTP_HEAD;
+    enum http_method method = is_head ? HTTP_GET : request->method;
     const struct route *route =
-        router_find(exchange->loop->api->router, request->method, request->path, exchange->parameters);
+        router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
     if (!route || !is_open_here(exchange, route))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
-                                        TEXT_FORMAT(request->method_name), TEXT_FORMAT(request->path)));
+                                        TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
+                                        TEXT_FORMAT(request->path)));
     exchange->route = route;
     exchange->status = route->status;
     return NULL;
@@ -291,12 +308,18 @@ static const struct failure *read_body(struct exchange *exchange)
     return NULL;
 }
 
-static const struct failure *prepare(struct exchange *exchange)
+/* What decides before anything of a body is looked at. */
+static const struct failure *prepare_head(struct exchange *exchange)
 {
     const struct failure *failure = find_route(exchange);
 
-    if (!failure)
-        failure = check_access(exchange);
+    return failure ? failure : check_access(exchange);
+}
+
+static const struct failure *prepare(struct exchange *exchange)
+{
+    const struct failure *failure = prepare_head(exchange);
+
     if (!failure)
         failure = decode_parameters(exchange);
     if (!failure)
@@ -323,18 +346,37 @@ static const struct refusal refusals[] = {
     [HTTP_REFUSAL_VERSION] = {505, FAILURE_NOT_IMPLEMENTED},
 };
 
-static void on_request(void *loop_state, struct http_exchange *http)
+static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange *http)
 {
     struct exchange *exchange = ARENA_NEW(http->arena, struct exchange);
 
     exchange->http = http;
     exchange->arena = http->arena;
-    exchange->loop = loop_state;
+    exchange->loop = loop;
     exchange->started_us = http_loop_monotonic_us(http->loop);
     exchange->call.now_us = instant_now_us();
     set_request_id(exchange);
     exchange->call.request_id = exchange->request_id;
     exchange->call.actor_id = text_empty;
+    return exchange;
+}
+
+/* Nobody sends us much whom we do not know. The checks are made again when the body is there: a key may be
+ * revoked in between. */
+static bool on_head(void *loop_state, struct http_exchange *http)
+{
+    struct exchange *exchange = new_exchange(loop_state, http);
+    const struct failure *failure = http->request.method == HTTP_OPTIONS ? NULL : prepare_head(exchange);
+
+    if (failure)
+        reply_failure(exchange, failure);
+    return !failure;
+}
+
+static void on_request(void *loop_state, struct http_exchange *http)
+{
+    struct exchange *exchange = new_exchange(loop_state, http);
+
     if (http->refusal != HTTP_REFUSAL_NONE) {
         struct refusal refusal = refusals[http->refusal];
 
@@ -360,6 +402,7 @@ struct http_handler api_handler(struct api *api)
     return (struct http_handler){
         .context = api,
         .loop_start = loop_start,
+        .on_head = on_head,
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,

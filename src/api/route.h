@@ -21,6 +21,7 @@ enum access {
     ACCESS_KEY,    /* a caller that holds the permission */
     ACCESS_PUBLIC, /* anybody */
     ACCESS_ADMIN,  /* whoever can open the admin socket; elsewhere the route does not exist */
+    ACCESS_NOBODY, /* a path that is not served yet, listed so that it is not read as an id */
     /* The operator's monitoring: by the admin socket, by a listener of its own, or with a token that was
      * configured; elsewhere the route does not exist. */
     ACCESS_METRICS,

@@ -8,7 +8,7 @@
 #define ZONEINFO_DIRECTORY "/usr/share/zoneinfo/"
 #define ZONEINFO_MAGIC     "TZif" /* RFC 8536, section 3.1 */
 
-enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1 };
+enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1, KNOWN_NAMES_MAX = 16 };
 
 /* No IANA name holds another character; leaving out the dot also keeps paths inside the database. */
 static bool is_name_char(char byte)
@@ -53,23 +53,37 @@ static bool is_zone_file(const char *path)
     return known;
 }
 
-/* The last name that this thread found: most customers of a business live in few zones, and a zone does not
+/* The names that this thread found last: most customers of a business live in few zones, and a zone does not
  * go away. */
-static _Thread_local char last_known[TIMEZONE_NAME_MAX];
-static _Thread_local size_t last_known_length;
+struct known_name {
+    char bytes[TIMEZONE_NAME_MAX];
+    size_t length;
+};
+
+static _Thread_local struct known_name known_names[KNOWN_NAMES_MAX];
+static _Thread_local unsigned next_known;
+
+static bool is_remembered(struct text name)
+{
+    for (unsigned i = 0; i < KNOWN_NAMES_MAX; i++)
+        if (text_equal(name, (struct text){known_names[i].bytes, known_names[i].length}))
+            return name.length > 0;
+    return false;
+}
 
 static void remember(struct text name)
 {
-    memcpy(last_known, name.data, name.length);
-    last_known_length = name.length;
+    struct known_name *known = &known_names[next_known++ % KNOWN_NAMES_MAX];
+
+    memcpy(known->bytes, name.data, name.length);
+    known->length = name.length;
 }
 
 bool timezone_known(struct text name)
 {
     char path[sizeof ZONEINFO_DIRECTORY + TIMEZONE_NAME_MAX] = ZONEINFO_DIRECTORY;
 
-    if (text_equal(name, TEXT("UTC")) ||
-        (name.length && text_equal(name, (struct text){last_known, last_known_length})))
+    if (text_equal(name, TEXT("UTC")) || is_remembered(name))
         return true;
     if (!is_safe_path(name) || is_reserved(name))
         return false;

@@ -1,12 +1,15 @@
 #include "cli/command.h"
 
+#include "cli/nearest.h"
+
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ENVIRONMENT_NAME_MAX = 64, WORDS_MAX = 2 };
+#include <unistd.h>
 
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
@@ -45,7 +48,14 @@ struct text invocation_value(const struct invocation *invocation, const char *fl
 {
     const struct text *values;
 
+    if (flag_index(invocation->command, text_from_string(flag)) < 0)
+        return settings_text(&invocation->settings, flag);
     return invocation_values(invocation, flag, &values) ? values[0] : text_none;
+}
+
+bool invocation_switch(const struct invocation *invocation, const char *flag)
+{
+    return text_is_set(invocation_value(invocation, flag));
 }
 
 bool invocation_number(const struct invocation *invocation, const char *flag, int64_t minimum,
@@ -63,26 +73,16 @@ bool invocation_number(const struct invocation *invocation, const char *flag, in
     return false;
 }
 
-/* FARTHING_LISTEN for "listen". */
-static void environment_name(const char *flag, char name[ENVIRONMENT_NAME_MAX])
-{
-    size_t length = (size_t)snprintf(name, ENVIRONMENT_NAME_MAX, "FARTHING_%s", flag);
-
-    assert(length < ENVIRONMENT_NAME_MAX);
-    for (char *at = name; *at; at++)
-        *at = *at == '-' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
-}
-
 static void fill_in_defaults(struct invocation *invocation)
 {
     for (int i = 0; invocation->command->flags[i].name; i++) {
         const struct flag *flag = &invocation->command->flags[i];
-        char name[ENVIRONMENT_NAME_MAX];
+        char name[VARIABLE_NAME_BYTES_MAX];
 
         assert(i < COMMAND_FLAGS_MAX);
-        if (invocation->value_counts[i])
+        if (invocation->value_counts[i] || !flag->argument)
             continue;
-        environment_name(flag->name, name);
+        variable_name(flag->name, name);
         const char *value = getenv(name);
 
         if (!value || !*value)
@@ -92,117 +92,78 @@ static void fill_in_defaults(struct invocation *invocation)
     }
 }
 
-/* ---- help ---- */
+/* ---- reading ---- */
 
-static void print_command_help(const struct command *command)
+static bool refuse_flag(struct invocation *invocation, struct text name)
 {
-    char name[ENVIRONMENT_NAME_MAX];
+    const struct command *command = invocation->command;
+    struct nearest nearest = nearest_to(name);
 
-    printf("farthing %s%s%s%s\n\n%s\n", command->name, command->flags[0].name ? " [FLAGS]" : "",
-           command->operand ? " " : "", command->operand ? command->operand : "", command->summary);
-    if (command->flags[0].name)
-        puts("\nFlags (each with the environment variable that stands in for it):");
-    for (const struct flag *flag = command->flags; flag->name; flag++) {
-        environment_name(flag->name, name);
-        printf("  --%s %s\n      %s%s%s%s%s\n      %s\n", flag->name, flag->argument, flag->help,
-               flag->may_repeat ? "; may be given several times" : "", flag->fallback ? " (default " : "",
-               flag->fallback ? flag->fallback : "", flag->fallback ? ")" : "", name);
-    }
-}
-
-/* Lists the commands that begin with the word `group`; all of them without one. False when there is none. */
-static bool print_commands(const char *group)
-{
-    size_t length = group ? strlen(group) : 0;
-    bool found = false;
-
-    for (const struct command *command = commands; command->name; command++) {
-        if (group && (strncmp(command->name, group, length) != 0 || command->name[length] != ' '))
-            continue;
-        printf("  %-12s %s\n", command->name, command->summary);
-        found = true;
-    }
-    return found;
-}
-
-/* Whether commands begin with this word, and need a second one. */
-static bool is_group(const char *word)
-{
-    size_t length = strlen(word);
-
-    for (const struct command *command = commands; command->name; command++)
-        if (strncmp(command->name, word, length) == 0 && command->name[length] == ' ')
-            return true;
+    for (const struct flag *flag = command->flags; flag->name; flag++)
+        nearest_offer(&nearest, text_from_string(flag->name));
+    for (int i = 0; settings_table[i].name; i++)
+        if (settings_in_scope(i, command->settings))
+            nearest_offer(&nearest, text_from_string(settings_table[i].name));
+    if (text_is_set(nearest.best))
+        complain(EXIT_USAGE, "%s has no flag --%.*s; did you mean --%.*s?", command->name, TEXT_FORMAT(name),
+                 TEXT_FORMAT(nearest.best));
+    else
+        complain(EXIT_USAGE, "%s has no flag --%.*s; `farthing help %s` lists its flags", command->name,
+                 TEXT_FORMAT(name), command->name);
     return false;
 }
 
-static void print_help(void)
+static bool set_flag(struct invocation *invocation, int flag, struct text value)
 {
-    puts("Farthing: usage-based billing in one small binary.\n\nCommands:");
-    print_commands(NULL);
-    puts("\n`farthing help COMMAND` lists the flags of a command.");
-}
+    const struct flag *description = &invocation->command->flags[flag];
+    unsigned maximum = description->may_repeat ? COMMAND_FLAG_REPEATS_MAX : 1;
 
-/* ---- finding and reading ---- */
-
-/* The command that the first one or two arguments name; *taken tells how many. */
-static const struct command *find_command(int argument_count, char **arguments, int *taken)
-{
-    char name[ENVIRONMENT_NAME_MAX];
-
-    for (int words = argument_count < WORDS_MAX ? argument_count : WORDS_MAX; words > 0; words--) {
-        snprintf(name, sizeof name, words == 2 ? "%s %s" : "%s", arguments[0],
-                 words == 2 ? arguments[1] : "");
-        for (const struct command *command = commands; command->name; command++)
-            if (strcmp(command->name, name) == 0) {
-                *taken = words;
-                return command;
-            }
+    if (invocation->value_counts[flag] == maximum) {
+        complain(EXIT_USAGE, "--%s is given too often", description->name);
+        return false;
     }
-    return NULL;
+    invocation->values[flag][invocation->value_counts[flag]++] = value;
+    return true;
 }
 
-static enum exit_code help_on(int argument_count, char **arguments)
+static bool set_setting(struct invocation *invocation, int setting, struct text value)
 {
-    int taken;
-    const struct command *command = argument_count ? find_command(argument_count, arguments, &taken) : NULL;
+    struct text reason;
 
-    if (command)
-        print_command_help(command);
-    else if (argument_count == 0)
-        print_help();
-    else if (!print_commands(arguments[0]))
-        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help` lists them", arguments[0]);
-    return EXIT_DONE;
+    if (settings_set_flag(&invocation->settings, setting, value, &reason))
+        return true;
+    complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    return false;
 }
 
 /* Reads one `--name value`; *index moves to its last argument. */
 static bool read_flag(struct invocation *invocation, int argument_count, char **arguments, int *index)
 {
+    const struct command *command = invocation->command;
     struct text argument = text_from(text_from_string(arguments[*index]), 2);
     size_t equals = text_find(argument, '=');
-    struct text name = text_slice(argument, 0, equals);
-    const char *command = invocation->command->name;
-    int flag = flag_index(invocation->command, name);
+    struct text name = text_slice(argument, 0, equals), value = TEXT("true");
+    int flag = flag_index(command, name), setting = flag < 0 ? settings_find(name) : -1;
+    bool has_value = equals < argument.length;
 
-    if (flag < 0) {
-        complain(EXIT_USAGE, "%s has no flag --%.*s; `farthing help %s` lists its flags", command,
-                 TEXT_FORMAT(name), command);
+    if (flag < 0 && (setting < 0 || !settings_in_scope(setting, command->settings)))
+        return refuse_flag(invocation, name);
+    bool is_switch = flag >= 0 && !command->flags[flag].argument,
+         needs_value = !is_switch && !(setting >= 0 && settings_table[setting].type == SETTING_BOOLEAN);
+
+    if (is_switch && has_value) {
+        complain(EXIT_USAGE, "--%.*s takes no value", TEXT_FORMAT(name));
         return false;
     }
-    unsigned maximum = invocation->command->flags[flag].may_repeat ? COMMAND_FLAG_REPEATS_MAX : 1;
-
-    if (equals == argument.length && *index + 1 == argument_count) {
+    if (needs_value && !has_value && *index + 1 == argument_count) {
         complain(EXIT_USAGE, "--%.*s needs a value", TEXT_FORMAT(name));
         return false;
     }
-    if (invocation->value_counts[flag] == maximum) {
-        complain(EXIT_USAGE, "--%.*s is given too often", TEXT_FORMAT(name));
-        return false;
-    }
-    invocation->values[flag][invocation->value_counts[flag]++] =
-        equals < argument.length ? text_from(argument, equals + 1) : text_from_string(arguments[++*index]);
-    return true;
+    if (has_value)
+        value = text_from(argument, equals + 1);
+    else if (needs_value)
+        value = text_from_string(arguments[++*index]);
+    return flag >= 0 ? set_flag(invocation, flag, value) : set_setting(invocation, setting, value);
 }
 
 static bool read_operand(struct invocation *invocation, const char *argument)
@@ -218,6 +179,8 @@ static bool read_operand(struct invocation *invocation, const char *argument)
 
 static bool read_arguments(struct invocation *invocation, int argument_count, char **arguments)
 {
+    struct text reason;
+
     for (int i = 0; i < argument_count; i++) {
         bool is_flag = strncmp(arguments[i], "--", 2) == 0;
 
@@ -231,7 +194,10 @@ static bool read_arguments(struct invocation *invocation, int argument_count, ch
         return false;
     }
     fill_in_defaults(invocation);
-    return true;
+    if (settings_load(&invocation->settings, invocation->command->settings, &reason))
+        return true;
+    complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    return false;
 }
 
 static bool asks_for_help(int argument_count, char **arguments)
@@ -242,34 +208,59 @@ static bool asks_for_help(int argument_count, char **arguments)
     return false;
 }
 
-enum exit_code command_main(int argument_count, char **arguments)
+/* ---- running ---- */
+
+/* A file opened in place of a closed standard stream would be written to by the next message. */
+static void open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
+            abort();
+}
+
+static enum exit_code run(const struct command *command, int argument_count, char **arguments)
+{
+    struct invocation *invocation = calloc(1, sizeof *invocation);
+    enum exit_code code = EXIT_USAGE;
+
+    if (!invocation)
+        abort();
+    invocation->command = command;
+    settings_init(&invocation->settings, &invocation->arena);
+    if (read_arguments(invocation, argument_count, arguments))
+        code = command->run(invocation);
+    arena_free(&invocation->arena);
+    free(invocation);
+    return code;
+}
+
+static enum exit_code find_and_run(int argument_count, char **arguments)
 {
     int taken = 0;
 
     if (argument_count == 0)
         return complain(EXIT_USAGE, "which command? `farthing help` lists them");
-    if (strcmp(arguments[0], "help") == 0)
-        return help_on(argument_count - 1, arguments + 1);
+    if (strcmp(arguments[0], "help") == 0 && !asks_for_help(argument_count, arguments))
+        return command_help(argument_count - 1, arguments + 1);
     if (strcmp(arguments[0], "--version") == 0)
         arguments[0] += 2;
-    const struct command *command = find_command(argument_count, arguments, &taken);
+    const struct command *command = command_find(argument_count, arguments, &taken);
 
     if (asks_for_help(argument_count, arguments))
-        return help_on(command ? taken : 0, arguments);
+        return command_help(command ? taken : arguments[0][0] != '-' && strcmp(arguments[0], "help") != 0,
+                            arguments);
     if (!command)
-        return complain(EXIT_USAGE, "there is no command \"%s\"; `farthing help%s%s` lists them",
-                        arguments[0], is_group(arguments[0]) ? " " : "",
-                        is_group(arguments[0]) ? arguments[0] : "");
-    struct invocation *invocation = calloc(1, sizeof *invocation);
+        return command_unknown(argument_count, arguments);
+    return run(command, argument_count - taken, arguments + taken);
+}
 
-    if (!invocation)
-        abort();
-    invocation->command = command;
-    enum exit_code code = EXIT_USAGE;
+enum exit_code command_main(int argument_count, char **arguments)
+{
+    open_standard_streams();
+    enum exit_code code = find_and_run(argument_count, arguments);
 
-    if (read_arguments(invocation, argument_count - taken, arguments + taken))
-        code = command->run(invocation);
-    arena_free(&invocation->arena);
-    free(invocation);
+    /* What was printed may be the only copy of something: it counts as done when it is out. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+        return complain(EXIT_FAILED, "standard output cannot be written: %s", strerror(errno));
     return code;
 }

@@ -1,10 +1,11 @@
-/* command.h: the command line, described once: commands, their flags, and the environment variables that
- * stand in for flags. Only for the cli room. */
+/* command.h: the command line, described once: commands, their flags, the settings they take, and the
+ * environment variables that stand in for both. Only for the cli room. */
 #ifndef FARTHING_CLI_COMMAND_H
 #define FARTHING_CLI_COMMAND_H
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "cli/settings.h"
 
 enum {
     COMMAND_FLAGS_MAX = 16,
@@ -14,10 +15,11 @@ enum {
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* `--name VALUE` or `--name=VALUE`. The environment variable is FARTHING_ and the name in upper case. */
+/* `--name VALUE` or `--name=VALUE`, of one command. The environment variable is FARTHING_ and the name in
+ * upper case. */
 struct flag {
     const char *name;     /* "listen" */
-    const char *argument; /* "HOST:PORT" */
+    const char *argument; /* "HOST:PORT"; NULL: a switch, which takes no value and has no variable */
     const char *fallback; /* NULL: none */
     const char *help;
     bool may_repeat;
@@ -31,24 +33,29 @@ struct command {
     const char *summary;
     const struct flag *flags; /* ended by one without a name */
     enum exit_code (*run)(struct invocation *invocation);
+    enum settings_scope settings; /* which settings it takes besides */
 };
 
-/* A command with its values: from the flag, else the environment, else the fallback. */
+/* A command with its values: from the flag, else the environment, else (a setting) the configuration file,
+ * else the fallback. */
 struct invocation {
     const struct command *command;
     struct arena arena; /* for all that the command needs */
     struct text values[COMMAND_FLAGS_MAX][COMMAND_FLAG_REPEATS_MAX];
     unsigned value_counts[COMMAND_FLAGS_MAX];
     struct text operand;
+    struct settings settings;
 };
 
 /* The commands of the program, ended by one without a name. */
 extern const struct command commands[];
 
-/* The (first) value of a flag; unset when there is none. */
+/* The (first) value of a flag, or the value of a setting that is a text; unset when there is none. */
 struct text invocation_value(const struct invocation *invocation, const char *flag);
 /* All values of a flag that may repeat. */
 unsigned invocation_values(const struct invocation *invocation, const char *flag, const struct text **values);
+/* Whether a switch is given. */
+bool invocation_switch(const struct invocation *invocation, const char *flag);
 /* A number between `minimum` and `maximum`. False, after saying so on standard error, when it is none. */
 bool invocation_number(const struct invocation *invocation, const char *flag, int64_t minimum,
                        int64_t maximum, int64_t *number);
@@ -59,10 +66,17 @@ enum exit_code command_main(int argument_count, char **arguments);
 /* "farthing: <message>" on standard error, one line; returns `code`. */
 enum exit_code complain(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Prints what `farthing help WORDS` tells. EXIT_USAGE, after saying so, when no command is named so. */
+enum exit_code command_help(int word_count, char **words);
+/* The command that the first one or two words name, *taken tells how many; NULL: none. */
+const struct command *command_find(int word_count, char **words, int *taken);
+/* Complains that there is no such command, with what it was probably meant to be. */
+enum exit_code command_unknown(int word_count, char **words);
+
 /* Flags that several commands share. */
-#define FLAG_DATA                                                                                            \
+#define FLAG_JSON                                                                                            \
     {                                                                                                        \
-        "data", "DIR", "./farthing-data", "the data directory", false                                        \
+        "json", NULL, NULL, "print one JSON document instead of text for people", false                      \
     }
 
 #endif

@@ -9,6 +9,9 @@ enum exit_code command_serve(struct invocation *invocation);
 enum exit_code command_key_create(struct invocation *invocation);
 enum exit_code command_key_list(struct invocation *invocation);
 enum exit_code command_key_revoke(struct invocation *invocation);
+enum exit_code command_config_example(struct invocation *invocation);
+enum exit_code command_config_check(struct invocation *invocation);
+enum exit_code command_config_show(struct invocation *invocation);
 enum exit_code command_version(struct invocation *invocation);
 
 #endif

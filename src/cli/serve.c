@@ -2,78 +2,41 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/instance.h"
+#include "cli/variables.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000, LOOPS_MAX = 1024 };
-
-static const char *const log_levels[] = {"debug", "info", "warning", "error"};
-
-static bool configure_log(const struct invocation *invocation)
+static void configure_log(const struct settings *settings)
 {
-    struct text format = invocation_value(invocation, "log-format"),
-                level = invocation_value(invocation, "log-level");
-    bool is_json = text_equal(format, TEXT("json"));
-
-    if (!is_json && !text_equal(format, TEXT("logfmt"))) {
-        complain(EXIT_USAGE, "--log-format must be logfmt or json, not \"%.*s\"", TEXT_FORMAT(format));
-        return false;
-    }
-    for (unsigned i = 0; i < sizeof log_levels / sizeof log_levels[0]; i++)
-        if (text_equal(level, text_from_string(log_levels[i]))) {
-            log_configure(is_json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, (enum log_level)i);
-            return true;
-        }
-    complain(EXIT_USAGE, "--log-level must be debug, info, warning or error, not \"%.*s\"",
-             TEXT_FORMAT(level));
-    return false;
+    log_configure((enum log_format)settings_choice(settings, "log-format"),
+                  (enum log_level)settings_choice(settings, "log-level"));
 }
 
-static bool read_timeout(const struct invocation *invocation, const char *flag, int *timeout_ms)
+static struct http_config http_config_of(const struct settings *settings)
 {
-    int64_t number;
-
-    if (!invocation_number(invocation, flag, 1, TIMEOUT_MS_MAX, &number))
-        return false;
-    *timeout_ms = (int)number;
-    return true;
-}
-
-/* One place stays free for the admin socket. */
-static bool configure_listeners(const struct invocation *invocation, struct http_config *config)
-{
+    struct http_config config = http_config_default();
     const struct text *addresses;
-    unsigned count = invocation_values(invocation, "listen", &addresses);
+    unsigned address_count = settings_list(settings, "listen", &addresses);
 
-    if (count >= HTTP_LISTEN_MAX) {
-        complain(EXIT_USAGE, "--listen is given too often");
-        return false;
-    }
-    for (unsigned i = 0; i < count; i++)
-        http_config_listen(config, addresses[i], HTTP_ENTRANCE_PUBLIC);
-    return true;
+    for (unsigned i = 0; i < address_count; i++)
+        http_config_listen(&config, addresses[i], HTTP_ENTRANCE_PUBLIC);
+    config.loop_count = (unsigned)settings_number(settings, "loops");
+    config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
+    config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
+    config.body_timeout_ms = (int)settings_number(settings, "body-timeout-ms");
+    config.idle_timeout_ms = (int)settings_number(settings, "idle-timeout-ms");
+    config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
+    config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
+    return config;
 }
 
-static bool configure_http(const struct invocation *invocation, struct http_config *config)
+static void log_warning(void *context, struct text message)
 {
-    int64_t loops, body_bytes_max;
-
-    *config = http_config_default();
-    if (!configure_listeners(invocation, config) ||
-        !invocation_number(invocation, "loops", 0, LOOPS_MAX, &loops) ||
-        !invocation_number(invocation, "body-bytes-max", 1, INT32_MAX, &body_bytes_max) ||
-        !read_timeout(invocation, "header-timeout-ms", &config->header_timeout_ms) ||
-        !read_timeout(invocation, "body-timeout-ms", &config->body_timeout_ms) ||
-        !read_timeout(invocation, "idle-timeout-ms", &config->idle_timeout_ms) ||
-        !read_timeout(invocation, "write-timeout-ms", &config->write_timeout_ms) ||
-        !read_timeout(invocation, "drain-timeout-ms", &config->drain_timeout_ms))
-        return false;
-    config->loop_count = (unsigned)loops;
-    config->body_bytes_max = (size_t)body_bytes_max;
-    return true;
+    (void)context;
+    LOG_WARNING("setting ignored", LOG_TEXT("reason", message));
 }
 
 /* The key of a new installation is shown to a person, never to a log. */
@@ -133,13 +96,13 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
 enum exit_code command_serve(struct invocation *invocation)
 {
     struct arena *arena = &invocation->arena;
-    struct http_config config;
+    struct http_config config = http_config_of(&invocation->settings);
     struct instance instance;
     struct text reason;
     sigset_t signals;
 
-    if (!configure_log(invocation) || !configure_http(invocation, &config))
-        return EXIT_USAGE;
+    configure_log(&invocation->settings);
+    variables_check(arena, log_warning, NULL);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_listen_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));

@@ -26,7 +26,7 @@ enum {
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
     HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
-    HTTP_LISTEN_MAX = 16, /* addresses of one server */
+    HTTP_LISTEN_MAX = 24, /* addresses of one server */
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
     HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
     HTTP_TRUSTED_NETWORKS_MAX = 32,
@@ -138,6 +138,10 @@ struct http_handler {
     void *context;
     /* Makes a loop's state (its read connection). NULL fails the start. */
     void *(*loop_start)(void *context, struct http_loop *loop, unsigned loop_index);
+    /* Optional. The head of a request whose body is not there yet and is large, chunked or waits for `100
+     * Continue`: true when the body may come, and then on_request follows with all of it (or a refusal, or
+     * nothing when the client leaves). False when it has replied; the connection is then closed. */
+    bool (*on_head)(void *loop_state, struct http_exchange *exchange);
     /* A whole request, or a refusal. Must lead to exactly one http_reply. */
     void (*on_request)(void *loop_state, struct http_exchange *exchange);
     /* The loop has handled all that was ready and is about to block: close the batch's read transaction. */

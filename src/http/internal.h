@@ -5,6 +5,7 @@
 #ifndef FARTHING_HTTP_INTERNAL_H
 #define FARTHING_HTTP_INTERNAL_H
 
+#include "http/chunked.h"
 #include "http/forwarded.h"
 #include "http/http.h"
 #include "http/list.h"
@@ -141,6 +142,7 @@ struct http_exchange_record {
     uint32_t magic;
     struct http_connection *connection; /* NULL while it is free */
     struct http_exchange_record *next_free;
+    bool has_no_body_yet; /* it is the head alone that the handler looks at */
     struct http_exchange exchange;
     struct arena arena;
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
@@ -169,9 +171,15 @@ struct http_connection {
     bool is_ready;                  /* is in the loop's ready list */
     bool has_made_progress;         /* bytes were written since the deadline was set */
 
-    bool head_is_parsed, continue_was_sent; /* of the request on its way */
-    bool must_linger;                       /* bytes may still arrive after the last reply */
+    /* Of the request on its way. */
+    bool head_is_parsed;   /* and its texts point into the input */
+    bool body_is_awaited;  /* the head was whole once */
+    bool body_is_admitted; /* by the handler */
     struct http_parse parse;
+    struct http_chunked chunked;
+    size_t request_bytes; /* when it is whole: how many of the input are its own */
+
+    bool must_linger;                    /* bytes may still arrive after the last reply */
     struct http_exchange_record *record; /* from the first byte of a request to its reply */
     struct http_bytes input, output;
     size_t lingered_bytes;
@@ -201,6 +209,15 @@ void http_connection_free(struct http_connection *connection);
  * number to output.end. */
 char *http_connection_reserve(struct http_connection *connection, size_t size);
 
+/* ---- intake.c ---- */
+
+/* Makes room in the input for what is still to come of the request, but never for much more than has already
+ * arrived: a promise of ten megabytes costs nothing until it is kept. */
+void http_intake_reserve(struct http_connection *connection);
+/* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
+ * bytes are needed. */
+bool http_intake_take(struct http_connection *connection);
+
 /* ---- exchange.c, reply.c ---- */
 
 /* The exchange of the request on its way; made when there is none. */
@@ -208,6 +225,9 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
 /* Empties it and lets it go. */
 void http_exchange_release(struct http_connection *connection);
 void http_exchanges_free(struct http_loop *loop);
+/* Asks the handler whether the request whose head is in the record may have its body. When it may not, it has
+ * been replied to. */
+bool http_exchange_admit(struct http_connection *connection);
 /* Calls the handler for the request in the record, or for a refusal. */
 void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal,
                             const char *reason);

@@ -29,11 +29,12 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
     };
 }
 
-/* Names that may lie in a directory that has no database yet: left by a start that did not come that far. */
+/* Names that may lie in a directory that has no database yet: left by a start that did not come that far, and
+ * the configuration, which may be there first. */
 static bool is_ours_without_database(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
-           strcmp(name, "admin.sock") == 0;
+           strcmp(name, "admin.sock") == 0 || strcmp(name, "farthing.conf") == 0;
 }
 
 enum data_directory_state data_directory_state(const struct data_directory *directory)

@@ -75,7 +75,8 @@ struct statement *query_statement(struct transaction *transaction, const struct 
     struct statement *statement = connection_find(transaction->connection, key);
 
     if (!statement)
-        statement = connection_prepare(transaction->connection, key, query_expand(query, transaction->arena));
+        statement = connection_prepare(transaction->connection, key, STATEMENT_FIXED,
+                                       query_expand(query, transaction->arena));
     if (!statement)
         transaction_fail(transaction);
     return statement;

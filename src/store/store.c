@@ -133,7 +133,8 @@ store_write(struct store *store, struct arena *arena, const struct call *call,
     sem_init(&waiting.done, 0, 0);
     if (!store_submit(store, &waiting.command)) {
         sem_destroy(&waiting.done);
-        return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, TEXT("the database is closing"));
+        return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                           TEXT("the database is closing or has too much to write; try again later"));
     }
     while (sem_wait(&waiting.done) != 0)
         continue;

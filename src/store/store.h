@@ -22,7 +22,7 @@ enum {
     STORE_BATCH_COMMANDS_MAX = 1024,   /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,         /* how long a batch may run before it commits */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
-    STORE_CHECKPOINT_WAL_PAGES = 4000, /* the write-ahead log is copied back when it holds this many pages */
+    STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
         16000, /* from here on the writer waits for readers, so that the log starts anew */
     STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */

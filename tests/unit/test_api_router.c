@@ -131,7 +131,8 @@ static void test_turn_back_leaves_no_parameters_behind(void **state)
     struct text parameters[ROUTE_PARAMETERS_MAX] = {{0}};
     const struct route *route = router_find(small, HTTP_GET, TEXT("/x/literal/one/two/other"), parameters);
 
-    assert_ptr_equal(route, &routes[1]);
+    assert_non_null(route);
+    assert_true(text_equal(route->path, routes[1].path));
     assert_text(parameters[0], "literal");
     assert_false(text_is_set(parameters[1]));
     router_free(small);

@@ -42,6 +42,22 @@ static enum exit_code run_number(struct invocation *invocation)
     return EXIT_DONE;
 }
 
+static enum exit_code run_with_settings(struct invocation *invocation)
+{
+    ran.command = invocation->command->name;
+    sprintf(ran.values, "%.*s %lld %lld", TEXT_FORMAT(invocation_value(invocation, "data")),
+            (long long)settings_number(&invocation->settings, "loops"),
+            (long long)settings_number(&invocation->settings, "header-timeout-ms"));
+    return EXIT_DONE;
+}
+
+static enum exit_code run_with_data(struct invocation *invocation)
+{
+    ran.command = invocation->command->name;
+    sprintf(ran.values, "%.*s", TEXT_FORMAT(invocation_value(invocation, "data")));
+    return EXIT_DONE;
+}
+
 static enum exit_code run_failing(struct invocation *invocation)
 {
     ran.command = invocation->command->name;
@@ -49,9 +65,10 @@ static enum exit_code run_failing(struct invocation *invocation)
 }
 
 static const struct flag flags[] = {
-    FLAG_DATA,
+    {"data", "DIR", "./farthing-data", "the data directory", false},
     {"log-level", "LEVEL", NULL, "how much is told", false},
     {"role", "ROLE", NULL, "a role", true},
+    FLAG_JSON,
     {0},
 };
 static const struct flag number_flags[] = {{"count", "N", "5", "how many", false}, {0}};
@@ -65,6 +82,8 @@ const struct command commands[] = {
     {"count", NULL, "Count", number_flags, run_number},
     {"fail", NULL, "Fail", no_flags, run_failing},
     {"group one", NULL, "Of a group", no_flags, run_probe},
+    {"run", NULL, "With settings", no_flags, run_with_settings, SETTINGS_ALL},
+    {"look", NULL, "With a data directory", no_flags, run_with_data, SETTINGS_DATA},
     {0},
 };
 
@@ -162,14 +181,12 @@ static void test_unknown_flags(void **state)
     (void)state;
     expect_refused(RUN("serve", "--port", "1"),
                    "farthing: serve has no flag --port; `farthing help serve` lists its flags\n");
-    expect_refused(RUN("serve", "--dat=x"),
-                   "farthing: serve has no flag --dat; `farthing help serve` lists its flags\n");
+    expect_refused(RUN("serve", "--dat=x"), "farthing: serve has no flag --dat; did you mean --data?\n");
     expect_refused(RUN("serve", "--"),
                    "farthing: serve has no flag --; `farthing help serve` lists its flags\n");
     expect_refused(RUN("serve", "--=x"),
                    "farthing: serve has no flag --; `farthing help serve` lists its flags\n");
-    expect_refused(RUN("serve", "--Data=x"),
-                   "farthing: serve has no flag --Data; `farthing help serve` lists its flags\n");
+    expect_refused(RUN("serve", "--Data=x"), "farthing: serve has no flag --Data; did you mean --data?\n");
     expect_refused(RUN("serve", "-d", "x"),
                    "farthing: serve does not take \"-d\"; see `farthing help serve`\n");
 }
@@ -178,6 +195,41 @@ static void test_flag_without_its_value(void **state)
 {
     (void)state;
     expect_refused(RUN("serve", "--data"), "farthing: --data needs a value\n");
+}
+
+static void test_switches(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("key", "revoke", "--json", "secret_1"), EXIT_DONE);
+    assert_string_equal(ran.operand, "secret_1");
+    assert_string_equal(ran.values, "data=./farthing-data;json=true;");
+    expect_refused(RUN("serve", "--json=true"), "farthing: --json takes no value\n");
+    expect_refused(RUN("serve", "--json", "--json"), "farthing: --json is given too often\n");
+    setenv("FARTHING_JSON", "true", 1);
+    assert_int_equal(RUN("serve"), EXIT_DONE);
+    assert_string_equal(ran.values, "data=./farthing-data;");
+    unsetenv("FARTHING_JSON");
+}
+
+static void test_settings(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("run", "--data=d", "--loops", "3"), EXIT_DONE);
+    assert_string_equal(ran.values, "d 3 10000");
+    setenv("FARTHING_LOOPS", "5", 1);
+    assert_int_equal(RUN("run"), EXIT_DONE);
+    assert_string_equal(ran.values, "./farthing-data 5 10000");
+    expect_refused(RUN("run", "--loops", "x"),
+                   "farthing: --loops must be a number from 0 to 1024, not \"x\"\n");
+    setenv("FARTHING_LOOPS", "-1", 1);
+    expect_refused(RUN("run"), "farthing: FARTHING_LOOPS must be a number from 0 to 1024, not \"-1\"\n");
+    expect_refused(RUN("run", "--loops=1", "--loops=1"), "farthing: --loops is given too often\n");
+    expect_refused(RUN("run", "--data", ""), "farthing: --data must not be empty\n");
+    assert_int_equal(RUN("look", "--data=d"), EXIT_DONE); /* which does not read FARTHING_LOOPS */
+    assert_string_equal(ran.values, "d");
+    expect_refused(RUN("look", "--loops=1"),
+                   "farthing: look has no flag --loops; `farthing help look` lists its flags\n");
+    unsetenv("FARTHING_LOOPS");
 }
 
 static void test_operands(void **state)
@@ -205,8 +257,11 @@ static void test_commands(void **state)
     assert_string_equal(ran.command, "key");
     assert_int_equal(RUN("fail"), EXIT_FAILED);
     expect_refused(RUN("sing"), "farthing: there is no command \"sing\"; `farthing help` lists them\n");
-    expect_refused(RUN("group"),
-                   "farthing: there is no command \"group\"; `farthing help group` lists them\n");
+    expect_refused(RUN("group"), "farthing: group what? `farthing help group` lists the commands\n");
+    expect_refused(RUN("group", "noe"), "farthing: there is no command \"group noe\"; did you mean \"one\"? "
+                                        "`farthing help group` lists them\n");
+    expect_refused(RUN("sevre"), "farthing: there is no command \"sevre\"; did you mean \"serve\"? "
+                                 "`farthing help` lists them\n");
     expect_refused(RUN("help", "sing"),
                    "farthing: there is no command \"sing\"; `farthing help` lists them\n");
     expect_refused(RUN("group one"
@@ -261,6 +316,8 @@ int main(void)
         CLI_TEST(test_repeated_flags),
         CLI_TEST(test_unknown_flags),
         CLI_TEST(test_flag_without_its_value),
+        CLI_TEST(test_switches),
+        CLI_TEST(test_settings),
         CLI_TEST(test_operands),
         CLI_TEST(test_commands),
         CLI_TEST(test_help_runs_nothing),

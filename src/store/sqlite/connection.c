@@ -167,6 +167,11 @@ struct text connection_conflict_column(struct connection *connection, struct are
     return text_from(message, start);
 }
 
+int64_t connection_changed_rows(struct connection *connection)
+{
+    return sqlite3_changes64(connection->handle);
+}
+
 bool sqlite_is_not_a_database(struct connection *connection)
 {
     return (sqlite3_extended_errcode(connection->handle) & 0xff) == SQLITE_NOTADB;
@@ -202,7 +207,7 @@ static bool run_kept(struct connection *connection, const char *sql)
     struct statement *statement = connection_find(connection, key);
 
     if (!statement)
-        statement = connection_prepare(connection, key, text_from_string(sql));
+        statement = connection_prepare(connection, key, STATEMENT_FIXED, text_from_string(sql));
     enum step step = statement ? statement_start(statement, NULL, 0) : STEP_FAILED;
 
     if (statement)

@@ -28,6 +28,8 @@ struct connection {
     sqlite3 *handle;
     struct statement_slot *slots;
     size_t slot_count, slots_used;
+    uint64_t varying[CONNECTION_VARYING_MAX]; /* keys of slots, the oldest one at next_varying; 0: none yet */
+    unsigned next_varying;
     int wal_pages;
 };
 

@@ -8,13 +8,17 @@
 
 enum { STATEMENT_SLOTS_FIRST = 64 }; /* a power of two; doubled when half full */
 
+static void free_statement(struct statement *statement)
+{
+    sqlite3_finalize(statement->handle);
+    free(statement);
+}
+
 void sqlite_statements_free(struct connection *connection)
 {
     for (size_t i = 0; i < connection->slot_count; i++)
-        if (connection->slots[i].key) {
-            sqlite3_finalize(connection->slots[i].statement->handle);
-            free(connection->slots[i].statement);
-        }
+        if (connection->slots[i].key)
+            free_statement(connection->slots[i].statement);
     free(connection->slots);
 }
 
@@ -27,12 +31,12 @@ static void insert_slot(struct connection *connection, struct statement_slot slo
     connection->slots[i] = slot;
 }
 
-static void grow_slots(struct connection *connection)
+static void make_slots(struct connection *connection, size_t count)
 {
     struct statement_slot *old = connection->slots;
     size_t old_count = connection->slot_count;
 
-    connection->slot_count = old_count ? old_count * 2 : STATEMENT_SLOTS_FIRST;
+    connection->slot_count = count;
     connection->slots = calloc(connection->slot_count, sizeof *connection->slots);
     if (!connection->slots)
         abort();
@@ -82,7 +86,35 @@ static uint64_t spread(uint64_t key)
     return key ? key : 1;
 }
 
-struct statement *connection_prepare(struct connection *connection, uint64_t key, struct text sql)
+static struct statement_slot *find_slot(struct connection *connection, uint64_t spread_key)
+{
+    size_t mask = connection->slot_count - 1;
+
+    if (connection->slot_count == 0)
+        return NULL;
+    for (size_t i = spread_key & mask; connection->slots[i].key; i = (i + 1) & mask)
+        if (connection->slots[i].key == spread_key)
+            return &connection->slots[i];
+    return NULL;
+}
+
+/* Forgets the oldest varying statement when there are too many. */
+static void add_varying(struct connection *connection, uint64_t spread_key)
+{
+    uint64_t *oldest = &connection->varying[connection->next_varying++ % CONNECTION_VARYING_MAX];
+    struct statement_slot *slot = *oldest ? find_slot(connection, *oldest) : NULL;
+
+    *oldest = spread_key;
+    if (!slot)
+        return;
+    free_statement(slot->statement);
+    slot->key = 0;
+    connection->slots_used--;
+    make_slots(connection, connection->slot_count); /* closes the gap */
+}
+
+struct statement *connection_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
+                                     struct text sql)
 {
     sqlite3_stmt *handle;
 
@@ -91,8 +123,10 @@ struct statement *connection_prepare(struct connection *connection, uint64_t key
         return NULL;
     struct statement *statement = new_statement(connection, handle);
 
+    if (sort == STATEMENT_VARYING)
+        add_varying(connection, spread(key));
     if (connection->slots_used * 2 >= connection->slot_count)
-        grow_slots(connection);
+        make_slots(connection, connection->slot_count ? connection->slot_count * 2 : STATEMENT_SLOTS_FIRST);
     insert_slot(connection, (struct statement_slot){spread(key), statement});
     connection->slots_used++;
     return statement;
@@ -100,15 +134,9 @@ struct statement *connection_prepare(struct connection *connection, uint64_t key
 
 struct statement *connection_find(struct connection *connection, uint64_t key)
 {
-    size_t mask = connection->slot_count - 1;
+    struct statement_slot *slot = find_slot(connection, spread(key));
 
-    if (connection->slot_count == 0)
-        return NULL;
-    key = spread(key);
-    for (size_t i = key & mask; connection->slots[i].key; i = (i + 1) & mask)
-        if (connection->slots[i].key == key)
-            return connection->slots[i].statement;
-    return NULL;
+    return slot ? slot->statement : NULL;
 }
 
 static void bind(sqlite3_stmt *handle, int number, const struct value *value)

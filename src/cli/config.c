@@ -1,0 +1,202 @@
+/* config.c: `farthing config example|check|show`. */
+#include "cli/commands.h"
+#include "cli/variables.h"
+#include "json/writer.h"
+
+#include <stdio.h>
+
+/* ---- example ---- */
+
+static bool stands_in_file(const struct setting *setting)
+{
+    return !(setting->traits & FLAG_ONLY);
+}
+
+/* Whether a value can stand in the file without quotes. */
+static bool is_bare(struct text value)
+{
+    return value.length && value.data[0] != '"' && value.data[0] != '#' &&
+           !memmem(value.data, value.length, " #", 2) && text_equal(text_trim(value), value);
+}
+
+static void print_value(struct text value)
+{
+    if (is_bare(value)) {
+        printf("%.*s", TEXT_FORMAT(value));
+        return;
+    }
+    putchar('"');
+    for (size_t i = 0; i < value.length; i++)
+        printf(value.data[i] == '"' || value.data[i] == '\\' ? "\\%c" : "%c", value.data[i]);
+    putchar('"');
+}
+
+static void print_example(const struct setting *setting)
+{
+    char variable[VARIABLE_NAME_BYTES_MAX];
+    bool is_default = setting->fallback != NULL;
+
+    variable_name(setting->name, variable);
+    printf("\n# %s", setting->help);
+    for (const struct setting_choice *choice = setting->choices; choice && choice->word; choice++)
+        printf("%s%s", choice == setting->choices ? ": " : ", ", choice->word);
+    if (setting->type == SETTING_LIST)
+        fputs("; a line for each", stdout);
+    if (setting->traits & RELOADS)
+        fputs("; SIGHUP reads it again", stdout);
+    printf("\n# (--%s, %s)\n#%s%s = ", setting->name, variable, is_default ? "" : " ", setting->name);
+    print_value(text_from_string(is_default ? setting->fallback : setting->example ? setting->example : "…"));
+    putchar('\n');
+}
+
+enum exit_code command_config_example(struct invocation *invocation)
+{
+    (void)invocation;
+    puts("# Farthing's configuration. It is read from farthing.conf in the data directory, or from the file "
+         "that\n"
+         "# --config or FARTHING_CONFIG names.\n"
+         "#\n"
+         "# One `name = value` a line. A value may stand in double quotes, and must when it holds a # behind "
+         "a space.\n"
+         "# A flag wins over an environment variable, that over this file, that over the default. The "
+         "defaults are\n"
+         "# shown here; take the # away to change one.");
+    for (const struct setting *setting = settings_table; setting->name; setting++)
+        if (stands_in_file(setting))
+            print_example(setting);
+    return EXIT_DONE;
+}
+
+/* ---- check ---- */
+
+static void warn(void *context, struct text message)
+{
+    (void)context;
+    fprintf(stderr, "farthing: %.*s\n", TEXT_FORMAT(message));
+}
+
+enum exit_code command_config_check(struct invocation *invocation)
+{
+    const struct settings *settings = &invocation->settings;
+
+    variables_check(&invocation->arena, warn, NULL);
+    if (text_is_set(settings->file))
+        printf("the settings are valid; %.*s was read\n", TEXT_FORMAT(settings->file));
+    else
+        puts("the settings are valid; there is no configuration file");
+    return EXIT_DONE;
+}
+
+/* ---- show ---- */
+
+/* The values of a setting as they may be shown, joined by commas. */
+static struct text shown(const struct settings *settings, int index, struct arena *arena)
+{
+    const struct setting_state *state = &settings->states[index];
+    struct text joined = text_empty;
+
+    if (state->count && settings_table[index].traits & SECRET)
+        return TEXT("***");
+    for (unsigned i = 0; i < state->count; i++)
+        joined = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? ", " : "",
+                              TEXT_FORMAT(state->values[i]));
+    return joined;
+}
+
+static void print_table(const struct settings *settings, struct arena *arena)
+{
+    int name_width = (int)sizeof "SETTING", value_width = (int)sizeof "VALUE";
+
+    for (int i = 0; settings_table[i].name; i++) {
+        int name = (int)text_from_string(settings_table[i].name).length,
+            value = (int)shown(settings, i, arena).length;
+
+        name_width = name > name_width ? name : name_width;
+        value_width = value > value_width ? value : value_width;
+    }
+    printf("%-*s  %-*s  %s\n", name_width, "SETTING", value_width, "VALUE", "ORIGIN");
+    for (int i = 0; settings_table[i].name; i++)
+        printf("%-*s  %-*.*s  %.*s\n", name_width, settings_table[i].name, value_width,
+               TEXT_FORMAT(shown(settings, i, arena)), TEXT_FORMAT(settings_origin(settings, i, arena)));
+}
+
+static void write_value(struct json_writer *writer, const struct settings *settings, int index)
+{
+    const struct setting_state *state = &settings->states[index];
+    const struct setting *setting = &settings_table[index];
+
+    if (setting->type == SETTING_LIST) {
+        json_begin_array(writer);
+        for (unsigned i = 0; i < state->count; i++)
+            json_string(writer, setting->traits & SECRET ? TEXT("***") : state->values[i]);
+        json_end_array(writer);
+    } else if (state->count == 0) {
+        json_null(writer);
+    } else if (setting->traits & SECRET) {
+        json_string(writer, TEXT("***"));
+    } else if (setting->type == SETTING_BOOLEAN) {
+        json_bool(writer, state->number != 0);
+    } else if (setting->type == SETTING_TEXT || setting->type == SETTING_CHOICE) {
+        json_string(writer, state->values[0]);
+    } else {
+        json_int64(writer, state->number);
+    }
+}
+
+static void write_origin(struct json_writer *writer, const struct settings *settings, int index)
+{
+    static const char *const words[] = {"default", "file", "environment", "flag"};
+    const struct setting_state *state = &settings->states[index];
+    char variable[VARIABLE_NAME_BYTES_MAX];
+
+    json_key(writer, TEXT("origin"));
+    json_string(writer, text_from_string(words[state->origin]));
+    if (state->origin == ORIGIN_FILE) {
+        json_key(writer, TEXT("file"));
+        json_string(writer, settings->file);
+        json_key(writer, TEXT("line"));
+        json_int64(writer, state->line);
+    }
+    if (state->origin == ORIGIN_ENVIRONMENT) {
+        variable_name(settings_table[index].name, variable);
+        json_key(writer, TEXT("variable"));
+        json_string(writer, text_from_string(variable));
+    }
+}
+
+static void print_json(const struct settings *settings)
+{
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &buffer);
+    json_begin_object(&writer);
+    json_key(&writer, TEXT("settings"));
+    json_begin_array(&writer);
+    for (int i = 0; settings_table[i].name; i++) {
+        json_begin_object(&writer);
+        json_key(&writer, TEXT("name"));
+        json_string(&writer, text_from_string(settings_table[i].name));
+        json_key(&writer, TEXT("value"));
+        write_value(&writer, settings, i);
+        write_origin(&writer, settings, i);
+        json_key(&writer, TEXT("reloads"));
+        json_bool(&writer, settings_table[i].traits & RELOADS);
+        json_end_object(&writer);
+    }
+    json_end_array(&writer);
+    json_end_object(&writer);
+    buffer_append_char(&buffer, '\n');
+    fwrite(buffer.data, 1, buffer.length, stdout);
+    buffer_free(&buffer);
+}
+
+enum exit_code command_config_show(struct invocation *invocation)
+{
+    variables_check(&invocation->arena, warn, NULL);
+    if (invocation_switch(invocation, "json"))
+        print_json(&invocation->settings);
+    else
+        print_table(&invocation->settings, &invocation->arena);
+    return EXIT_DONE;
+}

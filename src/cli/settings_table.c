@@ -1,0 +1,71 @@
+/* The settings. A new one is one line here. */
+#include "cli/settings.h"
+
+#include "base/log.h"
+#include "http/http.h"
+
+enum { LOOPS_MAX = 1024 };
+
+#define DAY_MS (24 * 60 * 60 * 1000)
+
+/* The macros give the columns names; what stands behind them is `.traits = RELOADS` and the like. */
+#define TEXT_SETTING(setting_name, word, standard, text, ...)                                                \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_TEXT, .argument = (word), .fallback = (standard),            \
+        .help = (text), __VA_ARGS__                                                                          \
+    }
+#define LIST_SETTING(setting_name, word, standard, text, ...)                                                \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_LIST, .argument = (word), .fallback = (standard),            \
+        .help = (text), __VA_ARGS__                                                                          \
+    }
+#define NUMBER_SETTING(setting_name, standard, low, high, text, ...)                                         \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_NUMBER, .argument = "N", .fallback = (standard),             \
+        .minimum = (low), .maximum = (high), .help = (text), __VA_ARGS__                                     \
+    }
+#define DURATION_SETTING(setting_name, standard, text, ...)                                                  \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_DURATION_MS, .argument = "MS", .fallback = (standard),       \
+        .minimum = 1, .maximum = DAY_MS, .help = (text), __VA_ARGS__                                         \
+    }
+#define BYTES_SETTING(setting_name, standard, low, high, text, ...)                                          \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_BYTES, .argument = "BYTES", .fallback = (standard),          \
+        .minimum = (low), .maximum = (high), .help = (text), __VA_ARGS__                                     \
+    }
+#define BOOLEAN_SETTING(setting_name, standard, text, ...)                                                   \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_BOOLEAN, .argument = "true|false", .fallback = (standard),   \
+        .help = (text), __VA_ARGS__                                                                          \
+    }
+#define CHOICE_SETTING(setting_name, word, standard, words, text, ...)                                       \
+    {                                                                                                        \
+        .name = (setting_name), .type = SETTING_CHOICE, .argument = (word), .fallback = (standard),          \
+        .choices = (words), .help = (text), __VA_ARGS__                                                      \
+    }
+
+static const struct setting_choice log_formats[] = {
+    {"logfmt", LOG_FORMAT_LOGFMT}, {"json", LOG_FORMAT_JSON}, {0}};
+static const struct setting_choice log_levels[] = {
+    {"debug", LOG_LEVEL_DEBUG},  {"info", LOG_LEVEL_INFO},   {"warning", LOG_LEVEL_WARNING},
+    {"warn", LOG_LEVEL_WARNING}, {"error", LOG_LEVEL_ERROR}, {0}};
+
+/* clang-format off */
+const struct setting settings_table[] = {
+    TEXT_SETTING("config", "FILE", NULL, "the configuration file; else farthing.conf in the data directory, if it is there", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
+    TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
+    LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080",
+                 "where to listen: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose"),
+    NUMBER_SETTING("loops", "0", 0, LOOPS_MAX, "event loops; 0 is one for each processor"),
+    BYTES_SETTING("body-bytes-max", "10485760", 1, INT32_MAX, "the largest request body"),
+    DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
+    DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
+    DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),
+    DURATION_SETTING("write-timeout-ms", "60000", "how long a client may take to read a reply"),
+    DURATION_SETTING("drain-timeout-ms", "30000", "how long requests may take to finish after SIGTERM"),
+    CHOICE_SETTING("log-format", "FORMAT", "logfmt", log_formats, "how a line of the log is written"),
+    CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged"),
+    {0},
+};
+/* clang-format on */

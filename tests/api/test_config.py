@@ -1,0 +1,198 @@
+"""Settings from flags, environment and file: what `config example|check|show` print, and what stops a start."""
+
+import json
+import re
+
+import pytest
+
+from farthing_server import run, run_ok
+from http_client import Client
+
+
+def show(*arguments, **variables):
+    """The settings as `config show --json` tells them, by name."""
+    document = json.loads(run_ok("config", "show", "--json", *arguments, **variables))
+    return {setting["name"]: setting for setting in document["settings"]}
+
+
+def assert_refused(process, said):
+    assert (process.returncode, process.stdout) == (2, ""), process
+    assert process.stderr == f"farthing: {said}\n"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Writes a configuration file and gives its path."""
+
+    def write(content):
+        path = tmp_path / "farthing.conf"
+        path.write_text(content)
+        return path
+
+    return write
+
+
+# --- example ---------------------------------------------------------------------------------------------------
+
+
+def test_the_example_is_valid_and_changes_nothing(config):
+    example = run_ok("config", "example")
+    fed_back = show("--config", config(example))
+    assert {name: value["value"] for name, value in fed_back.items() if name != "config"} == {
+        name: value["value"] for name, value in show().items() if name != "config"
+    }
+    assert {value["origin"] for name, value in fed_back.items() if name != "config"} == {"default"}
+
+
+def test_the_example_shows_the_defaults(config):
+    example = re.sub(r"^#(?=[a-z])", "", run_ok("config", "example"), flags=re.M)
+    fed_back = show("--config", config(example))
+    defaults = show()
+    for name, setting in defaults.items():
+        if name == "config":
+            continue
+        assert fed_back[name]["value"] == setting["value"]
+        has_default = setting["value"] not in (None, [])
+        assert fed_back[name]["origin"] == ("file" if has_default else "default"), name
+
+
+def test_the_example_names_every_setting():
+    example = run_ok("config", "example")
+    help_text = run_ok("help", "serve")
+    for name in show():
+        variable = "FARTHING_" + name.upper().replace("-", "_")
+        assert f"--{name} " in help_text
+        assert re.search(rf"^ +{variable}\b", help_text, flags=re.M)
+        if name != "config":
+            assert re.search(rf"^# ?{name} = \S", example, flags=re.M)
+            assert f"(--{name}, {variable})" in example
+
+
+# --- precedence ------------------------------------------------------------------------------------------------
+
+
+def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default(config):
+    path = config("loops = 1\nidle-timeout-ms = 1000\n\nbody-timeout-ms = 1000\nlog-level = warn\n")
+    settings = show(
+        "--config",
+        path,
+        "--loops=3",
+        FARTHING_LOOPS="2",
+        FARTHING_IDLE_TIMEOUT_MS="2000",
+        FARTHING_LOG_FORMAT="",
+    )
+    assert settings["loops"] == {"name": "loops", "value": 3, "origin": "flag", "reloads": False}
+    assert settings["idle-timeout-ms"]["value"] == 2000
+    assert settings["idle-timeout-ms"]["origin"] == "environment"
+    assert settings["idle-timeout-ms"]["variable"] == "FARTHING_IDLE_TIMEOUT_MS"
+    assert settings["body-timeout-ms"]["value"] == 1000
+    assert settings["body-timeout-ms"]["origin"] == "file"
+    assert (settings["body-timeout-ms"]["file"], settings["body-timeout-ms"]["line"]) == (str(path), 4)
+    assert settings["log-level"]["value"] == "warning"
+    assert settings["log-format"]["origin"] == "default"
+
+
+def test_the_table_tells_where_a_value_is_from(config):
+    path = config("\nloops = 1\n")
+    lines = run_ok("config", "show", "--log-level=error", FARTHING_CONFIG=str(path), FARTHING_LOG_FORMAT="json")
+    rows = dict(line.split(maxsplit=1) for line in lines.splitlines())
+    assert re.fullmatch(rf"1 +file {path}:2", rows["loops"])
+    assert re.fullmatch(r"json +environment FARTHING_LOG_FORMAT", rows["log-format"])
+    assert re.fullmatch(r"error +flag", rows["log-level"])
+    assert re.fullmatch(rf"{path} +environment FARTHING_CONFIG", rows["config"])
+
+
+def test_the_file_in_the_data_directory(directory, start_server):
+    directory.mkdir(mode=0o700)
+    (directory / "farthing.conf").write_text("body-bytes-max = 1KiB\n")
+    server = start_server(directory)
+    with Client(server.address) as client:
+        assert client.post("/v1/customers", b"x" * 1025).status == 413
+    assert show("--data", directory)["body-bytes-max"]["value"] == 1024
+
+
+def test_other_commands_take_the_data_directory_from_the_file_that_is_named(config, directory):
+    path = config(f"data = {directory}\nloops = 1\n")
+    run_ok("init", "--config", path)
+    assert (directory / "farthing.db").exists()
+    assert "secret_" in run_ok("key", "list", FARTHING_CONFIG=str(path))
+
+
+# --- refusals --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config", "check"], ["config", "show"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "content, line, said",
+    [
+        ("\n\nlisen = 127.0.0.1:0", 3, ': unknown setting "lisen"; did you mean "listen"?'),
+        ("loops = 1\nloops = 1", 2, ": loops is set in line 1 already"),
+        ("loops = many", 1, ': loops must be a number from 0 to 1024, not "many"'),
+        ("log-format = xml", 1, ': log-format must be logfmt or json, not "xml"'),
+        ("data =", 1, ": there is no value; leave the line out for the default"),
+        ('data = ""', 1, ": data must not be empty"),
+        ("[server]", 1, ": there are no sections; every line is NAME = VALUE"),
+        ("listen", 1, ": this is not NAME = VALUE"),
+        ("config = other", 1, ": config cannot be set in a file"),
+    ],
+)
+def test_a_file_that_stops_the_start(config, directory, command, content, line, said):
+    path = config(content)
+    data = [] if "data" in content else ["--data", directory]
+    assert_refused(run(*command, "--config", path, *data), f"{path}:{line}{said}")
+    assert not directory.exists()
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "none.conf"
+    said = f"cannot read the configuration file {path}: No such file or directory"
+    assert_refused(run("serve", "--config", path), said)
+    assert_refused(run("key", "list", FARTHING_CONFIG=str(path)), said)
+
+
+def test_a_variable_that_stops_the_start(directory):
+    assert_refused(
+        run("serve", "--data", directory, FARTHING_LOOPS="two"),
+        'FARTHING_LOOPS must be a number from 0 to 1024, not "two"',
+    )
+    assert not directory.exists()
+
+
+def test_a_flag_that_stops_the_start(directory):
+    assert_refused(
+        run("serve", "--data", directory, "--idle-timeout-ms", "0"),
+        '--idle-timeout-ms must be a number of milliseconds from 1 to 86400000, not "0"',
+    )
+    assert_refused(run("serve", "--data", ""), "--data must not be empty")
+    assert_refused(run("serve", "--lisen", "x"), "serve has no flag --lisen; did you mean --listen?")
+
+
+# --- variables that are none -----------------------------------------------------------------------------------
+
+
+def test_a_variable_that_is_no_setting_is_a_warning(directory, start_server):
+    process = run("config", "check", FARTHING_LISEN="127.0.0.1:1")
+    assert process.returncode == 0
+    said = 'the environment variable FARTHING_LISEN is no setting; did you mean "FARTHING_LISTEN"?'
+    assert process.stderr == f"farthing: {said}\n"
+    server = start_server(directory, FARTHING_LISEN="127.0.0.1:1")
+    assert "FARTHING_LISEN is no setting" in server.log
+
+
+def test_variables_that_others_set_are_not_mentioned():
+    process = run(
+        "config",
+        "check",
+        FARTHING_API_KEY="sk_x",
+        FARTHING_TENANT_ID="tenant_x",
+        FARTHING_PORT="tcp://10.0.0.1:8080",
+        FARTHING_SERVICE_HOST="10.0.0.1",
+        FARTHING_PORT_8080_TCP_ADDR="10.0.0.1",
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_check_says_what_was_read(config):
+    assert run_ok("config", "check") == "the settings are valid; there is no configuration file\n"
+    path = config("loops = 2\n")
+    assert run_ok("config", "check", "--config", path) == f"the settings are valid; {path} was read\n"
