@@ -1,16 +1,9 @@
 /* metrics.c: GET /metrics, and who may ask for it. */
-#include "api/api.h"
 #include "api/observe.h"
 #include "api/resources.h"
 #include "base/log.h"
 
 #include <openssl/crypto.h>
-
-void api_set_metrics_token(struct api *api, struct text token)
-{
-    sha256(token, api->metrics_token_digest);
-    api->has_metrics_token = true;
-}
 
 /* The token of `Authorization: Bearer TOKEN`, or an unset text. */
 static struct text bearer_token(const struct exchange *exchange)
@@ -65,7 +58,8 @@ static void render(struct exchange *exchange, struct json_writer *writer)
     store_file_bytes(api->store, &samples.database_bytes, &samples.wal_bytes);
     samples.database_sync_failed = store_sync_has_failed(api->store);
     samples.log_lines_dropped[METRICS_LOG_PROCESS] = log_lines_dropped();
-    samples.log_lines_dropped[METRICS_LOG_ACCESS] = api->access_log ? log_sink_dropped(api->access_log) : 0;
+    samples.log_lines_dropped[METRICS_LOG_ACCESS] =
+        api->config.access_log ? log_sink_dropped(api->config.access_log) : 0;
     sample_http(exchange->http->loop, &samples);
     metrics_sample_process(&samples);
     metrics_write(writer->buffer, &samples, api->route_labels, api->route_label_count);
