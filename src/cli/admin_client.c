@@ -10,18 +10,24 @@
 
 enum { READ_STEP_BYTES = 16 * 1024, STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */, STATUS_DIGITS = 3 };
 
-/* -1 when nobody answers there. */
+/* -1, with errno, when nobody answers there. */
 static int connect_to(struct text path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = path.length < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
-    if (fd < 0)
+    if (path.length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
         return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     memcpy(address.sun_path, path.data, path.length);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
+    int why = errno;
+
     close(fd);
+    errno = why;
     return -1;
 }
 
@@ -67,6 +73,7 @@ static bool read_reply(struct text bytes, struct arena *arena, struct admin_repl
     struct text body = text_from(bytes, (size_t)(end - bytes.data) + sizeof head_end - 1);
 
     reply->status = (int)status;
+    reply->text = body;
     reply->body = body.length ? json_read(arena, body, &error) : NULL;
     return body.length == 0 || reply->body;
 }
@@ -123,26 +130,46 @@ static bool request_to_ourselves(struct text data_path, const char *method, stru
     return answered;
 }
 
-bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
-                   struct arena *arena, struct admin_reply *reply, struct text *reason)
+static bool request_on(int fd, const char *method, struct text path, struct text body, struct arena *arena,
+                       struct admin_reply *reply, struct text *reason)
 {
-    struct data_directory directory = data_directory_at(arena, data_path);
-    int fd;
-
-    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
-        *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
-                               TEXT_FORMAT(data_path));
-        return false;
-    }
-    fd = connect_to(directory.admin_socket_path);
-    if (fd < 0)
-        return request_to_ourselves(data_path, method, path, body, arena, reply, reason);
     bool answered = exchange_on(fd, method, path, body, arena, reply);
 
     close(fd);
     if (!answered)
         *reason = TEXT("the server closed its admin socket without an answer; try again");
     return answered;
+}
+
+bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
+                   struct arena *arena, struct admin_reply *reply, struct text *reason)
+{
+    struct data_directory directory = data_directory_at(arena, data_path);
+    struct text holder;
+
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
+        *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
+                               TEXT_FORMAT(data_path));
+        return false;
+    }
+    int fd = connect_to(directory.admin_socket_path);
+
+    if (fd >= 0)
+        return request_on(fd, method, path, body, arena, reply, reason);
+    if (request_to_ourselves(data_path, method, path, body, arena, reply, reason))
+        return true;
+    if (!data_directory_is_in_use(&directory, arena, &holder))
+        return false;
+    fd = connect_to(directory.admin_socket_path); /* it may have been about to start */
+    if (fd >= 0)
+        return request_on(fd, method, path, body, arena, reply, reason);
+    *reason =
+        arena_format(arena,
+                     "%.*s uses %.*s, but its admin socket %.*s cannot be reached: %s; restart it, which "
+                     "makes the socket anew",
+                     TEXT_FORMAT(holder), TEXT_FORMAT(data_path), TEXT_FORMAT(directory.admin_socket_path),
+                     strerror(errno));
+    return false;
 }
 
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena)

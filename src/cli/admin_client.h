@@ -7,6 +7,7 @@
 
 struct admin_reply {
     int status;
+    struct text text;              /* the body as it came */
     const struct json_value *body; /* NULL when there is none */
 };
 
