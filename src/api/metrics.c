@@ -48,6 +48,9 @@ static void sample_http(const struct http_loop *loop, struct metrics_samples *sa
     samples->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS] = (int64_t)counters.accept_pauses;
     samples->http_buffers_used = (int64_t)counters.buffers_used;
     samples->http_buffers_kept = (int64_t)counters.buffers_kept;
+    samples->tls_handshakes = (int64_t)counters.tls_handshakes;
+    samples->tls_resumptions = (int64_t)counters.tls_resumptions;
+    samples->tls_failures = (int64_t)counters.tls_failures;
 }
 
 static void render(struct exchange *exchange, struct json_writer *writer)

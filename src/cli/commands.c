@@ -84,6 +84,8 @@ const struct command commands[] = {
      SETTINGS_DATA},
     {"log level", "[LEVEL]", "Print the least that the running server logs, or change it", no_flags,
      command_log_level, SETTINGS_DATA},
+    {"import customers", "FILE", "Create customers from a file, CSV or JSON Lines; - is standard input",
+     import_flags, command_import_customers, SETTINGS_DATA},
     {"config example", NULL, "Print a configuration file with every setting and its default", no_flags,
      command_config_example, SETTINGS_NONE},
     {"config check", NULL, "Say whether `serve` would take these settings", no_flags, command_config_check,

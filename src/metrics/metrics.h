@@ -146,6 +146,7 @@ struct metrics_samples {
     int64_t http_connections_open, http_connections_accepted;
     int64_t http_connections_refused[METRICS_CONNECTION_REFUSALS];
     int64_t http_buffers_used, http_buffers_kept;
+    int64_t tls_handshakes, tls_resumptions, tls_failures;
     int64_t database_bytes, wal_bytes, database_sync_failed;
     int64_t log_lines_dropped[METRICS_LOGS];
     int64_t cpu_us, start_us, resident_bytes, virtual_bytes, descriptors_open, descriptors_max;

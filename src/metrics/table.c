@@ -54,6 +54,12 @@ const struct metric metrics_table[] = {
      .help = "Buffers of 16 KiB that hold bytes of requests and replies."},
     {"farthing_http_buffers_kept", METRIC_GAUGE, SAMPLES(http_buffers_kept),
      .help = "Free buffers of 16 KiB kept for the next request."},
+    {"farthing_http_tls_handshakes_total", METRIC_COUNTER, SAMPLES(tls_handshakes),
+     .help = "TLS handshakes that were finished."},
+    {"farthing_http_tls_resumptions_total", METRIC_COUNTER, SAMPLES(tls_resumptions),
+     .help = "TLS handshakes that resumed an earlier session."},
+    {"farthing_http_tls_failures_total", METRIC_COUNTER, SAMPLES(tls_failures),
+     .help = "TLS handshakes that failed, and records that made no sense."},
 
     {"farthing_writer_commands_waiting", METRIC_GAUGE, CELLS(writer_commands_waiting),
      .help = "Writes that wait for the writer or are in the batch under way."},
