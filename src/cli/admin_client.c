@@ -75,6 +75,16 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
     return answered;
 }
 
+bool admin_server_is_running(struct text data_path, struct arena *arena)
+{
+    struct data_directory directory = data_directory_at(arena, data_path);
+    int fd = connect_to(directory.admin_socket_path);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena)
 {
     const struct json_value *message = reply->body ? json_member(reply->body, TEXT("message")) : NULL;

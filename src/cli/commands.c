@@ -82,6 +82,8 @@ const struct command commands[] = {
     {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
     {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"log level", "[LEVEL]", "Print the least that the running server logs, or change it", no_flags,
+     command_log_level, SETTINGS_DATA},
     {"import customers", "FILE", "Create customers from a file, CSV or JSON Lines; - is standard input",
      import_flags, command_import_customers, SETTINGS_DATA},
     {"config example", NULL, "Print a configuration file with every setting and its default", no_flags,

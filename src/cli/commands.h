@@ -19,6 +19,7 @@ enum exit_code command_user_list(struct invocation *invocation);
 enum exit_code command_key_create(struct invocation *invocation);
 enum exit_code command_key_list(struct invocation *invocation);
 enum exit_code command_key_revoke(struct invocation *invocation);
+enum exit_code command_log_level(struct invocation *invocation);
 enum exit_code command_config_example(struct invocation *invocation);
 enum exit_code command_config_check(struct invocation *invocation);
 enum exit_code command_config_show(struct invocation *invocation);
