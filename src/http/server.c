@@ -233,8 +233,11 @@ struct http_server *http_server_start(const struct http_config *config, const st
     struct http_server *server = new_server(config, handler);
 
     if (open_tls(config, &server->tls, arena, reason) && make_loops(server, arena, reason) &&
-        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason))
+        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason)) {
+        if (server->tls)
+            http_tls_warn(server->tls, config->tls_certificate_path, config->tls_key_path, arena);
         return server;
+    }
     http_server_drain(server);
     http_server_free(server);
     return NULL;

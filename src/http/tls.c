@@ -94,10 +94,14 @@ static bool can_be_read(const char *what, const char *path, struct arena *arena,
     return true;
 }
 
+/* The context has a place for each type of key; "no certificate" is said of the key's place. */
 static bool is_other_key(unsigned long error)
 {
-    return ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
-                                                  ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
+    int library = ERR_GET_LIB(error), reason = ERR_GET_REASON(error);
+
+    return (library == ERR_LIB_X509 &&
+            (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)) ||
+           (library == ERR_LIB_SSL && reason == SSL_R_NO_CERTIFICATE_ASSIGNED);
 }
 
 static bool read_files(SSL_CTX *context, const char *certificate, const char *key, struct arena *arena,
