@@ -78,7 +78,7 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
 bool admin_server_is_running(struct text data_path, struct arena *arena)
 {
     struct data_directory directory = data_directory_at(arena, data_path);
-    int fd = connect_to(directory.admin_socket_path);
+    int fd = admin_connect(directory.admin_socket_path);
 
     if (fd >= 0)
         close(fd);
