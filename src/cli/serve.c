@@ -35,6 +35,13 @@ static struct http_config http_config_of(const struct settings *settings)
     return config;
 }
 
+static bool is_token_long_enough(const struct settings *settings)
+{
+    struct text token = settings_text(settings, "metrics-token");
+
+    return !text_is_set(token) || token.length >= METRICS_TOKEN_LENGTH_MIN;
+}
+
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
  * with a reason. */
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
@@ -44,11 +51,6 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->metrics_token = settings_text(settings, "metrics-token");
-    if (text_is_set(config->metrics_token) && config->metrics_token.length < METRICS_TOKEN_LENGTH_MIN) {
-        *reason =
-            arena_format(arena, "metrics-token must have at least %d characters", METRICS_TOKEN_LENGTH_MIN);
-        return false;
-    }
     if (text_equal(access_log, TEXT("off")))
         return true;
     config->access_log = log_sink_open(access_log, arena, reason);
@@ -157,7 +159,7 @@ static void tell_of_addresses(const struct http_server *server, const struct htt
 }
 
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
-                            const struct settings *settings, const sigset_t *signals, struct arena *arena)
+                            struct reload *reloads, const sigset_t *signals, struct arena *arena)
 {
     struct http_handler handler = api_handler(instance->api);
     struct text reason;
@@ -166,9 +168,10 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
     drain.server = http_server_start(config, &handler, arena, &reason);
     if (!drain.server)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    reloads->server = drain.server;
     tell_of_addresses(drain.server, config, instance);
     systemd_notify("READY=1");
-    int received = wait_for_end(signals, &(struct reload){settings, drain.server});
+    int received = wait_for_end(signals, reloads);
 
     systemd_notify("STOPPING=1");
     LOG_INFO("draining", LOG_STRING("signal", strsignal(received)));
@@ -190,6 +193,9 @@ enum exit_code command_serve(struct invocation *invocation)
     variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    if (!is_token_long_enough(&invocation->settings))
+        return complain(EXIT_USAGE, "metrics-token must have at least %d characters",
+                        METRICS_TOKEN_LENGTH_MIN);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
@@ -205,7 +211,8 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        code = serve(&instance, &config, &invocation->settings, &signals, arena);
+        code = serve(&instance, &config, &(struct reload){&invocation->settings, NULL, api_config.access_log},
+                     &signals, arena);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     }
