@@ -82,6 +82,12 @@ enum settings_scope {
  * farthing.conf in the data directory if it is there (SETTINGS_ALL only). False with one line that names the
  * place. */
 bool settings_load(struct settings *settings, enum settings_scope scope, struct text *reason);
+/* The same settings once more into `fresh`, with the flags as they were given and the environment and the
+ * file as they are now: for a running server. False with a reason leaves `settings` as the ones that hold. */
+bool settings_load_again(const struct settings *settings, struct settings *fresh, struct arena *arena,
+                         struct text *reason);
+/* Whether a setting of the table has other values in the one than in the other. */
+bool settings_differ(const struct settings *one, const struct settings *other, int index);
 /* Empty settings whose texts go to the arena. */
 void settings_init(struct settings *settings, struct arena *arena);
 /* A value that a flag gives, before settings_load. */

@@ -293,6 +293,37 @@ static void test_which_file_is_read(void **state)
     rmdir(directory);
 }
 
+/* What a running server does when it is told to read its configuration again. */
+static void test_loading_again(void **state)
+{
+    static struct settings fresh;
+
+    (void)state;
+    strcpy(directory + strlen(directory) - 6, "XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/farthing.conf", directory);
+    write_file("count = 9\npeer = a\n");
+    assert_true(set("data", directory));
+    assert_true(set("wait-ms", "7"));
+    assert_true(settings_load(&settings, SETTINGS_ALL, &reason));
+    write_file("wait-ms = 8\ncount = 8\npeer = a\n");
+    assert_true(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&fresh, "wait-ms"), 7);
+    assert_int_equal(settings_number(&fresh, "count"), 8);
+    assert_true(settings_differ(&settings, &fresh, settings_find(TEXT("count"))));
+    assert_false(settings_differ(&settings, &fresh, settings_find(TEXT("wait-ms"))));
+    assert_false(settings_differ(&settings, &fresh, settings_find(TEXT("peer"))));
+    write_file("wait-ms = 8\npeer = b\n");
+    assert_true(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&fresh, "count"), 5);
+    assert_true(settings_differ(&settings, &fresh, settings_find(TEXT("peer"))));
+    write_file("nonsense\n");
+    assert_false(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&settings, "count"), 9);
+    unlink(path);
+    rmdir(directory);
+}
+
 /* The default directory's file cannot send the server to another directory. */
 static void test_a_file_that_contradicts_its_place(void **state)
 {
@@ -349,6 +380,7 @@ int main(void)
         SETTINGS_TEST(test_overruled_values_are_checked),
         SETTINGS_TEST(test_settings_that_need_another),
         SETTINGS_TEST(test_which_file_is_read),
+        SETTINGS_TEST(test_loading_again),
         SETTINGS_TEST(test_a_file_that_contradicts_its_place),
         SETTINGS_TEST(test_a_secret_is_not_repeated),
     };
