@@ -8,7 +8,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { READ_STEP_BYTES = 16 * 1024, STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */, STATUS_DIGITS = 3 };
+enum {
+    ANSWER_SECONDS_MAX = 60,
+    READ_STEP_BYTES = 16 * 1024,
+    STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */,
+    STATUS_DIGITS = 3
+};
 
 /* -1, with errno, when nobody answers there. */
 static int connect_to(struct text path)
@@ -19,8 +24,12 @@ static int connect_to(struct text path)
         errno = ENAMETOOLONG;
         return -1;
     }
+    static const struct timeval limit = {.tv_sec = ANSWER_SECONDS_MAX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    /* A server that hangs must not take its operator's command with it. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     memcpy(address.sun_path, path.data, path.length);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
@@ -137,7 +146,9 @@ static bool request_on(int fd, const char *method, struct text path, struct text
 
     close(fd);
     if (!answered)
-        *reason = TEXT("the server closed its admin socket without an answer; try again");
+        *reason = arena_format(
+            arena, "the server gave no answer on its admin socket within %d seconds, or closed it; try again",
+            ANSWER_SECONDS_MAX);
     return answered;
 }
 

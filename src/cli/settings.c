@@ -33,7 +33,7 @@ bool settings_in_scope(int index, enum settings_scope scope)
 {
     struct text name = text_from_string(settings_table[index].name);
 
-    return scope == SETTINGS_ALL ||
+    return scope >= SETTINGS_ALL ||
            (scope == SETTINGS_DATA && (text_equal(name, TEXT("data")) || text_equal(name, TEXT("config"))));
 }
 

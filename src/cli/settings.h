@@ -75,6 +75,7 @@ enum settings_scope {
     SETTINGS_NONE,
     SETTINGS_DATA, /* only where the data directory is: `data` and `config` */
     SETTINGS_ALL,
+    SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
 
 /* The settings as the environment and the file give them, below what settings_set_flag has set already; each

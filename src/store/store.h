@@ -166,6 +166,12 @@ struct store *store_open(struct text database_path, struct arena *arena, struct 
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
+/* Looks at the database file in a data directory that the caller has locked, without changing anything: whether this
+ * program can read it, and its schema's version (0: it is empty). `thorough` reads every page. False with a one-line
+ * reason (in `arena`) when something is wrong. */
+bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason);
+
 /* The version of the schema that this program writes. */
 int store_schema_version(void);
 
