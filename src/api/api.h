@@ -3,6 +3,7 @@
 #define FARTHING_API_API_H
 
 #include "base/arena.h"
+#include "base/log_sink.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -26,6 +27,12 @@ void api_configure(struct api *api, const struct api_config *config);
 
 /* What the HTTP server calls. */
 struct http_handler api_handler(struct api *api);
+
+/* Both before the HTTP server starts. With a token, GET /metrics answers on public listeners too, to whoever
+ * sends it as `Authorization: Bearer`. */
+void api_set_metrics_token(struct api *api, struct text token);
+/* One line a request goes to the sink, which is borrowed and must outlive the HTTP server. */
+void api_set_access_log(struct api *api, struct log_sink *sink);
 
 /* From now on GET /ready answers 503, so that no new traffic is sent here. Any thread. */
 void api_set_draining(struct api *api);

@@ -2,6 +2,7 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/api.h"
 #include "api/exchange.h"
+#include "api/observe.h"
 #include "api/openapi.h"
 #include "api/reply.h"
 #include "api/router.h"
@@ -34,6 +35,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     api->store = store;
     api->keys = key_table_new();
     api->router = router_new(route_tables);
+    observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
     api->description = buffer_text(&api->description_buffer);
 
@@ -53,12 +55,18 @@ void api_close(struct api *api)
     router_free(api->router);
     key_table_free(api->keys);
     buffer_free(&api->description_buffer);
+    free(api->route_labels);
     free(api);
 }
 
 void api_configure(struct api *api, const struct api_config *config)
 {
     api->config = *config;
+}
+
+void api_set_access_log(struct api *api, struct log_sink *sink)
+{
+    api->access_log = sink;
 }
 
 void api_set_draining(struct api *api)
@@ -78,6 +86,8 @@ static void *loop_start(void *context, struct http_loop *loop, unsigned loop_ind
     arena_init(&arena);
     state->api = api;
     state->loop = loop;
+    if (api->access_log)
+        state->access_log = log_sink_ring(api->access_log);
     state->reader = store_reader_open(api->store, &arena, &reason);
     if (!state->reader) {
         LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
@@ -102,6 +112,7 @@ static void loop_stop(void *loop_state)
 
     store_reader_close(state->reader);
     buffer_free(&state->body);
+    buffer_free(&state->access_line.buffer);
     free(state);
 }
 
@@ -160,6 +171,7 @@ static void submit_write(struct exchange *exchange)
     exchange->task.run = finish_write;
     if (store_submit(exchange->loop->api->store, &exchange->command))
         return;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_WRITE_QUEUE_FULL], 1);
     finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
                                              TEXT("too many writes are waiting; try again later")),
                                  exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
@@ -205,9 +217,24 @@ static void set_request_id(struct exchange *exchange)
     exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
 }
 
-static bool is_served(const struct route *route, const struct http_exchange *http)
+/* Whether the route exists where the request came in. */
+static bool is_open_here(const struct exchange *exchange, const struct route *route)
 {
-    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
+    enum http_entrance entrance = exchange->http->entrance;
+
+    switch (route->access) {
+    case ACCESS_PUBLIC:
+        return true;
+    case ACCESS_KEY:
+        return entrance != HTTP_ENTRANCE_METRICS;
+    case ACCESS_ADMIN:
+        return entrance == HTTP_ENTRANCE_ADMIN;
+    case ACCESS_NOBODY:
+        return false;
+    case ACCESS_METRICS:
+        return entrance != HTTP_ENTRANCE_PUBLIC || exchange->loop->api->has_metrics_token;
+    }
+    return false;
 }
 
 static const struct failure *find_route(struct exchange *exchange)
@@ -219,7 +246,7 @@ static const struct failure *find_route(struct exchange *exchange)
     const struct route *route =
         router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
-    if (!route || !is_served(route, exchange->http))
+    if (!route || !is_open_here(exchange, route))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
                                         TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
@@ -231,6 +258,8 @@ static const struct failure *find_route(struct exchange *exchange)
 
 static const struct failure *check_access(struct exchange *exchange)
 {
+    if (exchange->route->access == ACCESS_METRICS)
+        return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
     struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
@@ -324,6 +353,7 @@ static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange
     exchange->http = http;
     exchange->arena = http->arena;
     exchange->loop = loop;
+    exchange->started_us = http_loop_monotonic_us(http->loop);
     exchange->call.now_us = instant_now_us();
     set_request_id(exchange);
     exchange->call.request_id = exchange->request_id;

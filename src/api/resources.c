@@ -4,7 +4,9 @@ const struct route_table *const route_tables[] = {
     &customer_routes,
     &health_routes,
     &admin_key_routes,
+    &admin_log_routes,
     &admin_tenancy_routes,
+    &metrics_routes,
     NULL,
 };
 

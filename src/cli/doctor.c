@@ -68,8 +68,8 @@ static void check_addresses(struct doctor *doctor)
     if (!doctor->settings_hold || doctor->is_in_use)
         return;
     config = http_config_of(doctor->settings);
-    if (http_listen_is_possible(&config, doctor->arena, &reason))
-        doctor_say(doctor, VERDICT_OK, "listen", TEXT("every address is free"), text_none);
+    if (http_start_is_possible(&config, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses are free"), text_none);
     else
         doctor_say(doctor, VERDICT_FAIL, "listen", reason, text_none); /* which says what to do */
 }

@@ -105,7 +105,7 @@ enum exit_code command_serve(struct invocation *invocation)
     configure_log(&invocation->settings);
     variables_check(arena, log_warning, NULL);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
-    if (!http_listen_is_possible(&config, arena, &reason))
+    if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     block_signals(&signals);
     if (!instance_open(&instance, invocation_value(invocation, "data"), TEXT("Farthing"), arena, &reason))

@@ -46,6 +46,8 @@ struct setting {
     unsigned traits;
     int64_t minimum, maximum;
     const struct setting_choice *choices;
+    /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
+    const char *(*check)(struct text value);
     const char *example; /* a value to show where there is no default */
     const char *needs;   /* a setting that must be given when this one is */
 };
@@ -118,5 +120,9 @@ void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
  * *complaint what it must be ("must be a number from 1 to 10"), when the setting cannot have it. */
 struct text setting_value_read(const struct setting *setting, struct text value, struct arena *arena,
                                int64_t *number, struct text *complaint);
+
+/* Rules for `check` (setting_rules.c). */
+const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
+const char *setting_rule_network(struct text value); /* an address or a network, or "loopback" */
 
 #endif

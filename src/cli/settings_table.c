@@ -56,7 +56,7 @@ const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; else farthing.conf in the data directory, if it is there", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
     LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080",
-                 "where to listen: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose"),
+                 "where to listen: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose", .check = setting_rule_listen),
     NUMBER_SETTING("loops", "0", 0, LOOPS_MAX, "event loops; 0 is one for each processor"),
     BYTES_SETTING("body-bytes-max", "10485760", 1, INT32_MAX, "the largest request body"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),

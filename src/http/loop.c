@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/instant.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -216,16 +217,22 @@ static void handle_event(struct http_loop *loop, const struct epoll_event *event
     }
 }
 
+static void make_all_ready(struct http_loop *loop, enum http_wait wait)
+{
+    const struct http_link *list = &loop->waits[wait].connections;
+
+    for (struct http_link *link = list->next; link != list; link = link->next)
+        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+}
+
 /* No new connections; those that are idle have their last look at the socket and close. */
 static void begin_drain(struct http_loop *loop)
 {
-    const struct http_link *idle = &loop->waits[HTTP_WAIT_REQUEST].connections;
-
     loop->is_draining = true;
     loop->drain_until_us = loop->now_us + loop->server->config.drain_timeout_ms * INT64_C(1000);
     http_listeners_close(loop);
-    for (struct http_link *link = idle->next; link != idle; link = link->next)
-        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+    make_all_ready(loop, HTTP_WAIT_REQUEST);
+    make_all_ready(loop, HTTP_WAIT_HANDSHAKE);
 }
 
 static bool is_over(const struct http_loop *loop)
@@ -233,11 +240,20 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
+static void count_buffers(const struct http_loop *loop)
+{
+    struct metrics_cells *cells = metrics_here();
+
+    metrics_set(&cells->http_buffers_used, loop->buffers.used);
+    metrics_set(&cells->http_buffers_kept, loop->buffers.kept);
+}
+
 static void turn(struct http_loop *loop)
 {
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
     int count = wait_for_events(loop, events);
 
+    loop->handshake_count = 0;
     run_tasks(loop);
     run_ready(loop);
     for (int i = 0; i < count; i++)
@@ -250,6 +266,7 @@ static void turn(struct http_loop *loop)
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
+    count_buffers(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

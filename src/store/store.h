@@ -166,11 +166,21 @@ struct store *store_open(struct text database_path, struct arena *arena, struct 
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
-/* Looks at the database file in a data directory that the caller has locked, without changing anything: whether this
- * program can read it, and its schema's version (0: it is empty). `thorough` reads every page. False with a one-line
- * reason (in `arena`) when something is wrong. */
+/* Looks at the database file in a data directory that the caller has locked, without changing anything:
+ * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
+ * False with a one-line reason (in `arena`) when something is wrong. */
 bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
                    struct text *reason);
+
+/* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
+ * told. Any thread. */
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
+ * restart. Never false again. Any thread. */
+bool store_sync_has_failed(const struct store *store);
+
+/* The version of the SQLite library in use: "3.40.1". */
+const char *store_engine_version(void);
 
 /* The version of the schema that this program writes. */
 int store_schema_version(void);
