@@ -6,7 +6,7 @@
 
 enum { LOOPS_MAX = 1024 };
 
-#define DAY_MS (24 * 60 * 60 * 1000)
+#define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /* The macros give the columns names; what stands behind them is `.traits = RELOADS` and the like. */
 #define TEXT_SETTING(setting_name, word, standard, text, ...)                                                \
