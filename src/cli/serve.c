@@ -1,4 +1,5 @@
 /* serve.c: `farthing serve`. */
+#include "cli/serve.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/entrances.h"
@@ -21,7 +22,7 @@ static void configure_log(const struct settings *settings)
                   (enum log_level)settings_choice(settings, "log-level"));
 }
 
-static struct http_config http_config_of(const struct settings *settings)
+struct http_config http_config_of(const struct settings *settings)
 {
     struct http_config config = http_config_default();
 
