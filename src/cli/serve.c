@@ -25,11 +25,24 @@ static struct http_config http_config_of(const struct settings *settings)
         http_config_listen(&config, addresses[i], HTTP_ENTRANCE_PUBLIC);
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
+    config.buffered_bytes_max = (size_t)settings_number(settings, "buffered-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
     config.body_timeout_ms = (int)settings_number(settings, "body-timeout-ms");
     config.idle_timeout_ms = (int)settings_number(settings, "idle-timeout-ms");
     config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
     config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
+    return config;
+}
+
+static struct api_config api_config_of(const struct settings *settings)
+{
+    struct api_config config = api_config_default();
+
+    config.allowed_origins = settings_text(settings, "allowed-origins");
+    config.rate_limit_per_key = (unsigned)settings_number(settings, "rate-limit-per-key");
+    config.rate_limit_per_key_burst = (unsigned)settings_number(settings, "rate-limit-per-key-burst");
+    config.rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
+    config.rate_limit_per_address_burst = (unsigned)settings_number(settings, "rate-limit-per-address-burst");
     return config;
 }
 
@@ -115,10 +128,14 @@ enum exit_code command_serve(struct invocation *invocation)
                        HTTP_ENTRANCE_ADMIN);
     enum exit_code code = EXIT_FAILED;
 
-    if (instance_open_api(&instance, arena, &reason))
+    const struct api_config api_config = api_config_of(&invocation->settings);
+
+    if (instance_open_api(&instance, arena, &reason)) {
+        api_configure(instance.api, &api_config);
         code = serve(&instance, &config, &signals, arena);
-    else
+    } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    }
     instance_close(&instance);
     return code;
 }

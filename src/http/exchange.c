@@ -53,6 +53,7 @@ void http_exchange_release(struct http_connection *connection)
     record->connection = NULL;
     if (!HTTP_POOLS_KEEP_MEMORY || loop->exchanges_kept == HTTP_EXCHANGES_KEPT_MAX) {
         free_record(record);
+        loop->buffers.freed_bytes += sizeof *record;
         return;
     }
     arena_reset(&record->arena);
@@ -96,6 +97,7 @@ bool http_exchange_admit(struct http_connection *connection)
     assert(is_admitted == (connection->phase == HTTP_HANDLING));
     if (is_admitted) {
         record->has_no_body_yet = false;
+        record->exchange.is_admitted = true;
         connection->phase = HTTP_READING;
     }
     return is_admitted;

@@ -15,27 +15,35 @@ static size_t missing_bytes(const struct http_connection *connection)
     return parse->head_length + (size_t)body_bytes - length;
 }
 
-void http_intake_reserve(struct http_connection *connection)
+static void grow_input(struct http_connection *connection, size_t more)
 {
     struct http_bytes *input = &connection->input;
-    struct http_pool *buffers = &connection->loop->buffers;
-    size_t length = http_bytes_length(input), more = length;
-
-    if (length == 0) {
-        http_bytes_reserve(input, buffers, 1);
-        return;
-    }
-    if (input->end < input->capacity)
-        return;
-    if (connection->head_is_parsed && missing_bytes(connection) < more)
-        more = missing_bytes(connection);
     const char *before = input->data + input->start;
 
-    http_bytes_reserve(input, buffers, more);
+    http_bytes_reserve(input, &connection->loop->buffers, more);
     if (input->data + input->start != before) { /* the request's texts must be made again */
         connection->parse = (struct http_parse){0};
         connection->head_is_parsed = false;
     }
+}
+
+bool http_intake_reserve(struct http_connection *connection)
+{
+    struct http_bytes *input = &connection->input;
+    size_t length = http_bytes_length(input), more = length ? length : 1;
+
+    if (input->end < input->capacity)
+        return true;
+    if (connection->head_is_parsed && missing_bytes(connection) < more)
+        more = missing_bytes(connection);
+    if (length + more > HTTP_BUFFER_BYTES && length + more > input->capacity &&
+        !http_server_may_buffer(connection->loop->server, more)) {
+        http_exchange_dispatch(connection, HTTP_REFUSAL_OVERLOADED,
+                               "the server has no memory left for large requests; try again later");
+        return false;
+    }
+    grow_input(connection, more);
+    return true;
 }
 
 /* Parses the head of the request at the start of the input. True when it is whole and may have its body. */

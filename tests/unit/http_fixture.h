@@ -240,7 +240,7 @@ static inline void reply_refusal(struct http_exchange *exchange)
         [HTTP_REFUSAL_MALFORMED] = 400,        [HTTP_REFUSAL_TIMEOUT] = 408,
         [HTTP_REFUSAL_BODY_TOO_LARGE] = 413,   [HTTP_REFUSAL_URL_TOO_LONG] = 414,
         [HTTP_REFUSAL_HEADER_TOO_LARGE] = 431, [HTTP_REFUSAL_NOT_IMPLEMENTED] = 501,
-        [HTTP_REFUSAL_VERSION] = 505,
+        [HTTP_REFUSAL_OVERLOADED] = 503,       [HTTP_REFUSAL_VERSION] = 505,
     };
     const struct http_reply reply = {.status = statuses[exchange->refusal],
                                      .content_type = TEXT("text/plain"),
