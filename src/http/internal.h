@@ -39,10 +39,10 @@ enum {
     HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
-    HTTP_OUTPUT_GATHER_BYTES = 64 * 1024, /* replies of pipelined requests beyond this are sent at once */
-    HTTP_TRIM_BYTES = 4 * 1024 * 1024,    /* of small blocks freed: worth looking for pages to give back */
-    HTTP_TRIM_DELAY_MS = 1000,            /* after that, so that it happens when the peak is over */
-    HTTP_LINGER_TIMEOUT_MS = 2 * 1000,    /* how long, and */
+    HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
+    HTTP_TRIM_BYTES = 4 * 1024 * 1024,        /* freed: worth looking for pages to give back */
+    HTTP_TRIM_DELAY_MS = 1000,                /* after that, so that it happens when the peak is over */
+    HTTP_LINGER_TIMEOUT_MS = 2 * 1000,        /* how long, and */
     HTTP_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* how much a closing connection reads and forgets */
     HTTP_DATE_LINE_BYTES = 37,                /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 };

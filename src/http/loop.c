@@ -237,7 +237,7 @@ static bool is_over(const struct http_loop *loop)
 }
 
 /* After a peak the allocator keeps what was freed, in pages that nobody else can use: they go back to the
- * system once the peak is over. Large allocations went back when they were freed. */
+ * system once the peak is over. */
 static void give_memory_back(struct http_loop *loop)
 {
     size_t freed = loop->buffers.freed_bytes + loop->connections.freed_bytes;

@@ -60,10 +60,12 @@ static void note(struct http_pool *pool, size_t freed, size_t taken)
 static void free_memory(struct http_bytes *bytes, struct http_pool *pool)
 {
     note(pool, bytes->capacity, 0);
-    if (bytes->capacity == pool->block_bytes)
+    if (bytes->capacity == pool->block_bytes) {
         http_pool_give(pool, bytes->data);
-    else
-        free(bytes->data);
+        return;
+    }
+    free(bytes->data);
+    pool->freed_bytes += bytes->capacity;
 }
 
 /* A larger allocation of its own. The system moves pages instead of copying when there are many. */
