@@ -382,15 +382,18 @@ static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange
     return exchange;
 }
 
-/* Nobody sends us much whom we do not know. The checks are made again when the body is there: a key may be
- * revoked in between. */
+/* Nobody sends us much whom we do not know, and nobody what we do not read. The checks are made again when
+ * the body is there: a key may be revoked in between. */
 static bool on_head(void *loop_state, struct http_exchange *http)
 {
     struct exchange *exchange = new_exchange(loop_state, http);
-    const struct failure *failure = http->request.method == HTTP_OPTIONS ? NULL : prepare_head(exchange);
+    bool is_preflight = http->request.method == HTTP_OPTIONS;
+    const struct failure *failure = is_preflight ? NULL : prepare_head(exchange);
 
     if (failure)
         reply_failure(exchange, failure);
+    else if (is_preflight || !exchange->route->has_body)
+        http->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     return !failure;
 }
 

@@ -37,8 +37,11 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
     }
     record->connection = connection;
     record->has_no_body_yet = false;
-    record->exchange = (struct http_exchange){
-        .arena = &record->arena, .loop = loop, .entrance = connection->entrance, .peer = connection->peer};
+    record->exchange = (struct http_exchange){.arena = &record->arena,
+                                              .loop = loop,
+                                              .entrance = connection->entrance,
+                                              .peer = connection->peer,
+                                              .body_bytes_max = loop->server->config.body_bytes_max};
     connection->record = record;
     return record;
 }

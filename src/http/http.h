@@ -20,6 +20,7 @@ enum {
     HTTP_URL_BYTES_MAX = 16 * 1024,
     HTTP_HEADER_BYTES_MAX = 32 * 1024, /* request line and header fields together, the URL counted as well */
     HTTP_HEADER_COUNT_MAX = 100,
+    HTTP_SMALL_BODY_BYTES_MAX = 16 * 1024, /* a larger one is taken only with the handler's consent */
     HTTP_BODY_BYTES_MAX_DEFAULT = 10 * 1024 * 1024,
     HTTP_BUFFERED_BYTES_MAX_DEFAULT = 64 * 1024 * 1024,
     HTTP_HEADER_TIMEOUT_MS_DEFAULT = 10 * 1000,
@@ -94,7 +95,9 @@ struct http_exchange {
         refusal; /* not NONE: words a reply to a request that could not be read; `request` may be empty */
     const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
     bool is_admitted;           /* on_head has said yes to this request before */
-    struct arena *arena;        /* emptied after the reply */
+    size_t body_bytes_max; /* config.body_bytes_max; on_head may lower it, to HTTP_SMALL_BODY_BYTES_MAX at
+                              least */
+    struct arena *arena;   /* emptied after the reply */
     struct http_loop *loop;
     enum http_entrance entrance;
     struct http_address peer; /* the other end of the connection; the client is http_exchange_client */

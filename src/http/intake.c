@@ -8,9 +8,8 @@ static size_t missing_bytes(const struct http_connection *connection)
     const struct http_parse *parse = &connection->parse;
     size_t length = http_bytes_length(&connection->input);
     /* What chunks add is gone before more is read, so that one buffer beside the largest body is enough. */
-    uint64_t body_bytes = parse->is_chunked
-                              ? connection->loop->server->config.body_bytes_max + HTTP_BUFFER_BYTES
-                              : parse->content_length;
+    uint64_t body_bytes = parse->is_chunked ? connection->record->exchange.body_bytes_max + HTTP_BUFFER_BYTES
+                                            : parse->content_length;
 
     return parse->head_length + (size_t)body_bytes - length;
 }
@@ -46,6 +45,16 @@ bool http_intake_reserve(struct http_connection *connection)
     return true;
 }
 
+static bool is_too_large(const struct http_connection *connection)
+{
+    return connection->parse.content_length > connection->record->exchange.body_bytes_max;
+}
+
+static void refuse_large_body(struct http_connection *connection)
+{
+    http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
+}
+
 /* Parses the head of the request at the start of the input. True when it is whole and may have its body. */
 static bool parse_head(struct http_connection *connection, struct http_exchange_record *record)
 {
@@ -62,8 +71,8 @@ static bool parse_head(struct http_connection *connection, struct http_exchange_
     case HTTP_PARSE_DONE:
         break;
     }
-    if (parse->content_length > connection->loop->server->config.body_bytes_max) {
-        http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
+    if (is_too_large(connection)) {
+        refuse_large_body(connection);
         return false;
     }
     connection->head_is_parsed = true;
@@ -79,8 +88,8 @@ static enum http_parse_status decode_body(struct http_connection *connection, st
     char *body_start = input->data + input->start + connection->parse.head_length;
     char *raw = body_start + chunked->body_length;
     size_t raw_length = (size_t)(input->data + input->end - raw), taken;
-    enum http_parse_status status = http_chunked_decode(
-        chunked, raw, raw_length, raw, connection->loop->server->config.body_bytes_max, &taken);
+    enum http_parse_status status = http_chunked_decode(chunked, raw, raw_length, raw,
+                                                        connection->record->exchange.body_bytes_max, &taken);
 
     *body = (struct text){body_start, (size_t)chunked->body_length};
     if (status == HTTP_PARSE_INCOMPLETE)
@@ -122,7 +131,9 @@ static void admit_body(struct http_connection *connection)
         !http_exchange_admit(connection))
         return;
     connection->body_is_admitted = true;
-    if (parse->expects_continue)
+    if (is_too_large(connection))
+        refuse_large_body(connection);
+    else if (parse->expects_continue)
         put_continue(connection);
 }
 

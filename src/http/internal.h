@@ -29,7 +29,8 @@
 #endif
 
 enum {
-    HTTP_BUFFER_BYTES = 16 * 1024, /* of a pooled buffer: more than nearly every request or reply needs */
+    HTTP_BUFFER_BYTES =
+        HTTP_SMALL_BODY_BYTES_MAX, /* of a pooled buffer: more than nearly every request or reply needs */
     HTTP_BUFFERS_KEPT_MAX = 128,   /* free ones kept a loop: 2 MiB */
     HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
     HTTP_CONNECTIONS_KEPT_MAX = 256,

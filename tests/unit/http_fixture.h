@@ -7,6 +7,7 @@
  *           thread through a task
  *   /count  200, the number of requests so far  /sleep    204, after keeping the loop busy
  *   /forbidden  403 as soon as on_head is asked, 200 when it is not
+ *   /small  as /echo, but takes no large body
  * A refusal is answered with its status and its reason as the body. */
 #ifndef FARTHING_TESTS_HTTP_FIXTURE_H
 #define FARTHING_TESTS_HTTP_FIXTURE_H
@@ -309,6 +310,8 @@ static inline bool fixture_on_head(void *loop_state, struct http_exchange *excha
 
     state->batch_is_open = true;
     state->fixture->heads++;
+    if (text_equal(exchange->request.path, TEXT("/small")))
+        exchange->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     if (!text_equal(exchange->request.path, TEXT("/forbidden")))
         return true;
     http_reply(exchange, &(struct http_reply){.status = 403, .body = TEXT("no")});
