@@ -3,6 +3,7 @@
 #define FARTHING_API_API_H
 
 #include "base/arena.h"
+#include "base/log_sink.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -17,6 +18,11 @@ struct api_config {
      * (/health) and the admin entrance are not limited. */
     unsigned rate_limit_per_key, rate_limit_per_key_burst;
     unsigned rate_limit_per_address, rate_limit_per_address_burst;
+    /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
+     * Only its hash is kept. */
+    struct text metrics_token;
+    /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
+    struct log_sink *access_log;
 };
 
 /* Takes the store's keys into memory and builds the routes. The store is borrowed. NULL and a reason (in

@@ -2,6 +2,7 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/api.h"
 #include "api/exchange.h"
+#include "api/observe.h"
 #include "api/openapi.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
@@ -35,6 +36,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     api->store = store;
     api->keys = key_table_new();
     api->router = router_new(route_tables);
+    observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
     api->description = buffer_text(&api->description_buffer);
 
@@ -56,6 +58,7 @@ void api_close(struct api *api)
     router_free(api->router);
     key_table_free(api->keys);
     buffer_free(&api->description_buffer);
+    free(api->route_labels);
     free(api);
 }
 
@@ -70,6 +73,10 @@ void api_configure(struct api *api, const struct api_config *config)
     api->config = *config;
     api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
     api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
+    if (text_is_set(config->metrics_token))
+        sha256(config->metrics_token, api->metrics_token_digest);
+    api->has_metrics_token = text_is_set(config->metrics_token);
+    api->config.metrics_token = text_none;
 }
 
 void api_set_draining(struct api *api)
@@ -89,6 +96,8 @@ static void *loop_start(void *context, struct http_loop *loop, unsigned loop_ind
     arena_init(&arena);
     state->api = api;
     state->loop = loop;
+    if (api->config.access_log)
+        state->access_log = log_sink_ring(api->config.access_log);
     state->reader = store_reader_open(api->store, &arena, &reason);
     if (!state->reader) {
         LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
@@ -113,6 +122,7 @@ static void loop_stop(void *loop_state)
 
     store_reader_close(state->reader);
     buffer_free(&state->body);
+    buffer_free(&state->access_line.buffer);
     free(state);
 }
 
@@ -171,6 +181,7 @@ static void submit_write(struct exchange *exchange)
     exchange->task.run = finish_write;
     if (store_submit(exchange->loop->api->store, &exchange->command))
         return;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_WRITE_QUEUE_FULL], 1);
     finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
                                              TEXT("too many writes are waiting; try again later")),
                                  exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
@@ -216,10 +227,24 @@ static void set_request_id(struct exchange *exchange)
     exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
 }
 
-static bool is_served(const struct route *route, const struct http_exchange *http)
+/* Whether the route exists where the request came in. */
+static bool is_open_here(const struct exchange *exchange, const struct route *route)
 {
-    return route->access != ACCESS_NOBODY &&
-           (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
+    enum http_entrance entrance = exchange->http->entrance;
+
+    switch (route->access) {
+    case ACCESS_PUBLIC:
+        return true;
+    case ACCESS_KEY:
+        return entrance != HTTP_ENTRANCE_METRICS;
+    case ACCESS_ADMIN:
+        return entrance == HTTP_ENTRANCE_ADMIN;
+    case ACCESS_NOBODY:
+        return false;
+    case ACCESS_METRICS:
+        return entrance != HTTP_ENTRANCE_PUBLIC || exchange->loop->api->has_metrics_token;
+    }
+    return false;
 }
 
 static const struct failure *find_route(struct exchange *exchange)
@@ -231,7 +256,7 @@ static const struct failure *find_route(struct exchange *exchange)
     const struct route *route =
         router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
-    if (!route || !is_served(route, exchange->http))
+    if (!route || !is_open_here(exchange, route))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
                                         TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
@@ -260,7 +285,7 @@ static const struct failure *check_address_rate(struct exchange *exchange)
 {
     struct rate_limit *limit = exchange->loop->api->address_limit;
 
-    if (!limit || exchange->http->entrance == HTTP_ENTRANCE_ADMIN)
+    if (!limit || exchange->http->entrance != HTTP_ENTRANCE_PUBLIC)
         return NULL;
     struct http_address client = http_exchange_client(exchange->http);
 
@@ -271,6 +296,8 @@ static const struct failure *check_address_rate(struct exchange *exchange)
 
 static const struct failure *check_access(struct exchange *exchange)
 {
+    if (exchange->route->access == ACCESS_METRICS)
+        return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
     struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
@@ -375,6 +402,7 @@ static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange
     exchange->http = http;
     exchange->arena = http->arena;
     exchange->loop = loop;
+    exchange->started_us = http_loop_monotonic_us(http->loop);
     exchange->call.now_us = instant_now_us();
     set_request_id(exchange);
     exchange->call.request_id = exchange->request_id;
@@ -404,6 +432,8 @@ static void on_request(void *loop_state, struct http_exchange *http)
     if (http->refusal != HTTP_REFUSAL_NONE) {
         struct refusal refusal = refusals[http->refusal];
 
+        LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
+                  LOG_STRING("reason", http->refusal_reason));
         reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
         return;
     }

@@ -1,5 +1,7 @@
 #include "api/reply.h"
 
+#include "api/observe.h"
+
 #include <string.h>
 
 /* On every reply (conventions section 19). */
@@ -103,17 +105,18 @@ static struct text own_headers(struct exchange *exchange, struct text extra)
     return (struct text){out, length};
 }
 
-static void send(struct exchange *exchange, int status, struct text extra_headers, struct text body,
-                 bool close)
+static void send(struct exchange *exchange, int status, struct text media_type, struct text extra_headers,
+                 struct text body, bool close)
 {
     struct http_reply reply = {
         .status = status,
-        .content_type = body.length ? json_media_type : text_none,
+        .content_type = body.length ? media_type : text_none,
         .headers = {common_headers(exchange, false), own_headers(exchange, extra_headers)},
         .body = body,
         .close = close,
     };
 
+    observe_reply(exchange, status, body.length);
     http_reply(exchange->http, &reply);
 }
 
@@ -126,7 +129,10 @@ void reply_success(struct exchange *exchange)
     json_writer_init(&writer, body);
     if (exchange->route->render)
         exchange->route->render(exchange, &writer);
-    send(exchange, exchange->status, text_empty, buffer_text(body), false);
+    struct text media_type = exchange->route->media_type;
+
+    send(exchange, exchange->status, text_is_set(media_type) ? media_type : json_media_type, text_empty,
+         buffer_text(body), false);
 }
 
 static void write_details(struct json_writer *writer, const struct failure *failure)
@@ -188,15 +194,16 @@ void reply_failure(struct exchange *exchange, const struct failure *failure)
 {
     int status = failure_status(failure->code);
 
-    send(exchange, status, failure_headers(exchange, failure->code), envelope(exchange, failure, status),
-         false);
+    send(exchange, status, json_media_type, failure_headers(exchange, failure->code),
+         envelope(exchange, failure, status), false);
 }
 
 void reply_refusal(struct exchange *exchange, int status, enum failure_code code, const char *reason)
 {
     const struct failure *failure = failure_new(exchange->arena, code, text_from_string(reason));
 
-    send(exchange, status, failure_headers(exchange, code), envelope(exchange, failure, status), true);
+    send(exchange, status, json_media_type, failure_headers(exchange, code),
+         envelope(exchange, failure, status), true);
 }
 
 /* Names and commas; anything else is not for us to repeat. */
@@ -218,6 +225,7 @@ void reply_preflight(struct exchange *exchange)
     struct http_reply reply = {.status = 200,
                                .headers = {common_headers(exchange, true), own_headers(exchange, line)}};
 
+    observe_reply(exchange, reply.status, 0);
     http_reply(exchange->http, &reply);
 }
 

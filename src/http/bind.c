@@ -279,40 +279,39 @@ static bool take_inherited(struct text address, struct text number, struct arena
 
 /* ---- all ---- */
 
-bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
-               struct http_bound *bound, struct text *reason)
+static bool bind_any(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
+                     struct http_bound *bound, struct text *reason)
 {
     const struct text unix_prefix = TEXT("unix:"), inherited_prefix = TEXT("fd:");
     struct text address = listen->address;
+    unsigned mode = listen->entrance == HTTP_ENTRANCE_ADMIN ? ADMIN_SOCKET_MODE : config->unix_socket_mode;
 
-    *bound = (struct http_bound){.socket = -1};
-    if (text_starts_with(address, unix_prefix)) {
-        bound->is_shared = true;
-        return bind_path(text_from(address, unix_prefix.length),
-                         listen->entrance == HTTP_ENTRANCE_ADMIN ? ADMIN_SOCKET_MODE
-                                                                 : config->unix_socket_mode,
-                         arena, bound, reason);
-    }
-    if (text_starts_with(address, inherited_prefix)) {
-        bound->is_shared = true;
+    bound->is_shared = true;
+    if (text_starts_with(address, unix_prefix))
+        return bind_path(text_from(address, unix_prefix.length), mode, arena, bound, reason);
+    if (text_starts_with(address, inherited_prefix))
         return take_inherited(address, text_from(address, inherited_prefix.length), arena, bound, reason);
-    }
+    bound->is_shared = false;
     return bind_tcp(address, arena, bound, reason);
 }
 
-bool http_listen_is_possible(const struct http_config *config, struct arena *arena, struct text *reason)
+static bool speaks_tls(const struct http_config *config, const struct http_listen *listen,
+                       const struct http_bound *bound)
 {
-    struct http_bound bound[HTTP_LISTEN_MAX];
-    unsigned count = 0;
+    if (listen->scheme != HTTP_SCHEME_DEFAULT)
+        return listen->scheme == HTTP_SCHEME_HTTPS;
+    return text_is_set(config->tls_certificate_path) && listen->entrance == HTTP_ENTRANCE_PUBLIC &&
+           !text_starts_with(bound->address, TEXT("unix:"));
+}
 
-    /* All at a time, because an address may be in the list twice. */
-    while (count < config->listen_count &&
-           http_bind(config, &config->listen[count], arena, &bound[count], reason))
-        count++;
-    for (unsigned i = 0; i < count; i++) {
-        close(bound[i].socket);
-        if (bound[i].path)
-            unlink(bound[i].path);
-    }
-    return count == config->listen_count;
+bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
+               struct http_bound *bound, struct text *reason)
+{
+    *bound = (struct http_bound){.socket = -1};
+    if (listen->scheme == HTTP_SCHEME_HTTPS && !text_is_set(config->tls_certificate_path))
+        return fail(listen->address, "https needs a certificate and its key", arena, reason);
+    if (!bind_any(config, listen, arena, bound, reason))
+        return false;
+    bound->is_tls = speaks_tls(config, listen, bound);
+    return true;
 }

@@ -1,5 +1,6 @@
 /* One connection: bytes in, requests to the handler, bytes out, and its end. */
 #include "http/internal.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -21,7 +22,7 @@ void http_connection_open(struct http_loop *loop, const struct http_arrival *arr
     *connection = (struct http_connection){.magic = HTTP_CONNECTION_MAGIC,
                                            .socket = arrival->socket,
                                            .loop = loop,
-                                           .phase = HTTP_READING,
+                                           .phase = arrival->is_tls ? HTTP_HANDSHAKING : HTTP_READING,
                                            .is_writable = true,
                                            .entrance = arrival->entrance,
                                            .peer = arrival->peer,
@@ -30,11 +31,12 @@ void http_connection_open(struct http_loop *loop, const struct http_arrival *arr
     http_count(&loop->counters.accepted, 1);
     http_count(&loop->counters.open, 1);
     loop->connection_count++;
-    http_wait_begin(connection, HTTP_WAIT_REQUEST);
+    http_wait_begin(connection, arrival->is_tls ? HTTP_WAIT_HANDSHAKE : HTTP_WAIT_REQUEST);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = connection};
 
-    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, connection->socket, &interest) < 0)
+    if ((arrival->is_tls && !http_tls_begin(loop->server->tls, connection)) ||
+        epoll_ctl(loop->epoll, EPOLL_CTL_ADD, connection->socket, &interest) < 0)
         http_connection_close(connection);
 }
 
@@ -58,6 +60,10 @@ void http_connection_free(struct http_connection *connection)
 
 void http_connection_close(struct http_connection *connection)
 {
+    if (connection->tls) {
+        http_tls_end(connection);
+        http_tls_free(connection);
+    }
     if (connection->socket >= 0)
         close(connection->socket);
     connection->socket = -1;
@@ -78,8 +84,7 @@ void http_connection_abort(struct http_connection *connection)
     http_connection_close(connection);
 }
 
-/* Together with send_bytes the place where TLS would go. */
-static ssize_t receive_bytes(struct http_connection *connection, void *memory, size_t size)
+ssize_t http_socket_receive(struct http_connection *connection, void *memory, size_t size)
 {
     ssize_t count;
 
@@ -94,7 +99,7 @@ static ssize_t receive_bytes(struct http_connection *connection, void *memory, s
     return count;
 }
 
-static ssize_t send_bytes(struct http_connection *connection, const void *bytes, size_t length)
+ssize_t http_socket_send(struct http_connection *connection, const void *bytes, size_t length)
 {
     ssize_t count;
 
@@ -102,6 +107,18 @@ static ssize_t send_bytes(struct http_connection *connection, const void *bytes,
         count = send(connection->socket, bytes, length, MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     return count;
+}
+
+static ssize_t receive_bytes(struct http_connection *connection, void *memory, size_t size)
+{
+    return __builtin_expect(connection->tls != NULL, 0) ? http_tls_receive(connection, memory, size)
+                                                        : http_socket_receive(connection, memory, size);
+}
+
+static ssize_t send_bytes(struct http_connection *connection, const void *bytes, size_t length)
+{
+    return __builtin_expect(connection->tls != NULL, 0) ? http_tls_send(connection, bytes, length)
+                                                        : http_socket_send(connection, bytes, length);
 }
 
 /* Sends the output. False when some is left (the client does not read) or the connection is gone. */
@@ -153,6 +170,38 @@ static void receive(struct http_connection *connection)
         http_connection_close(connection);
 }
 
+/* The handshakes of many new clients take turns with the requests of the others. */
+static enum step step_handshaking(struct http_connection *connection)
+{
+    struct http_loop *loop = connection->loop;
+
+    if (loop->is_draining) {
+        http_connection_close(connection);
+        return STEP_WAIT;
+    }
+    if (loop->handshake_count == HTTP_HANDSHAKES_PER_TURN) {
+        http_loop_make_ready(connection);
+        return STEP_WAIT;
+    }
+    loop->handshake_count++;
+    switch (http_tls_handshake(connection)) {
+    case HTTP_TLS_WAITS:
+        return STEP_WAIT;
+    case HTTP_TLS_DONE:
+        connection->phase = HTTP_READING;
+        return STEP_AGAIN;
+    case HTTP_TLS_PLAIN:
+        connection->phase = HTTP_READING;
+        http_exchange_dispatch(connection, HTTP_REFUSAL_MALFORMED,
+                               "this port speaks HTTPS; begin the address with https://");
+        return STEP_AGAIN;
+    case HTTP_TLS_FAILED:
+        break;
+    }
+    http_connection_close(connection);
+    return STEP_WAIT;
+}
+
 /* Whether what was said must leave before more is. */
 static bool must_flush(const struct http_connection *connection)
 {
@@ -194,6 +243,8 @@ static enum step step_closing(struct http_connection *connection)
         http_connection_close(connection);
         return STEP_WAIT;
     }
+    if (connection->tls)
+        http_tls_end(connection);
     shutdown(connection->socket, SHUT_WR);
     connection->phase = HTTP_LINGERING;
     return STEP_AGAIN;
@@ -206,7 +257,7 @@ static enum step step_lingering(struct http_connection *connection)
     if (!connection->is_readable)
         return STEP_WAIT;
     void *memory = http_pool_take(buffers);
-    ssize_t count = receive_bytes(connection, memory, buffers->block_bytes);
+    ssize_t count = http_socket_receive(connection, memory, buffers->block_bytes);
 
     http_pool_give(buffers, memory);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -222,6 +273,8 @@ static enum step step_lingering(struct http_connection *connection)
 static enum step take_step(struct http_connection *connection)
 {
     switch (connection->phase) {
+    case HTTP_HANDSHAKING:
+        return step_handshaking(connection);
     case HTTP_READING:
         return step_reading(connection);
     case HTTP_HANDLING: /* the replies before this one need not wait for it */
@@ -244,6 +297,8 @@ static enum http_wait wait_of(const struct http_connection *connection)
         return HTTP_WAIT_REAP;
     if (connection->phase == HTTP_HANDLING)
         return HTTP_WAIT_REPLY;
+    if (connection->phase == HTTP_HANDSHAKING)
+        return HTTP_WAIT_HANDSHAKE;
     if (http_bytes_length(&connection->output))
         return HTTP_WAIT_WRITE;
     if (connection->phase == HTTP_LINGERING)
@@ -307,6 +362,8 @@ void http_connection_event(struct http_connection *connection, uint32_t events)
         connection->is_readable = !connection->input_has_ended;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         connection->is_writable = true;
+    if (connection->tls && connection->is_writable)
+        http_tls_writable(connection);
     http_connection_run(connection);
 }
 

@@ -28,7 +28,7 @@ enum {
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
     HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
-    HTTP_LISTEN_MAX = 24, /* addresses of one server */
+    HTTP_LISTEN_MAX = 40, /* addresses of one server */
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
     HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
     HTTP_TRUSTED_NETWORKS_MAX = 32,
@@ -133,6 +133,9 @@ void http_loop_post(struct http_loop *loop, struct http_task *first, struct http
 
 /* The state that loop_start gave to this loop. */
 void *http_loop_state(struct http_loop *loop);
+/* The counters of the server that it belongs to. */
+struct http_counters;
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters);
 /* The reading of the monotonic clock that the loop took when it last woke, in microseconds. */
 int64_t http_loop_monotonic_us(const struct http_loop *loop);
 
@@ -155,6 +158,13 @@ struct http_handler {
     const struct http_reply *refused_total, *refused_client;
 };
 
+/* Whether TLS is spoken at an address. */
+enum http_scheme {
+    HTTP_SCHEME_DEFAULT, /* at the TCP addresses of the public entrance, if there is a certificate */
+    HTTP_SCHEME_HTTP,
+    HTTP_SCHEME_HTTPS,
+};
+
 /* One address to listen on:
  *
  *   HOST:PORT, [IPV6]:PORT   TCP; port 0 lets the system choose; without a host on all addresses, of IPv4 too
@@ -163,6 +173,7 @@ struct http_handler {
 struct http_listen {
     struct text address;
     enum http_entrance entrance;
+    enum http_scheme scheme;
 };
 
 /* Which header line the trusted proxies write. The other one is the client's own and is not looked at. */
@@ -178,6 +189,8 @@ struct http_trust {
 struct http_config {
     struct http_listen listen[HTTP_LISTEN_MAX];
     unsigned listen_count;
+    /* Files in PEM form: certificate chain and key. Both or none. */
+    struct text tls_certificate_path, tls_key_path;
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
@@ -202,20 +215,27 @@ struct http_counters {
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
     uint64_t buffered_bytes;             /* now, of requests and replies on their way */
+    uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
+    uint64_t buffers_used;               /* of 16 KiB, that hold bytes; as of each loop's last turn */
+    uint64_t buffers_kept;               /* the same, that are free */
+    uint64_t tls_handshakes;             /* that were finished */
+    uint64_t tls_resumptions;            /* of them */
+    uint64_t tls_failures;               /* handshakes that failed, and records that made no sense */
 };
 
 /* A configuration with the defaults above, and no address yet. */
 struct http_config http_config_default(void);
-/* Adds an address, whose text must live until the server was started. False when there are too many. */
+/* Adds an address, with `http://` or `https://` before it or without. Its text must live until the server was
+ * started. False when there are too many. */
 bool http_config_listen(struct http_config *config, struct text address, enum http_entrance entrance);
 
 /* Adds to `trust` one network (http_network_parse), or "loopback". False when it is none, or there are too
  * many. */
 bool http_trust_add(struct http_trust *trust, struct text network);
 
-/* Whether the server could listen on all its addresses now; else a reason. For a caller that wants to know
- * before it does anything else. */
-bool http_listen_is_possible(const struct http_config *config, struct arena *arena, struct text *reason);
+/* Whether the server could start now, with its addresses and its certificate; else a reason. For a caller
+ * that wants to know before it does anything else. */
+bool http_start_is_possible(const struct http_config *config, struct arena *arena, struct text *reason);
 
 /* Binds, listens and starts the loops. On failure returns NULL and a one-line reason that says what to do, in
  * `arena`
@@ -224,6 +244,13 @@ struct http_server *http_server_start(const struct http_config *config, const st
                                       struct arena *arena, struct text *reason);
 /* Address number `index` of the configuration as it is bound, with the port the system chose. */
 struct text http_server_address(const struct http_server *server, unsigned index);
+/* Whether TLS is spoken there. */
+bool http_server_is_tls(const struct http_server *server, unsigned index);
+/* Has a server with TLS take other files, or the same ones again; connections that are there go on as they
+ * are. False with a reason, and the old ones still in use, when the new ones cannot be. While the server
+ * runs, by one thread at a time. */
+bool http_server_reload_tls(struct http_server *server, struct text certificate_path, struct text key_path,
+                            struct arena *arena, struct text *reason);
 /* From any thread, while the server is not freed. */
 void http_server_counters(const struct http_server *server, struct http_counters *counters);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
@@ -231,6 +258,9 @@ void http_server_counters(const struct http_server *server, struct http_counters
  * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,
  * but can no longer be replied to. Called from any other thread; a second call does nothing. */
 void http_server_drain(struct http_server *server);
+/* Ends a drain before its time: what is left is cut now. From any thread, between the beginning of
+ * http_server_drain and http_server_free. */
+void http_server_cut(struct http_server *server);
 /* Frees everything. After http_server_drain. */
 void http_server_free(struct http_server *server);
 

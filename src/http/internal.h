@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/types.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HTTP_POOLS_KEEP_MEMORY 0
@@ -39,6 +40,7 @@ enum {
     HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
     HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
+    HTTP_HANDSHAKES_PER_TURN = 4, /* each may take a millisecond */
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
     HTTP_TRIM_BYTES = 4 * 1024 * 1024,        /* freed: worth looking for pages to give back */
@@ -72,6 +74,7 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
+    unsigned used;                   /* taken and not yet given back */
     size_t freed_bytes;              /* given back to the allocator since somebody last cleared this */
     _Atomic uint64_t buffered_bytes; /* memory of all http_bytes of this pool; other loops look at it */
 };
@@ -131,7 +134,8 @@ void http_admission_leave(struct http_server *server, const struct http_address 
 
 /* What a connection waits for, and so which list of its loop it is in. */
 enum http_wait {
-    HTTP_WAIT_REQUEST, /* idle: for a first byte */
+    HTTP_WAIT_REQUEST,   /* idle: for a first byte */
+    HTTP_WAIT_HANDSHAKE, /* for a TLS client */
     HTTP_WAIT_HEAD,
     HTTP_WAIT_BODY,
     HTTP_WAIT_WRITE,  /* for the client to read */
@@ -142,11 +146,12 @@ enum http_wait {
 };
 
 enum http_phase {
-    HTTP_READING,   /* a request is awaited or on its way */
-    HTTP_HANDLING,  /* the handler holds the exchange; nothing is parsed */
-    HTTP_CLOSING,   /* the last reply is in the output */
-    HTTP_LINGERING, /* all is sent; input is thrown away until the client closes */
-    HTTP_CLOSED,    /* the socket is gone */
+    HTTP_HANDSHAKING, /* TLS is not established yet */
+    HTTP_READING,     /* a request is awaited or on its way */
+    HTTP_HANDLING,    /* the handler holds the exchange; nothing is parsed */
+    HTTP_CLOSING,     /* the last reply is in the output */
+    HTTP_LINGERING,   /* all is sent; input is thrown away until the client closes */
+    HTTP_CLOSED,      /* the socket is gone */
 };
 
 /* An exchange with what the handler need not see. */
@@ -166,12 +171,14 @@ struct http_arrival {
     enum http_entrance entrance;
     struct http_address peer;
     bool counts, counts_for_client; /* as in a connection */
+    bool is_tls;
 };
 
 struct http_connection {
     uint32_t magic;
     int socket;
     struct http_loop *loop;
+    struct http_tls_session *tls; /* NULL: plain */
     enum http_phase phase;
     bool is_readable, is_writable; /* until a read or write says otherwise: events are edge-triggered */
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
@@ -217,6 +224,9 @@ void http_connection_abort(struct http_connection *connection);
 /* Frees the memory of a closed connection, an exchange that nobody will answer included. */
 void http_connection_free(struct http_connection *connection);
 
+/* As recv and send; the connection's flags follow. */
+ssize_t http_socket_receive(struct http_connection *connection, void *memory, size_t size);
+ssize_t http_socket_send(struct http_connection *connection, const void *bytes, size_t length);
 /* Makes room for `size` bytes at the end of the output and returns where they go; who writes them adds their
  * number to output.end. */
 char *http_connection_reserve(struct http_connection *connection, size_t size);
@@ -275,6 +285,7 @@ struct http_listener {
     uint32_t magic;
     int socket; /* -1: closed */
     enum http_entrance entrance;
+    bool is_tls;
     bool is_shared;          /* the other loops accept from the same socket */
     int64_t paused_until_us; /* 0: not paused */
 };
@@ -286,7 +297,9 @@ struct http_waker {
 
 /* Only the loop's thread adds; any thread may read. */
 struct http_loop_counters {
-    _Atomic uint64_t accepted, open, refused_total, refused_client;
+    _Atomic uint64_t accepted, open, refused_total, refused_client, accept_pauses, tls_handshakes,
+        tls_resumptions, tls_failures;
+    _Atomic uint64_t buffers_used, buffers_kept; /* set once a turn */
 };
 
 struct http_loop {
@@ -302,7 +315,8 @@ struct http_loop {
     bool is_draining;
     int64_t drain_until_us;
     unsigned connection_count;
-    struct http_link ready; /* connections that can go on without waiting for an event */
+    unsigned handshake_count; /* in this turn */
+    struct http_link ready;   /* connections that can go on without waiting for an event */
     struct http_wait_list waits[HTTP_WAIT_COUNT];
     struct http_pool buffers, connections;
     int64_t trim_due_us;                        /* 0: nothing to give back to the system */
@@ -336,6 +350,7 @@ void http_loop_make_ready(struct http_connection *connection);
 /* A listening, non-blocking socket. */
 struct http_bound {
     int socket;
+    bool is_tls;
     bool is_shared;      /* there can be only one: all loops accept from it */
     struct text address; /* as it is bound */
     const char *path;    /* to be removed with it; NULL: none */
@@ -374,10 +389,11 @@ struct http_server {
     unsigned loop_count; /* made */
     unsigned threads_running;
     bool is_drained;
-    _Atomic bool is_draining;
+    _Atomic bool is_draining, is_cut;
     _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
     _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
     struct http_admission admission;
+    struct http_tls *tls; /* NULL: without a certificate */
 
     /* How the loops' threads tell the starter whether they could start. */
     pthread_mutex_t start_lock;

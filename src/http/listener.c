@@ -42,6 +42,7 @@ static void pause_accepting(struct http_loop *loop, struct http_listener *listen
 {
     listener->paused_until_us = loop->now_us + HTTP_ACCEPT_PAUSE_MS * INT64_C(1000);
     loop->paused_count++;
+    http_count(&loop->counters.accept_pauses, 1);
     unwatch(loop, listener);
     if (may_complain(loop, &loop->server->accept_complaint_us))
         LOG_WARNING("connections must wait", LOG_STRING("reason", http_bind_advice(error)));
@@ -93,7 +94,7 @@ static void complain_of_refusal(struct http_loop *loop, const struct http_arriva
 }
 
 /* Says so as far as the socket takes it at once, and closes: a refused client costs nothing for longer than
- * this. */
+ * this. Before a handshake there is no way to say anything to a TLS client. */
 static void refuse(struct http_loop *loop, const struct http_arrival *arrival,
                    enum http_admittance admittance)
 {
@@ -103,7 +104,7 @@ static void refuse(struct http_loop *loop, const struct http_arrival *arrival,
     struct http_connection speaker = {.loop = loop};
 
     complain_of_refusal(loop, arrival, admittance);
-    if (reply) {
+    if (reply && !arrival->is_tls) {
         http_reply_append(&speaker, reply, HTTP_GET, true);
         send(arrival->socket, speaker.output.data, speaker.output.end, MSG_NOSIGNAL);
         shutdown(arrival->socket, SHUT_WR);
@@ -137,6 +138,7 @@ static bool accept_one(struct http_loop *loop, struct http_listener *listener)
     if (socket >= 0) {
         admit(loop, &(struct http_arrival){.socket = socket,
                                            .entrance = listener->entrance,
+                                           .is_tls = listener->is_tls,
                                            .peer = http_address_of((struct sockaddr *)&peer)});
         return true;
     }

@@ -90,6 +90,11 @@ int64_t http_loop_monotonic_us(const struct http_loop *loop)
     return loop->now_us;
 }
 
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters)
+{
+    http_server_counters(loop->server, counters);
+}
+
 void http_loop_make_ready(struct http_connection *connection)
 {
     if (connection->is_ready)
@@ -219,16 +224,22 @@ static void handle_event(struct http_loop *loop, const struct epoll_event *event
     }
 }
 
+static void make_all_ready(struct http_loop *loop, enum http_wait wait)
+{
+    const struct http_link *list = &loop->waits[wait].connections;
+
+    for (struct http_link *link = list->next; link != list; link = link->next)
+        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+}
+
 /* No new connections; those that are idle have their last look at the socket and close. */
 static void begin_drain(struct http_loop *loop)
 {
-    const struct http_link *idle = &loop->waits[HTTP_WAIT_REQUEST].connections;
-
     loop->is_draining = true;
     loop->drain_until_us = loop->now_us + loop->server->config.drain_timeout_ms * INT64_C(1000);
     http_listeners_close(loop);
-    for (struct http_link *link = idle->next; link != idle; link = link->next)
-        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+    make_all_ready(loop, HTTP_WAIT_REQUEST);
+    make_all_ready(loop, HTTP_WAIT_HANDSHAKE);
 }
 
 static bool is_over(const struct http_loop *loop)
@@ -252,11 +263,18 @@ static void give_memory_back(struct http_loop *loop)
     loop->trim_due_us = loop->now_us + HTTP_TRIM_DELAY_MS * INT64_C(1000);
 }
 
+static void count_buffers(struct http_loop *loop)
+{
+    atomic_store_explicit(&loop->counters.buffers_used, loop->buffers.used, memory_order_relaxed);
+    atomic_store_explicit(&loop->counters.buffers_kept, loop->buffers.kept, memory_order_relaxed);
+}
+
 static void turn(struct http_loop *loop)
 {
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
     int count = wait_for_events(loop, events);
 
+    loop->handshake_count = 0;
     run_tasks(loop);
     run_ready(loop);
     for (int i = 0; i < count; i++)
@@ -266,10 +284,13 @@ static void turn(struct http_loop *loop)
         http_listeners_resume(loop);
     if (!loop->is_draining && atomic_load(&loop->server->is_draining))
         begin_drain(loop);
+    if (loop->is_draining && atomic_load(&loop->server->is_cut))
+        loop->drain_until_us = loop->now_us;
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
     give_memory_back(loop);
+    count_buffers(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

@@ -1,5 +1,6 @@
 /* Start, drain and end of the server: what happens outside the loops. */
 #include "http/internal.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -27,9 +28,19 @@ struct http_config http_config_default(void)
 
 bool http_config_listen(struct http_config *config, struct text address, enum http_entrance entrance)
 {
+    const struct text plain = TEXT("http://"), tls = TEXT("https://");
+    enum http_scheme scheme = HTTP_SCHEME_DEFAULT;
+
     if (config->listen_count == HTTP_LISTEN_MAX)
         return false;
-    config->listen[config->listen_count++] = (struct http_listen){address, entrance};
+    if (text_starts_with(address, plain)) {
+        scheme = HTTP_SCHEME_HTTP;
+        address = text_from(address, plain.length);
+    } else if (text_starts_with(address, tls)) {
+        scheme = HTTP_SCHEME_HTTPS;
+        address = text_from(address, tls.length);
+    }
+    config->listen[config->listen_count++] = (struct http_listen){address, entrance, scheme};
     return true;
 }
 
@@ -87,6 +98,50 @@ static bool make_loops(struct http_server *server, struct arena *arena, struct t
     return true;
 }
 
+/* The certificate and its key, if there is to be one. */
+static bool open_tls(const struct http_config *config, struct http_tls **tls, struct arena *arena,
+                     struct text *reason)
+{
+    bool has_certificate = text_is_set(config->tls_certificate_path);
+
+    *tls = NULL;
+    if (has_certificate != text_is_set(config->tls_key_path)) {
+        *reason = TEXT("TLS needs both a certificate and its key");
+        return false;
+    }
+    if (has_certificate)
+        *tls = http_tls_open(config->tls_certificate_path, config->tls_key_path, arena, reason);
+    return !has_certificate || *tls;
+}
+
+/* All at a time, because an address may be in the list twice. */
+static bool bind_all(const struct http_config *config, struct arena *arena, struct text *reason)
+{
+    struct http_bound bound[HTTP_LISTEN_MAX];
+    unsigned count = 0;
+
+    while (count < config->listen_count &&
+           http_bind(config, &config->listen[count], arena, &bound[count], reason))
+        count++;
+    for (unsigned i = 0; i < count; i++) {
+        close(bound[i].socket);
+        if (bound[i].path)
+            unlink(bound[i].path);
+    }
+    return count == config->listen_count;
+}
+
+bool http_start_is_possible(const struct http_config *config, struct arena *arena, struct text *reason)
+{
+    struct http_tls *tls;
+
+    if (!open_tls(config, &tls, arena, reason))
+        return false;
+    if (tls)
+        http_tls_close(tls);
+    return bind_all(config, arena, reason);
+}
+
 /* Gives a loop its listener for the address: the socket that was bound, or a further one. */
 static bool add_listener(struct http_loop *loop, const struct http_bound *bound, enum http_entrance entrance)
 {
@@ -97,6 +152,7 @@ static bool add_listener(struct http_loop *loop, const struct http_bound *bound,
         .magic = HTTP_LISTENER_MAGIC,
         .socket = loop->index == 0 ? bound->socket : http_bind_again(bound, first->socket),
         .entrance = entrance,
+        .is_tls = bound->is_tls,
         .is_shared = bound->is_shared && loop->server->loop_count > 1,
     };
     loop->listener_count++;
@@ -177,9 +233,12 @@ struct http_server *http_server_start(const struct http_config *config, const st
 {
     struct http_server *server = new_server(config, handler);
 
-    if (make_loops(server, arena, reason) && listen_everywhere(server, arena, reason) &&
-        run_loops(server, arena, reason))
+    if (open_tls(config, &server->tls, arena, reason) && make_loops(server, arena, reason) &&
+        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason)) {
+        if (server->tls)
+            http_tls_warn(server->tls, config->tls_certificate_path, config->tls_key_path, arena);
         return server;
+    }
     http_server_drain(server);
     http_server_free(server);
     return NULL;
@@ -189,6 +248,19 @@ struct text http_server_address(const struct http_server *server, unsigned index
 {
     assert(server->magic == HTTP_SERVER_MAGIC && index < server->config.listen_count);
     return server->bound[index].address;
+}
+
+bool http_server_is_tls(const struct http_server *server, unsigned index)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC && index < server->config.listen_count);
+    return server->bound[index].is_tls;
+}
+
+bool http_server_reload_tls(struct http_server *server, struct text certificate_path, struct text key_path,
+                            struct arena *arena, struct text *reason)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC && server->tls);
+    return http_tls_reload(server->tls, certificate_path, key_path, arena, reason);
 }
 
 static uint64_t read_counter(const _Atomic uint64_t *counter)
@@ -216,6 +288,12 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_refused_total += read_counter(&of_loop->refused_total);
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
         counters->buffered_bytes += read_counter(&server->loops[i].buffers.buffered_bytes);
+        counters->accept_pauses += read_counter(&of_loop->accept_pauses);
+        counters->buffers_used += read_counter(&of_loop->buffers_used);
+        counters->buffers_kept += read_counter(&of_loop->buffers_kept);
+        counters->tls_handshakes += read_counter(&of_loop->tls_handshakes);
+        counters->tls_resumptions += read_counter(&of_loop->tls_resumptions);
+        counters->tls_failures += read_counter(&of_loop->tls_failures);
     }
 }
 
@@ -241,6 +319,14 @@ void http_server_drain(struct http_server *server)
         pthread_join(server->loops[i].thread, NULL);
 }
 
+void http_server_cut(struct http_server *server)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC);
+    atomic_store(&server->is_cut, true);
+    for (unsigned i = 0; i < server->threads_running; i++)
+        http_loop_wake(&server->loops[i]);
+}
+
 void http_server_free(struct http_server *server)
 {
     assert(server->magic == HTTP_SERVER_MAGIC && server->is_drained);
@@ -248,6 +334,8 @@ void http_server_free(struct http_server *server)
         http_loop_free(&server->loops[i]);
     free(server->loops);
     http_admission_free(&server->admission);
+    if (server->tls)
+        http_tls_close(server->tls);
     pthread_cond_destroy(&server->start_changed);
     pthread_mutex_destroy(&server->start_lock);
     arena_free(&server->arena);

@@ -29,6 +29,7 @@ enum {
     STORE_QUERY_PARAMETERS_MAX = 64,
 };
 
+struct buffer;
 struct store;
 struct store_reader;
 struct connection; /* the engine's; of no concern outside the store */
@@ -38,7 +39,8 @@ struct call {
     const struct scope *scope; /* the caller's; NULL for the operator */
     struct text actor_id;      /* user id; empty for the system */
     struct text request_id;
-    int64_t now_us; /* the one reading of the clock */
+    int64_t now_us;    /* the one reading of the clock */
+    bool quiet_events; /* what it changes is audited, but not announced: no outbox rows */
 };
 
 struct write;
@@ -50,6 +52,7 @@ struct transaction {
     const struct failure *failure; /* the first failure below; sticky */
     struct write *writes;          /* the write set, in order */
     struct write **writes_end;
+    struct buffer *scratch; /* the write lane's; NULL in the read lane */
 };
 
 /* ---- queries ---- */
@@ -116,6 +119,10 @@ void transaction_insert(struct transaction *transaction, const struct scope *sco
 void transaction_update(struct transaction *transaction, const struct scope *scope,
                         const struct entity *entity, const void *before, const void *after);
 
+/* Writes what the write set holds so far, so that the use case's later queries see it: for one that does many
+ * things in turn. Write lane only. A failure must be what the use case returns. */
+const struct failure *transaction_apply(struct transaction *transaction);
+
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
 int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,
                                  struct text environment_id);
@@ -165,6 +172,16 @@ void store_reader_end(struct store_reader *reader);
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
+
+/* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
+ * told. Any thread. */
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
+ * restart. Never false again. Any thread. */
+bool store_sync_has_failed(const struct store *store);
+
+/* The version of the SQLite library in use: "3.40.1". */
+const char *store_engine_version(void);
 
 /* The version of the schema that this program writes. */
 int store_schema_version(void);
