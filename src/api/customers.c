@@ -128,6 +128,8 @@ static const struct route routes[] = {
                   "Get a customer by its external id")},
     {CUSTOMER_GET("/v1/customers/lookup/{lookup_key}", run_get_by_external_id, "getCustomerByLookupKey",
                   "Get a customer by its external id (an older name of the path)")},
+    {.method = HTTP_GET, .path = TEXT_LITERAL("/v1/customers/usage"), .access = ACCESS_NOBODY},
+    {.method = HTTP_GET, .path = TEXT_LITERAL("/v1/customers/wallets"), .access = ACCESS_NOBODY},
 };
 
 const struct route_table customer_routes = ROUTE_TABLE(routes);

@@ -3,8 +3,11 @@
 #define FARTHING_API_EXCHANGE_H
 
 #include "access/authenticate.h"
+#include "api/api.h"
 #include "api/route.h"
+#include "base/log_sink.h"
 #include "base/ulid.h"
+#include "metrics/metrics.h"
 #include "json/reader.h"
 
 #include <stdatomic.h>
@@ -17,12 +20,17 @@ enum {
 struct router;
 
 struct api {
+    struct api_config config;
     struct store *store;
     struct key_table *keys;
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;
     atomic_bool draining;
+    struct metrics_route *route_labels; /* of the rows of the request counters */
+    unsigned route_label_count;
+    bool has_metrics_token;
+    uint8_t metrics_token_digest[SHA256_BYTES];
 };
 
 /* What a loop keeps for its requests. */
@@ -32,6 +40,8 @@ struct api_loop {
     struct store_reader *reader;
     struct buffer body; /* of the reply that is being written */
     struct ulid_generator request_ids;
+    struct log_ring *access_log; /* NULL: none */
+    struct log_line access_line; /* that is being written */
 };
 
 /* Lives in the exchange's arena, from the request to the reply. */
@@ -46,6 +56,7 @@ struct exchange {
     struct text request_id;
     struct caller caller;
     struct call call;
+    int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
     void *input;  /* what `parse` made of the request */

@@ -14,6 +14,9 @@ void reply_refusal(struct exchange *exchange, int status, enum failure_code code
 /* The answer to a CORS preflight: 200, empty, with the requested headers echoed (ruling 12). */
 void reply_preflight(struct exchange *exchange);
 
+/* For connections over the limits, which are refused before a request is read. */
+extern const struct http_reply reply_too_many_connections, reply_too_many_of_client;
+
 /* The status of a code, and its name on the wire. */
 int failure_status(enum failure_code code);
 struct text failure_code_name(enum failure_code code);

@@ -37,6 +37,7 @@ static bool read_reply(struct text bytes, struct arena *arena, struct admin_repl
     struct text body = text_from(bytes, (size_t)(end - bytes.data) + sizeof head_end - 1);
 
     reply->status = (int)status;
+    reply->text = body;
     reply->body = body.length ? json_read(arena, body, &error) : NULL;
     return body.length == 0 || reply->body;
 }
@@ -72,6 +73,16 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
                              : TEXT("the server closed its admin socket without an answer; try again");
     admin_host_close(&host);
     return answered;
+}
+
+bool admin_server_is_running(struct text data_path, struct arena *arena)
+{
+    struct data_directory directory = data_directory_at(arena, data_path);
+    int fd = admin_connect(directory.admin_socket_path);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena)

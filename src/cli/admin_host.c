@@ -11,15 +11,20 @@
 int admin_connect(struct text socket_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd =
-        socket_path.length < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
-    if (fd < 0)
+    if (socket_path.length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
         return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     memcpy(address.sun_path, socket_path.data, socket_path.length);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
+    int why = errno;
+
     close(fd);
+    errno = why;
     return -1;
 }
 
@@ -45,8 +50,8 @@ static bool serve_here(struct admin_host *host, struct text data_path, struct ar
 
     if (!instance_open(&host->instance, data_path, TEXT("Farthing"), arena, reason))
         return false;
-    config.listen = text_none;
-    config.admin_socket = host->socket_path;
+    http_config_listen(&config, arena_format(arena, "unix:%.*s", TEXT_FORMAT(host->socket_path)),
+                       HTTP_ENTRANCE_ADMIN);
     config.loop_count = 1;
     if (instance_open_api(&host->instance, arena, reason)) {
         struct http_handler handler = api_handler(host->instance.api);
@@ -59,9 +64,18 @@ static bool serve_here(struct admin_host *host, struct text data_path, struct ar
     return host->is_us;
 }
 
+/* False with errno when nobody is there. */
+static bool is_answered(struct text socket_path)
+{
+    int fd = admin_connect(socket_path);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
 bool admin_host_open(struct admin_host *host, struct text data_path, struct arena *arena, struct text *reason)
 {
     struct data_directory directory = data_directory_at(arena, data_path);
+    struct text holder;
 
     *host = (struct admin_host){.socket_path = directory.admin_socket_path};
     if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
@@ -69,12 +83,18 @@ bool admin_host_open(struct admin_host *host, struct text data_path, struct aren
                                TEXT_FORMAT(data_path));
         return false;
     }
-    int fd = admin_connect(host->socket_path);
-
-    if (fd < 0)
-        return serve_here(host, data_path, arena, reason);
-    close(fd);
-    return true;
+    if (is_answered(host->socket_path) || serve_here(host, data_path, arena, reason))
+        return true;
+    if (!data_directory_is_in_use(&directory, arena, &holder))
+        return false;
+    if (is_answered(host->socket_path)) /* the server was about to start */
+        return true;
+    *reason = arena_format(
+        arena,
+        "%.*s uses %.*s, but its admin socket %.*s cannot be reached: %s; restart it, which "
+        "makes the socket anew",
+        TEXT_FORMAT(holder), TEXT_FORMAT(data_path), TEXT_FORMAT(host->socket_path), strerror(errno));
+    return false;
 }
 
 void admin_host_close(struct admin_host *host)

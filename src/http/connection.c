@@ -1,5 +1,6 @@
 /* One connection: bytes in, requests to the handler, bytes out, and its end. */
 #include "http/internal.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -14,22 +15,28 @@ enum step {
     STEP_WAIT,  /* nothing more can be done before an event, a reply or a deadline */
 };
 
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin)
+void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival)
 {
     struct http_connection *connection = http_pool_take(&loop->connections);
 
     *connection = (struct http_connection){.magic = HTTP_CONNECTION_MAGIC,
-                                           .socket = socket,
+                                           .socket = arrival->socket,
                                            .loop = loop,
-                                           .phase = HTTP_READING,
+                                           .phase = arrival->is_tls ? HTTP_HANDSHAKING : HTTP_READING,
                                            .is_writable = true,
-                                           .is_local_admin = is_local_admin};
+                                           .entrance = arrival->entrance,
+                                           .peer = arrival->peer,
+                                           .counts = arrival->counts,
+                                           .counts_for_client = arrival->counts_for_client};
+    http_count(&loop->counters.accepted, 1);
+    http_count(&loop->counters.open, 1);
     loop->connection_count++;
-    http_wait_begin(connection, HTTP_WAIT_REQUEST);
+    http_wait_begin(connection, arrival->is_tls ? HTTP_WAIT_HANDSHAKE : HTTP_WAIT_REQUEST);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = connection};
 
-    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, socket, &interest) < 0)
+    if ((arrival->is_tls && !http_tls_begin(loop->server->tls, connection)) ||
+        epoll_ctl(loop->epoll, EPOLL_CTL_ADD, connection->socket, &interest) < 0)
         http_connection_close(connection);
 }
 
@@ -44,12 +51,19 @@ void http_connection_free(struct http_connection *connection)
     http_bytes_release(&connection->output, &loop->buffers);
     if (connection->record)
         http_exchange_release(connection);
+    if (connection->counts)
+        http_admission_leave(loop->server, &connection->peer, connection->counts_for_client);
+    http_count(&loop->counters.open, -1);
     connection->magic = 0;
     http_pool_give(&loop->connections, connection);
 }
 
 void http_connection_close(struct http_connection *connection)
 {
+    if (connection->tls) {
+        http_tls_end(connection);
+        http_tls_free(connection);
+    }
     if (connection->socket >= 0)
         close(connection->socket);
     connection->socket = -1;
@@ -70,8 +84,7 @@ void http_connection_abort(struct http_connection *connection)
     http_connection_close(connection);
 }
 
-/* Together with send_bytes the place where TLS would go. */
-static ssize_t receive_bytes(struct http_connection *connection, void *memory, size_t size)
+ssize_t http_socket_receive(struct http_connection *connection, void *memory, size_t size)
 {
     ssize_t count;
 
@@ -86,7 +99,7 @@ static ssize_t receive_bytes(struct http_connection *connection, void *memory, s
     return count;
 }
 
-static ssize_t send_bytes(struct http_connection *connection, const void *bytes, size_t length)
+ssize_t http_socket_send(struct http_connection *connection, const void *bytes, size_t length)
 {
     ssize_t count;
 
@@ -94,6 +107,18 @@ static ssize_t send_bytes(struct http_connection *connection, const void *bytes,
         count = send(connection->socket, bytes, length, MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     return count;
+}
+
+static ssize_t receive_bytes(struct http_connection *connection, void *memory, size_t size)
+{
+    return __builtin_expect(connection->tls != NULL, 0) ? http_tls_receive(connection, memory, size)
+                                                        : http_socket_receive(connection, memory, size);
+}
+
+static ssize_t send_bytes(struct http_connection *connection, const void *bytes, size_t length)
+{
+    return __builtin_expect(connection->tls != NULL, 0) ? http_tls_send(connection, bytes, length)
+                                                        : http_socket_send(connection, bytes, length);
 }
 
 /* Sends the output. False when some is left (the client does not read) or the connection is gone. */
@@ -129,39 +154,11 @@ char *http_connection_reserve(struct http_connection *connection, size_t size)
     return output->data + output->end;
 }
 
-/* Makes room in the input for what is still to come of the request, but never for much more than has already
- * arrived: a promise of ten megabytes costs nothing until it is kept. */
-static void reserve_input(struct http_connection *connection)
-{
-    struct http_bytes *input = &connection->input;
-    struct http_pool *buffers = &connection->loop->buffers;
-    size_t length = http_bytes_length(input), more = length;
-
-    if (length == 0) {
-        http_bytes_reserve(input, buffers, 1);
-        return;
-    }
-    if (input->end < input->capacity)
-        return;
-    if (connection->head_is_parsed) {
-        size_t expected = connection->parse.head_length + connection->parse.content_length - length;
-
-        more = expected < more ? expected : more;
-    }
-    const char *before = input->data + input->start;
-
-    http_bytes_reserve(input, buffers, more);
-    if (input->data + input->start != before) { /* the request's texts must be made again */
-        connection->parse = (struct http_parse){0};
-        connection->head_is_parsed = false;
-    }
-}
-
 static void receive(struct http_connection *connection)
 {
     struct http_bytes *input = &connection->input;
 
-    reserve_input(connection);
+    http_intake_reserve(connection);
     ssize_t count = receive_bytes(connection, input->data + input->end, input->capacity - input->end);
 
     if (count > 0)
@@ -172,60 +169,36 @@ static void receive(struct http_connection *connection)
         http_connection_close(connection);
 }
 
-/* Parses the head of the request at the start of the input. True when it is whole and may have its body. */
-static bool parse_head(struct http_connection *connection, struct http_exchange_record *record)
+/* The handshakes of many new clients take turns with the requests of the others. */
+static enum step step_handshaking(struct http_connection *connection)
 {
-    const struct http_bytes *input = &connection->input;
-    struct http_parse *parse = &connection->parse;
-    struct text bytes = {input->data + input->start, http_bytes_length(input)};
+    struct http_loop *loop = connection->loop;
 
-    switch (http_parse_head(bytes, record->headers, &record->exchange.request, parse)) {
-    case HTTP_PARSE_INCOMPLETE:
-        return false;
-    case HTTP_PARSE_REFUSED:
-        http_exchange_dispatch(connection, parse->refusal, parse->reason);
-        return false;
-    case HTTP_PARSE_DONE:
+    if (loop->is_draining) {
+        http_connection_close(connection);
+        return STEP_WAIT;
+    }
+    if (loop->handshake_count == HTTP_HANDSHAKES_PER_TURN) {
+        http_loop_make_ready(connection);
+        return STEP_WAIT;
+    }
+    loop->handshake_count++;
+    switch (http_tls_handshake(connection)) {
+    case HTTP_TLS_WAITS:
+        return STEP_WAIT;
+    case HTTP_TLS_DONE:
+        connection->phase = HTTP_READING;
+        return STEP_AGAIN;
+    case HTTP_TLS_PLAIN:
+        connection->phase = HTTP_READING;
+        http_exchange_dispatch(connection, HTTP_REFUSAL_MALFORMED,
+                               "this port speaks HTTPS; begin the address with https://");
+        return STEP_AGAIN;
+    case HTTP_TLS_FAILED:
         break;
     }
-    if (parse->content_length > connection->loop->server->config.body_bytes_max) {
-        http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
-        return false;
-    }
-    connection->head_is_parsed = true;
-    return true;
-}
-
-static void put_continue(struct http_connection *connection)
-{
-    const struct text line = TEXT("HTTP/1.1 100 Continue\r\n\r\n");
-
-    memcpy(http_connection_reserve(connection, line.length), line.data, line.length);
-    connection->output.end += line.length;
-}
-
-/* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
- * bytes are needed. */
-static bool take_request(struct http_connection *connection)
-{
-    struct http_exchange_record *record = http_exchange_take(connection);
-
-    if (!connection->head_is_parsed && !parse_head(connection, record))
-        return connection->phase != HTTP_READING;
-    const struct http_bytes *input = &connection->input;
-    const struct http_parse *parse = &connection->parse;
-
-    if (http_bytes_length(input) - parse->head_length < parse->content_length) {
-        if (parse->expects_continue && !connection->continue_was_sent) {
-            connection->continue_was_sent = true;
-            put_continue(connection);
-        }
-        return false;
-    }
-    record->exchange.request.body =
-        (struct text){input->data + input->start + parse->head_length, (size_t)parse->content_length};
-    http_exchange_dispatch(connection, HTTP_REFUSAL_NONE, NULL);
-    return true;
+    http_connection_close(connection);
+    return STEP_WAIT;
 }
 
 static enum step step_reading(struct http_connection *connection)
@@ -234,7 +207,7 @@ static enum step step_reading(struct http_connection *connection)
 
     if ((gathered && !connection->is_writable) || gathered >= HTTP_OUTPUT_GATHER_BYTES)
         return flush(connection) ? STEP_AGAIN : STEP_WAIT;
-    if (http_bytes_length(&connection->input) && take_request(connection))
+    if (http_bytes_length(&connection->input) && http_intake_take(connection))
         return STEP_AGAIN;
     if (!flush(connection))
         return STEP_WAIT;
@@ -260,6 +233,8 @@ static enum step step_closing(struct http_connection *connection)
         http_connection_close(connection);
         return STEP_WAIT;
     }
+    if (connection->tls)
+        http_tls_end(connection);
     shutdown(connection->socket, SHUT_WR);
     connection->phase = HTTP_LINGERING;
     return STEP_AGAIN;
@@ -272,7 +247,7 @@ static enum step step_lingering(struct http_connection *connection)
     if (!connection->is_readable)
         return STEP_WAIT;
     void *memory = http_pool_take(buffers);
-    ssize_t count = receive_bytes(connection, memory, buffers->block_bytes);
+    ssize_t count = http_socket_receive(connection, memory, buffers->block_bytes);
 
     http_pool_give(buffers, memory);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -288,6 +263,8 @@ static enum step step_lingering(struct http_connection *connection)
 static enum step take_step(struct http_connection *connection)
 {
     switch (connection->phase) {
+    case HTTP_HANDSHAKING:
+        return step_handshaking(connection);
     case HTTP_READING:
         return step_reading(connection);
     case HTTP_HANDLING: /* the replies before this one need not wait for it */
@@ -310,13 +287,15 @@ static enum http_wait wait_of(const struct http_connection *connection)
         return HTTP_WAIT_REAP;
     if (connection->phase == HTTP_HANDLING)
         return HTTP_WAIT_REPLY;
+    if (connection->phase == HTTP_HANDSHAKING)
+        return HTTP_WAIT_HANDSHAKE;
     if (http_bytes_length(&connection->output))
         return HTTP_WAIT_WRITE;
     if (connection->phase == HTTP_LINGERING)
         return HTTP_WAIT_LINGER;
     if (http_bytes_length(&connection->input) == 0)
         return HTTP_WAIT_REQUEST;
-    return connection->head_is_parsed ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
+    return connection->body_is_awaited ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
 }
 
 /* The bytes that were sent but have not reached the client. */
@@ -373,6 +352,8 @@ void http_connection_event(struct http_connection *connection, uint32_t events)
         connection->is_readable = !connection->input_has_ended;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         connection->is_writable = true;
+    if (connection->tls && connection->is_writable)
+        http_tls_writable(connection);
     http_connection_run(connection);
 }
 

@@ -18,9 +18,9 @@ static struct http_connection *member(struct http_link *link)
 void http_waits_init(struct http_loop *loop, const struct http_config *config)
 {
     const int timeouts_ms[HTTP_WAIT_COUNT] = {
-        [HTTP_WAIT_REQUEST] = config->idle_timeout_ms, [HTTP_WAIT_HEAD] = config->header_timeout_ms,
-        [HTTP_WAIT_BODY] = config->body_timeout_ms,    [HTTP_WAIT_WRITE] = config->write_timeout_ms,
-        [HTTP_WAIT_LINGER] = HTTP_LINGER_TIMEOUT_MS,
+        [HTTP_WAIT_REQUEST] = config->idle_timeout_ms,     [HTTP_WAIT_HEAD] = config->header_timeout_ms,
+        [HTTP_WAIT_BODY] = config->body_timeout_ms,        [HTTP_WAIT_WRITE] = config->write_timeout_ms,
+        [HTTP_WAIT_HANDSHAKE] = config->header_timeout_ms, [HTTP_WAIT_LINGER] = HTTP_LINGER_TIMEOUT_MS,
     };
 
     for (unsigned wait = 0; wait < HTTP_WAIT_COUNT; wait++) {

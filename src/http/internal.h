@@ -5,6 +5,8 @@
 #ifndef FARTHING_HTTP_INTERNAL_H
 #define FARTHING_HTTP_INTERNAL_H
 
+#include "http/chunked.h"
+#include "http/forwarded.h"
 #include "http/http.h"
 #include "http/list.h"
 #include "http/request_parser.h"
@@ -13,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/types.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HTTP_POOLS_KEEP_MEMORY 0
@@ -34,8 +37,9 @@ enum {
     HTTP_EVENTS_PER_WAKE = 256,
     HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
     HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
-    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that */
+    HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
+    HTTP_HANDSHAKES_PER_TURN = 4, /* each may take a millisecond */
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
     HTTP_LINGER_TIMEOUT_MS = 2 * 1000,        /* how long, and */
@@ -59,6 +63,7 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
+    unsigned used; /* taken and not yet given back */
 };
 
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);
@@ -87,11 +92,37 @@ void http_bytes_release(struct http_bytes *bytes, struct http_pool *pool);
 /* Forgets the first `count` bytes; gives the memory back when none are left. */
 void http_bytes_consume(struct http_bytes *bytes, struct http_pool *pool, size_t count);
 
+/* ---- admission.c ---- */
+
+enum http_admittance {
+    HTTP_ADMITTED,
+    HTTP_REFUSED_TOTAL,  /* connections_max is reached */
+    HTTP_REFUSED_CLIENT, /* connections_per_client_max is reached */
+};
+
+/* The connections at public entrances. Shared by all threads. */
+struct http_admission {
+    _Atomic unsigned connections;
+    pthread_mutex_t lock; /* of what follows */
+    struct http_client_count *clients;
+    size_t client_capacity, client_count;
+    uint64_t hash_factor; /* odd, and not known outside, so that nobody can fill one part of the table */
+};
+
+void http_admission_init(struct http_admission *admission);
+void http_admission_free(struct http_admission *admission);
+/* Counts a new connection, if it may come in. *counts_for_client is to be given back when it leaves. */
+enum http_admittance http_admission_enter(struct http_server *server, const struct http_address *peer,
+                                          bool *counts_for_client);
+void http_admission_leave(struct http_server *server, const struct http_address *peer,
+                          bool counts_for_client);
+
 /* ---- connection.c ---- */
 
 /* What a connection waits for, and so which list of its loop it is in. */
 enum http_wait {
-    HTTP_WAIT_REQUEST, /* idle: for a first byte */
+    HTTP_WAIT_REQUEST,   /* idle: for a first byte */
+    HTTP_WAIT_HANDSHAKE, /* for a TLS client */
     HTTP_WAIT_HEAD,
     HTTP_WAIT_BODY,
     HTTP_WAIT_WRITE,  /* for the client to read */
@@ -102,11 +133,12 @@ enum http_wait {
 };
 
 enum http_phase {
-    HTTP_READING,   /* a request is awaited or on its way */
-    HTTP_HANDLING,  /* the handler holds the exchange; nothing is parsed */
-    HTTP_CLOSING,   /* the last reply is in the output */
-    HTTP_LINGERING, /* all is sent; input is thrown away until the client closes */
-    HTTP_CLOSED,    /* the socket is gone */
+    HTTP_HANDSHAKING, /* TLS is not established yet */
+    HTTP_READING,     /* a request is awaited or on its way */
+    HTTP_HANDLING,    /* the handler holds the exchange; nothing is parsed */
+    HTTP_CLOSING,     /* the last reply is in the output */
+    HTTP_LINGERING,   /* all is sent; input is thrown away until the client closes */
+    HTTP_CLOSED,      /* the socket is gone */
 };
 
 /* An exchange with what the handler need not see. */
@@ -114,27 +146,46 @@ struct http_exchange_record {
     uint32_t magic;
     struct http_connection *connection; /* NULL while it is free */
     struct http_exchange_record *next_free;
+    bool has_no_body_yet; /* it is the head alone that the handler looks at */
     struct http_exchange exchange;
     struct arena arena;
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
+};
+
+/* What was accepted. */
+struct http_arrival {
+    int socket;
+    enum http_entrance entrance;
+    struct http_address peer;
+    bool counts, counts_for_client; /* as in a connection */
+    bool is_tls;
 };
 
 struct http_connection {
     uint32_t magic;
     int socket;
     struct http_loop *loop;
+    struct http_tls_session *tls; /* NULL: plain */
     enum http_phase phase;
     bool is_readable, is_writable; /* until a read or write says otherwise: events are edge-triggered */
     bool peer_has_ended;           /* the end of the input will be read after the last byte */
     bool input_has_ended;          /* it was read */
-    bool is_local_admin;
-    bool is_dispatching;    /* on_request runs: http_reply must not run the connection from inside */
-    bool is_ready;          /* is in the loop's ready list */
-    bool has_made_progress; /* bytes were written since the deadline was set */
+    enum http_entrance entrance;
+    struct http_address peer;
+    bool counts, counts_for_client; /* for the limits of admission.c */
+    bool is_dispatching;            /* on_request runs: http_reply must not run the connection from inside */
+    bool is_ready;                  /* is in the loop's ready list */
+    bool has_made_progress;         /* bytes were written since the deadline was set */
 
-    bool head_is_parsed, continue_was_sent; /* of the request on its way */
-    bool must_linger;                       /* bytes may still arrive after the last reply */
+    /* Of the request on its way. */
+    bool head_is_parsed;   /* and its texts point into the input */
+    bool body_is_awaited;  /* the head was whole once */
+    bool body_is_admitted; /* by the handler */
     struct http_parse parse;
+    struct http_chunked chunked;
+    size_t request_bytes; /* when it is whole: how many of the input are its own */
+
+    bool must_linger;                    /* bytes may still arrive after the last reply */
     struct http_exchange_record *record; /* from the first byte of a request to its reply */
     struct http_bytes input, output;
     size_t lingered_bytes;
@@ -146,8 +197,8 @@ struct http_connection {
     struct http_link ready_link;
 };
 
-/* Takes over a socket that was just accepted. */
-void http_connection_open(struct http_loop *loop, int socket, bool is_local_admin);
+/* Takes over what was just accepted. */
+void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival);
 /* Notes what epoll said and goes on. */
 void http_connection_event(struct http_connection *connection, uint32_t events);
 /* Does what can be done now without blocking: reads, handles requests, writes. */
@@ -160,9 +211,21 @@ void http_connection_abort(struct http_connection *connection);
 /* Frees the memory of a closed connection, an exchange that nobody will answer included. */
 void http_connection_free(struct http_connection *connection);
 
+/* As recv and send; the connection's flags follow. */
+ssize_t http_socket_receive(struct http_connection *connection, void *memory, size_t size);
+ssize_t http_socket_send(struct http_connection *connection, const void *bytes, size_t length);
 /* Makes room for `size` bytes at the end of the output and returns where they go; who writes them adds their
  * number to output.end. */
 char *http_connection_reserve(struct http_connection *connection, size_t size);
+
+/* ---- intake.c ---- */
+
+/* Makes room in the input for what is still to come of the request, but never for much more than has already
+ * arrived: a promise of ten megabytes costs nothing until it is kept. */
+void http_intake_reserve(struct http_connection *connection);
+/* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
+ * bytes are needed. */
+bool http_intake_take(struct http_connection *connection);
 
 /* ---- exchange.c, reply.c ---- */
 
@@ -171,6 +234,9 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
 /* Empties it and lets it go. */
 void http_exchange_release(struct http_connection *connection);
 void http_exchanges_free(struct http_loop *loop);
+/* Asks the handler whether the request whose head is in the record may have its body. When it may not, it has
+ * been replied to. */
+bool http_exchange_admit(struct http_connection *connection);
 /* Calls the handler for the request in the record, or for a refusal. */
 void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal,
                             const char *reason);
@@ -203,8 +269,10 @@ void http_waits_expire(struct http_loop *loop);
 /* What the data of an epoll event points to begins with a magic number that says what it is. */
 struct http_listener {
     uint32_t magic;
-    int socket; /* -1: none */
-    bool is_local_admin;
+    int socket; /* -1: closed */
+    enum http_entrance entrance;
+    bool is_tls;
+    bool is_shared;          /* the other loops accept from the same socket */
     int64_t paused_until_us; /* 0: not paused */
 };
 
@@ -212,6 +280,19 @@ struct http_waker {
     uint32_t magic;
     int event; /* an eventfd; edge-triggered, so that it is never read */
 };
+
+/* Only the loop's thread adds; any thread may read. */
+struct http_loop_counters {
+    _Atomic uint64_t accepted, open, refused_total, refused_client, accept_pauses, tls_handshakes,
+        tls_resumptions, tls_failures;
+    _Atomic uint64_t buffers_used, buffers_kept; /* set once a turn */
+};
+
+static inline void http_count(_Atomic uint64_t *counter, int64_t change)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)change,
+                          memory_order_relaxed);
+}
 
 struct http_loop {
     uint32_t magic;
@@ -226,12 +307,16 @@ struct http_loop {
     bool is_draining;
     int64_t drain_until_us;
     unsigned connection_count;
-    struct http_link ready; /* connections that can go on without waiting for an event */
+    unsigned handshake_count; /* in this turn */
+    struct http_link ready;   /* connections that can go on without waiting for an event */
     struct http_wait_list waits[HTTP_WAIT_COUNT];
     struct http_pool buffers, connections;
     struct http_exchange_record *exchange_free; /* these keep a block of their arena */
     unsigned exchanges_kept;
-    struct http_listener listener, admin_listener;
+    struct http_listener listeners[HTTP_LISTEN_MAX];
+    unsigned listener_count;
+    unsigned paused_count; /* listeners that are */
+    struct http_loop_counters counters;
     struct http_waker waker;
     pthread_t thread; /* for whoever started it */
     pthread_t owner;  /* the same, for the thread itself: it may run before its starter has the answer */
@@ -251,19 +336,37 @@ void http_loop_wake(struct http_loop *loop);
 /* Has the connection run before the loop waits again. */
 void http_loop_make_ready(struct http_connection *connection);
 
+/* ---- bind.c ---- */
+
+/* A listening, non-blocking socket. */
+struct http_bound {
+    int socket;
+    bool is_tls;
+    bool is_shared;      /* there can be only one: all loops accept from it */
+    struct text address; /* as it is bound */
+    const char *path;    /* to be removed with it; NULL: none */
+};
+
+/* Listens on an address of the configuration. False with a reason. The texts are in the arena. */
+bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
+               struct http_bound *bound, struct text *reason);
+/* One more socket for a further loop: on the same port, or the same one once more when it is shared. -1 with
+ * errno set. */
+int http_bind_again(const struct http_bound *bound, int first);
+/* What to do about an error of the system. */
+const char *http_bind_advice(int error);
+
 /* ---- listener.c ---- */
 
-/* A bound, listening, non-blocking TCP socket for "HOST:PORT", and its address with the actual port. -1 with
- * a reason. */
-int http_listen_tcp(struct text address, struct arena *arena, struct text *bound, struct text *reason);
-/* One more socket on the address that `first` is bound to. -1 with errno set. */
-int http_listen_again(int first);
-/* A listening Unix socket of mode 0600 in place of a stale one. -1 with a reason. */
-int http_listen_unix(struct text path, struct arena *arena, struct text *reason);
+/* Begins to accept. False with errno set. */
+bool http_listener_open(struct http_loop *loop, struct http_listener *listener);
 /* Accepts what is waiting. */
 void http_listener_accept(struct http_loop *loop, struct http_listener *listener);
-void http_listener_resume(struct http_loop *loop, struct http_listener *listener);
-void http_listener_close(struct http_listener *listener);
+/* Goes on with those whose pause is over. */
+void http_listeners_resume(struct http_loop *loop);
+/* When the next pause is over, or INT64_MAX. */
+int64_t http_listeners_next_us(const struct http_loop *loop);
+void http_listeners_close(struct http_loop *loop);
 
 /* ---- server.c ---- */
 
@@ -271,14 +374,17 @@ struct http_server {
     uint32_t magic;
     struct http_config config;
     struct http_handler handler;
-    struct arena arena; /* what lives as long as the server */
-    struct text address;
+    struct arena arena;                       /* what lives as long as the server */
+    struct http_bound bound[HTTP_LISTEN_MAX]; /* of the first loop */
     struct http_loop *loops;
     unsigned loop_count; /* made */
     unsigned threads_running;
     bool is_drained;
-    _Atomic bool is_draining;
-    _Atomic int64_t accept_complaint_us; /* when the lack of descriptors was last logged */
+    _Atomic bool is_draining, is_cut;
+    _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
+    _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
+    struct http_admission admission;
+    struct http_tls *tls; /* NULL: without a certificate */
 
     /* How the loops' threads tell the starter whether they could start. */
     pthread_mutex_t start_lock;

@@ -15,9 +15,6 @@ enum { MICROSECONDS_PER_MILLISECOND = 1000 };
 bool http_loop_init(struct http_loop *loop, struct http_server *server, unsigned index)
 {
     *loop = (struct http_loop){.magic = HTTP_LOOP_MAGIC, .server = server, .index = index};
-    loop->listener = (struct http_listener){.magic = HTTP_LISTENER_MAGIC, .socket = -1};
-    loop->admin_listener =
-        (struct http_listener){.magic = HTTP_LISTENER_MAGIC, .socket = -1, .is_local_admin = true};
     loop->waker.magic = HTTP_WAKER_MAGIC;
     loop->now_us = monotonic_now_us();
     http_list_init(&loop->ready);
@@ -45,8 +42,7 @@ static void free_connections(struct http_loop *loop, enum http_wait wait)
 void http_loop_free(struct http_loop *loop)
 {
     assert(loop->magic == HTTP_LOOP_MAGIC);
-    http_listener_close(&loop->listener);
-    http_listener_close(&loop->admin_listener);
+    http_listeners_close(loop);
     for (unsigned wait = 0; wait < HTTP_WAIT_COUNT; wait++)
         free_connections(loop, wait);
     http_exchanges_free(loop);
@@ -91,6 +87,11 @@ void *http_loop_state(struct http_loop *loop)
 int64_t http_loop_monotonic_us(const struct http_loop *loop)
 {
     return loop->now_us;
+}
+
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters)
+{
+    http_server_counters(loop->server, counters);
 }
 
 void http_loop_make_ready(struct http_connection *connection)
@@ -140,12 +141,6 @@ static void end_batch(struct http_loop *loop)
     loop->handler_has_run = false;
 }
 
-static int64_t earlier_pause(int64_t next_us, const struct http_listener *listener)
-{
-    return listener->paused_until_us && listener->paused_until_us < next_us ? listener->paused_until_us
-                                                                            : next_us;
-}
-
 /* How long epoll may wait: 0 when there is something to do, -1 when nothing will ever be due. */
 static int wait_timeout_ms(const struct http_loop *loop)
 {
@@ -153,8 +148,8 @@ static int wait_timeout_ms(const struct http_loop *loop)
 
     if (!http_list_is_empty(&loop->ready))
         return 0;
-    next_us = earlier_pause(next_us, &loop->listener);
-    next_us = earlier_pause(next_us, &loop->admin_listener);
+    if (loop->paused_count && http_listeners_next_us(loop) < next_us)
+        next_us = http_listeners_next_us(loop);
     if (loop->is_draining && loop->drain_until_us < next_us)
         next_us = loop->drain_until_us;
     if (next_us == INT64_MAX)
@@ -226,17 +221,22 @@ static void handle_event(struct http_loop *loop, const struct epoll_event *event
     }
 }
 
+static void make_all_ready(struct http_loop *loop, enum http_wait wait)
+{
+    const struct http_link *list = &loop->waits[wait].connections;
+
+    for (struct http_link *link = list->next; link != list; link = link->next)
+        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+}
+
 /* No new connections; those that are idle have their last look at the socket and close. */
 static void begin_drain(struct http_loop *loop)
 {
-    const struct http_link *idle = &loop->waits[HTTP_WAIT_REQUEST].connections;
-
     loop->is_draining = true;
     loop->drain_until_us = loop->now_us + loop->server->config.drain_timeout_ms * INT64_C(1000);
-    http_listener_close(&loop->listener);
-    http_listener_close(&loop->admin_listener);
-    for (struct http_link *link = idle->next; link != idle; link = link->next)
-        http_loop_make_ready(HTTP_MEMBER(link, struct http_connection, wait_link));
+    http_listeners_close(loop);
+    make_all_ready(loop, HTTP_WAIT_REQUEST);
+    make_all_ready(loop, HTTP_WAIT_HANDSHAKE);
 }
 
 static bool is_over(const struct http_loop *loop)
@@ -244,23 +244,33 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
+static void count_buffers(struct http_loop *loop)
+{
+    atomic_store_explicit(&loop->counters.buffers_used, loop->buffers.used, memory_order_relaxed);
+    atomic_store_explicit(&loop->counters.buffers_kept, loop->buffers.kept, memory_order_relaxed);
+}
+
 static void turn(struct http_loop *loop)
 {
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
     int count = wait_for_events(loop, events);
 
+    loop->handshake_count = 0;
     run_tasks(loop);
     run_ready(loop);
     for (int i = 0; i < count; i++)
         handle_event(loop, &events[i]);
     http_waits_expire(loop);
-    http_listener_resume(loop, &loop->listener);
-    http_listener_resume(loop, &loop->admin_listener);
+    if (loop->paused_count)
+        http_listeners_resume(loop);
     if (!loop->is_draining && atomic_load(&loop->server->is_draining))
         begin_drain(loop);
+    if (loop->is_draining && atomic_load(&loop->server->is_cut))
+        loop->drain_until_us = loop->now_us;
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
+    count_buffers(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

@@ -1,12 +1,12 @@
 /* Start, drain and end of the server: what happens outside the loops. */
 #include "http/internal.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 enum { THREAD_NAME_BYTES = 16 };
@@ -14,7 +14,8 @@ enum { THREAD_NAME_BYTES = 16 };
 struct http_config http_config_default(void)
 {
     return (struct http_config){
-        .listen = TEXT("127.0.0.1:8080"),
+        .unix_socket_mode = HTTP_UNIX_SOCKET_MODE_DEFAULT,
+        .connections_max = HTTP_CONNECTIONS_MAX_DEFAULT,
         .body_bytes_max = HTTP_BODY_BYTES_MAX_DEFAULT,
         .header_timeout_ms = HTTP_HEADER_TIMEOUT_MS_DEFAULT,
         .body_timeout_ms = HTTP_BODY_TIMEOUT_MS_DEFAULT,
@@ -22,6 +23,24 @@ struct http_config http_config_default(void)
         .write_timeout_ms = HTTP_WRITE_TIMEOUT_MS_DEFAULT,
         .drain_timeout_ms = HTTP_DRAIN_TIMEOUT_MS_DEFAULT,
     };
+}
+
+bool http_config_listen(struct http_config *config, struct text address, enum http_entrance entrance)
+{
+    const struct text plain = TEXT("http://"), tls = TEXT("https://");
+    enum http_scheme scheme = HTTP_SCHEME_DEFAULT;
+
+    if (config->listen_count == HTTP_LISTEN_MAX)
+        return false;
+    if (text_starts_with(address, plain)) {
+        scheme = HTTP_SCHEME_HTTP;
+        address = text_from(address, plain.length);
+    } else if (text_starts_with(address, tls)) {
+        scheme = HTTP_SCHEME_HTTPS;
+        address = text_from(address, tls.length);
+    }
+    config->listen[config->listen_count++] = (struct http_listen){address, entrance, scheme};
+    return true;
 }
 
 /* The processors this process may run on. A mask too small for the machine counts as one processor. */
@@ -49,7 +68,7 @@ static struct http_server *new_server(const struct http_config *config, const st
     server->config.loop_count = loop_count;
     server->handler = *handler;
     arena_init(&server->arena);
-    server->config.admin_socket = text_none;
+    http_admission_init(&server->admission);
     pthread_mutex_init(&server->start_lock, NULL);
     pthread_cond_init(&server->start_changed, NULL);
     server->loops = aligned_alloc(_Alignof(struct http_loop), loop_count * sizeof(struct http_loop));
@@ -58,61 +77,105 @@ static struct http_server *new_server(const struct http_config *config, const st
     return server;
 }
 
-static bool watch(struct http_loop *loop, struct http_listener *listener)
+static void set_errno_reason(struct arena *arena, unsigned loop, struct text *reason)
 {
-    struct epoll_event interest = {.events = EPOLLIN, .data.ptr = listener};
-
-    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, listener->socket, &interest) == 0;
+    *reason =
+        arena_format(arena, "cannot start loop %u of the HTTP server: %s", loop, http_bind_advice(errno));
 }
 
-/* Gives the loop its listening socket: the first one, or another on the same address. */
-static bool listen_on_tcp(struct http_loop *loop, int first)
-{
-    if (first < 0)
-        return true;
-    loop->listener.socket = loop->index == 0 ? first : http_listen_again(first);
-    return loop->listener.socket >= 0 && watch(loop, &loop->listener);
-}
-
-/* Makes the loops with their TCP listeners; without an address there is none, only the admin socket. */
 static bool make_loops(struct http_server *server, struct arena *arena, struct text *reason)
 {
-    bool has_address = text_is_set(server->config.listen);
-    int first =
-        has_address ? http_listen_tcp(server->config.listen, &server->arena, &server->address, reason) : -1;
-
-    if (has_address && first < 0) {
-        *reason = arena_copy(arena, *reason);
-        return false;
-    }
     for (unsigned i = 0; i < server->config.loop_count; i++) {
-        struct http_loop *loop = &server->loops[i];
-        bool is_made = http_loop_init(loop, server, i);
+        bool is_made = http_loop_init(&server->loops[i], server, i);
 
         server->loop_count++;
-        if (!is_made || !listen_on_tcp(loop, first)) {
-            *reason = arena_format(arena, "cannot start loop %u of the HTTP server: %s", i, strerror(errno));
+        if (!is_made) {
+            set_errno_reason(arena, i, reason);
             return false;
         }
     }
     return true;
 }
 
-static bool listen_for_admin(struct http_server *server, struct text path, struct arena *arena,
-                             struct text *reason)
+/* The certificate and its key, if there is to be one. */
+static bool open_tls(const struct http_config *config, struct http_tls **tls, struct arena *arena,
+                     struct text *reason)
 {
-    struct http_loop *loop = &server->loops[0];
+    bool has_certificate = text_is_set(config->tls_certificate_path);
 
-    if (!text_is_set(path))
-        return true;
-    loop->admin_listener.socket = http_listen_unix(path, arena, reason);
-    if (loop->admin_listener.socket < 0)
+    *tls = NULL;
+    if (has_certificate != text_is_set(config->tls_key_path)) {
+        *reason = TEXT("TLS needs both a certificate and its key");
         return false;
-    server->config.admin_socket = arena_copy(&server->arena, path);
-    if (watch(loop, &loop->admin_listener))
-        return true;
-    *reason = arena_format(arena, "cannot serve the admin socket: %s", strerror(errno));
-    return false;
+    }
+    if (has_certificate)
+        *tls = http_tls_open(config->tls_certificate_path, config->tls_key_path, arena, reason);
+    return !has_certificate || *tls;
+}
+
+/* All at a time, because an address may be in the list twice. */
+static bool bind_all(const struct http_config *config, struct arena *arena, struct text *reason)
+{
+    struct http_bound bound[HTTP_LISTEN_MAX];
+    unsigned count = 0;
+
+    while (count < config->listen_count &&
+           http_bind(config, &config->listen[count], arena, &bound[count], reason))
+        count++;
+    for (unsigned i = 0; i < count; i++) {
+        close(bound[i].socket);
+        if (bound[i].path)
+            unlink(bound[i].path);
+    }
+    return count == config->listen_count;
+}
+
+bool http_start_is_possible(const struct http_config *config, struct arena *arena, struct text *reason)
+{
+    struct http_tls *tls;
+
+    if (!open_tls(config, &tls, arena, reason))
+        return false;
+    if (tls)
+        http_tls_close(tls);
+    return bind_all(config, arena, reason);
+}
+
+/* Gives a loop its listener for the address: the socket that was bound, or a further one. */
+static bool add_listener(struct http_loop *loop, const struct http_bound *bound, enum http_entrance entrance)
+{
+    struct http_listener *first = &loop->server->loops[0].listeners[loop->listener_count];
+    struct http_listener *listener = &loop->listeners[loop->listener_count];
+
+    *listener = (struct http_listener){
+        .magic = HTTP_LISTENER_MAGIC,
+        .socket = loop->index == 0 ? bound->socket : http_bind_again(bound, first->socket),
+        .entrance = entrance,
+        .is_tls = bound->is_tls,
+        .is_shared = bound->is_shared && loop->server->loop_count > 1,
+    };
+    loop->listener_count++;
+    return listener->socket >= 0 && http_listener_open(loop, listener);
+}
+
+/* Every loop accepts at every address. */
+static bool listen_everywhere(struct http_server *server, struct arena *arena, struct text *reason)
+{
+    for (unsigned i = 0; i < server->config.listen_count; i++) {
+        const struct http_listen *listen = &server->config.listen[i];
+        struct http_bound *bound = &server->bound[i];
+
+        if (!http_bind(&server->config, listen, &server->arena, bound, reason)) {
+            *reason = arena_copy(arena, *reason);
+            return false;
+        }
+        for (unsigned loop = 0; loop < server->loop_count; loop++)
+            if (!add_listener(&server->loops[loop], bound, listen->entrance)) {
+                set_errno_reason(arena, loop, reason);
+                return false;
+            }
+    }
+    return true;
 }
 
 void http_server_loop_started(struct http_server *server, bool success)
@@ -169,18 +232,66 @@ struct http_server *http_server_start(const struct http_config *config, const st
 {
     struct http_server *server = new_server(config, handler);
 
-    if (make_loops(server, arena, reason) && listen_for_admin(server, config->admin_socket, arena, reason) &&
-        run_loops(server, arena, reason))
+    if (open_tls(config, &server->tls, arena, reason) && make_loops(server, arena, reason) &&
+        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason)) {
+        if (server->tls)
+            http_tls_warn(server->tls, config->tls_certificate_path, config->tls_key_path, arena);
         return server;
+    }
     http_server_drain(server);
     http_server_free(server);
     return NULL;
 }
 
-struct text http_server_address(const struct http_server *server)
+struct text http_server_address(const struct http_server *server, unsigned index)
 {
-    assert(server->magic == HTTP_SERVER_MAGIC);
-    return server->address;
+    assert(server->magic == HTTP_SERVER_MAGIC && index < server->config.listen_count);
+    return server->bound[index].address;
+}
+
+bool http_server_is_tls(const struct http_server *server, unsigned index)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC && index < server->config.listen_count);
+    return server->bound[index].is_tls;
+}
+
+bool http_server_reload_tls(struct http_server *server, struct text certificate_path, struct text key_path,
+                            struct arena *arena, struct text *reason)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC && server->tls);
+    return http_tls_reload(server->tls, certificate_path, key_path, arena, reason);
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void http_server_counters(const struct http_server *server, struct http_counters *counters)
+{
+    *counters = (struct http_counters){0};
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        const struct http_loop_counters *of_loop = &server->loops[i].counters;
+
+        counters->connections_accepted += read_counter(&of_loop->accepted);
+        counters->connections_open += read_counter(&of_loop->open);
+        counters->connections_refused_total += read_counter(&of_loop->refused_total);
+        counters->connections_refused_client += read_counter(&of_loop->refused_client);
+        counters->accept_pauses += read_counter(&of_loop->accept_pauses);
+        counters->buffers_used += read_counter(&of_loop->buffers_used);
+        counters->buffers_kept += read_counter(&of_loop->buffers_kept);
+        counters->tls_handshakes += read_counter(&of_loop->tls_handshakes);
+        counters->tls_resumptions += read_counter(&of_loop->tls_resumptions);
+        counters->tls_failures += read_counter(&of_loop->tls_failures);
+    }
+}
+
+/* While they are still ours: afterwards another server may have made its own in their place. */
+static void remove_paths(struct http_server *server)
+{
+    for (unsigned i = 0; i < server->config.listen_count; i++)
+        if (server->bound[i].path)
+            unlink(server->bound[i].path);
 }
 
 void http_server_drain(struct http_server *server)
@@ -189,13 +300,20 @@ void http_server_drain(struct http_server *server)
     if (server->is_drained)
         return;
     server->is_drained = true;
+    remove_paths(server);
     atomic_store(&server->is_draining, true);
     for (unsigned i = 0; i < server->threads_running; i++)
         http_loop_wake(&server->loops[i]);
     for (unsigned i = 0; i < server->threads_running; i++)
         pthread_join(server->loops[i].thread, NULL);
-    if (text_is_set(server->config.admin_socket))
-        unlink(arena_string(&server->arena, server->config.admin_socket));
+}
+
+void http_server_cut(struct http_server *server)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC);
+    atomic_store(&server->is_cut, true);
+    for (unsigned i = 0; i < server->threads_running; i++)
+        http_loop_wake(&server->loops[i]);
 }
 
 void http_server_free(struct http_server *server)
@@ -204,6 +322,9 @@ void http_server_free(struct http_server *server)
     for (unsigned i = 0; i < server->loop_count; i++)
         http_loop_free(&server->loops[i]);
     free(server->loops);
+    http_admission_free(&server->admission);
+    if (server->tls)
+        http_tls_close(server->tls);
     pthread_cond_destroy(&server->start_changed);
     pthread_mutex_destroy(&server->start_lock);
     arena_free(&server->arena);

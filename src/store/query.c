@@ -35,11 +35,11 @@ static void append_row_condition(struct buffer *buffer, struct text condition)
         buffer_append(buffer, text_slice(condition, 0, condition.length - row.length));
     }
     struct text alias = text_slice(row, 0, row.data[1] == '.' ? 2 : 0),
-                parameter = text_from(row, text_find(row, '$'));
+                number = text_from(row, text_find(row, '$') + 1);
 
-    assert(parameter.length > 0);
-    buffer_append_format(buffer, "%.*skey BETWEEN row_key(%.*s) AND row_key(%.*s) + %d AND %.*s",
-                         TEXT_FORMAT(alias), TEXT_FORMAT(parameter), TEXT_FORMAT(parameter),
+    assert(number.length > 0);
+    buffer_append_format(buffer, "%.*skey BETWEEN %s%.*s AND %s%.*s + %d AND %.*s", TEXT_FORMAT(alias),
+                         ROW_KEY_PARAMETER, TEXT_FORMAT(number), ROW_KEY_PARAMETER, TEXT_FORMAT(number),
                          ROW_KEY_PROBES - 1, TEXT_FORMAT(row));
 }
 
@@ -75,7 +75,8 @@ struct statement *query_statement(struct transaction *transaction, const struct 
     struct statement *statement = connection_find(transaction->connection, key);
 
     if (!statement)
-        statement = connection_prepare(transaction->connection, key, query_expand(query, transaction->arena));
+        statement = connection_prepare(transaction->connection, key, STATEMENT_FIXED,
+                                       query_expand(query, transaction->arena));
     if (!statement)
         transaction_fail(transaction);
     return statement;

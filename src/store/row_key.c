@@ -4,23 +4,13 @@
 
 enum { TIME_DIGITS = 10, DIGIT_BITS = 5, KEY_TIME_BITS = 42, KEY_RANDOM_BITS = 20 };
 
-/* The value of a Crockford base32 digit in upper case, or -1. */
-static int digit_value(char digit)
-{
-    static const char skipped[] = "ILOU";
-    int value = digit - 'A' + 10;
-
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit < 'A' || digit > 'Z')
-        return -1;
-    for (const char *letter = skipped; *letter; letter++) {
-        if (digit == *letter)
-            return -1;
-        value -= digit > *letter;
-    }
-    return value;
-}
+/* The values of the digits of Crockford's base32, plus one; 0 for what is none. */
+static const uint8_t digit_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32,
+};
 
 /* Reads the last 26 characters as a ULID: its milliseconds, and the lowest bits of the rest. */
 static bool read_ulid(struct text id, uint64_t *time_ms, uint64_t *random)
@@ -31,12 +21,12 @@ static bool read_ulid(struct text id, uint64_t *time_ms, uint64_t *random)
 
     *time_ms = *random = 0;
     for (int i = 0; i < ULID_TEXT_LENGTH; i++) {
-        int value = digit_value(ulid.data[i]);
+        unsigned value = digit_values[(unsigned char)ulid.data[i]];
         uint64_t *part = i < TIME_DIGITS ? time_ms : random;
 
-        if (value < 0)
+        if (value == 0)
             return false;
-        *part = *part << DIGIT_BITS | (uint64_t)value;
+        *part = *part << DIGIT_BITS | (value - 1);
     }
     return true;
 }

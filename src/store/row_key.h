@@ -14,6 +14,9 @@
 
 enum { ROW_KEY_PROBES = 16 };
 
+/* `$key2` in the text of a statement stands for the row key of the second value. */
+#define ROW_KEY_PARAMETER "$key"
+
 /* The first key to try for an id; from 0 to 2^62 - 1. For an id that ends in a ULID: 42 bits of its
  * milliseconds (enough until 2109; they wrap then) above the lowest 20 bits of its random part, so that new
  * rows go to the end of the table. For any other id: a hash of its bytes (FNV-1a). */

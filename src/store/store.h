@@ -23,7 +23,7 @@ enum {
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
     STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
-    STORE_CHECKPOINT_WAL_PAGES = 4000, /* the write-ahead log is copied back when it holds this many pages */
+    STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
         16000, /* from here on the writer waits for readers, so that the log starts anew */
     STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */
@@ -58,10 +58,9 @@ struct transaction {
 
 /* ---- queries ---- */
 
-/* A query is one portable text; parameters are $1, $2, …, numbered in the order in which they first appear.
- * In braces stand `{columns}` for the columns of `entity`, in order, and `{scope = $1 AND id = $2}` for the
- * one row of a table of environments that has this id in this scope (`{a.id = $2}`: in whichever), which the
- * engine finds its own way. */
+/* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
+ * `entity`, in order, and `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way. */
 struct query {
     struct text text;
     const struct entity *entity;
@@ -177,6 +176,16 @@ void store_reader_end(struct store_reader *reader);
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
+
+/* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
+ * told. Any thread. */
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
+ * restart. Never false again. Any thread. */
+bool store_sync_has_failed(const struct store *store);
+
+/* The version of the SQLite library in use: "3.40.1". */
+const char *store_engine_version(void);
 
 /* The version of the schema that this program writes. */
 int store_schema_version(void);

@@ -124,6 +124,20 @@ static const struct failure *conflict(struct transaction *transaction, const str
     return failure_add(failure_new(arena, FAILURE_ALREADY_EXISTS, message), arena, column, value);
 }
 
+/* So many ids of one millisecond whose last bits are alike: a new request makes another id. */
+static const struct failure *no_free_key(struct arena *arena)
+{
+    return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, TEXT("no room for this id; try again"));
+}
+
+/* The row that the use case has read is not there any more. */
+static const struct failure *is_gone(struct arena *arena, const struct write *write)
+{
+    return failure_new(arena, FAILURE_VERSION_CONFLICT,
+                       arena_format(arena, "the %.*s was changed by another request; read it again",
+                                    TEXT_FORMAT(write->entity->label)));
+}
+
 static struct statement *row_statement(struct transaction *transaction, const struct write *write)
 {
     uint64_t key = statement_key(write);
@@ -131,9 +145,11 @@ static struct statement *row_statement(struct transaction *transaction, const st
 
     if (statement)
         return statement;
-    return connection_prepare(transaction->connection, key,
-                              write->before ? update_sql(write, transaction->arena)
-                                            : insert_sql(write->entity, transaction->arena));
+    if (write->before)
+        return connection_prepare(transaction->connection, key, STATEMENT_VARYING,
+                                  update_sql(write, transaction->arena));
+    return connection_prepare(transaction->connection, key, STATEMENT_FIXED,
+                              insert_sql(write->entity, transaction->arena));
 }
 
 /* Whether the row that has the key is one of this id: found by walking on from the first key of the id. */
@@ -147,7 +163,8 @@ static bool id_is_taken(struct transaction *transaction, const struct write *wri
     struct statement *statement = connection_find(transaction->connection, key);
 
     if (!statement)
-        statement = connection_prepare(transaction->connection, key, query_expand(&query, arena));
+        statement =
+            connection_prepare(transaction->connection, key, STATEMENT_FIXED, query_expand(&query, arena));
     if (!statement) {
         transaction_fail(transaction);
         return false;
@@ -159,7 +176,8 @@ static bool id_is_taken(struct transaction *transaction, const struct write *wri
     return is_taken;
 }
 
-/* Runs the statement; a row whose key another id has takes the next one (row_key.h). */
+/* Runs the statement; a row whose key another id has takes the next one (row_key.h). An unset conflict column
+ * says that all keys of the id are taken. */
 static enum step run_row(struct transaction *transaction, const struct write *write,
                          struct statement *statement, struct text *conflict_column)
 {
@@ -175,7 +193,10 @@ static enum step run_row(struct transaction *transaction, const struct write *wr
         if (step != STEP_CONFLICT || !text_equal(*conflict_column, TEXT("key")))
             return step;
         *conflict_column = TEXT("id");
-        if (probe + 1 == ROW_KEY_PROBES || id_is_taken(transaction, write))
+        if (id_is_taken(transaction, write))
+            return step;
+        *conflict_column = text_none;
+        if (probe + 1 == ROW_KEY_PROBES)
             return step;
         values[0] = value_integer(row_key(entity_id(write->entity, write->record)) + probe + 1);
     }
@@ -188,6 +209,9 @@ const struct failure *write_row(struct transaction *transaction, const struct wr
     enum step step = statement ? run_row(transaction, write, statement, &conflict_column) : STEP_FAILED;
 
     if (step == STEP_CONFLICT)
-        return conflict(transaction, write, conflict_column);
+        return text_is_set(conflict_column) ? conflict(transaction, write, conflict_column)
+                                            : no_free_key(transaction->arena);
+    if (step == STEP_DONE && write->before && connection_changed_rows(transaction->connection) != 1)
+        return is_gone(transaction->arena, write);
     return step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
 }

@@ -8,6 +8,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/transaction.h"
 
@@ -125,6 +126,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
 /* Runs the commands again, one by one. NULL, or why nothing of the batch can stand. */
 static const struct failure *replay(struct writer *writer, struct command_list *batch)
 {
+    metrics_add(&metrics_here()->writer_replays, 1);
     sqlite_rollback(writer->connection);
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
@@ -144,6 +146,24 @@ static void fail_all(struct command_list *batch, const struct failure *cause)
         command->failure = failure_copy(cause, command->arena);
 }
 
+static bool commit(struct writer *writer)
+{
+    int64_t started_us = monotonic_now_us();
+    bool is_done = sqlite_commit(writer->connection);
+
+    metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
+    return is_done;
+}
+
+static void count_batch(const struct command_list *batch, bool is_done)
+{
+    struct metrics_cells *cells = metrics_here();
+
+    metrics_add(&cells->writer_batches[is_done ? METRICS_BATCH_COMMITTED : METRICS_BATCH_FAILED], 1);
+    metrics_observe(&cells->writer_batch_commands, (int64_t)batch->count);
+    metrics_subtract(&cells->writer_commands_waiting, batch->count);
+}
+
 /* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. False when
  * the whole batch failed. */
 static bool commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
@@ -159,7 +179,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
-    if (!cause && sqlite_commit(writer->connection))
+    if (!cause && commit(writer))
         return true;
     assert(batch->first);
     if (!cause)
@@ -231,12 +251,14 @@ static void *writer_main(void *context)
             bool is_done = commit_batch(writer, &pending, &batch);
 
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
+            count_batch(&batch, is_done);
             answer(&batch);
             /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
              * has. */
             checkpointer_step(writer->checkpointer, !is_done);
         }
         checkpointer_step(writer->checkpointer, idle);
+        atomic_store(&writer->store->sync_has_failed, checkpointer_has_failed(writer->checkpointer));
     }
     return NULL;
 }
@@ -284,6 +306,7 @@ bool writer_submit(struct writer *writer, struct store_command *command)
     if (taken)
         list_append(command->is_background ? &writer->background : &writer->queue, command);
     pthread_mutex_unlock(&writer->mutex);
+    metrics_add(&metrics_here()->writer_commands_waiting, taken);
     if (wake)
         pthread_cond_signal(&writer->woken);
     return taken;

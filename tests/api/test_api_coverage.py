@@ -71,8 +71,8 @@ def test_served(api, described, method, path, operation, _):
 
 
 def is_taken_for_an_id(method, path):
-    """Whether a literal path falls to a served route with a parameter there: GET /v1/customers/usage is the customer
-    `usage` until it has a route of its own."""
+    """Whether a path falls to a served route with a parameter in a literal's place: POST /v1/x/search might be id
+    `search` of POST /v1/x/{id}. The paths that never are (conventions section 1) are reserved in the route tables."""
     return any(row[0] == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/{}]+", row[1]), path) for row in SERVED)
 
 

@@ -6,6 +6,7 @@
  *   /defer  as /echo, but given by another      /hold     as /echo, once the test calls release_held
  *           thread through a task
  *   /count  200, the number of requests so far  /sleep    204, after keeping the loop busy
+ *   /forbidden  403 as soon as on_head is asked, 200 when it is not
  * A refusal is answered with its status and its reason as the body. */
 #ifndef FARTHING_TESTS_HTTP_FIXTURE_H
 #define FARTHING_TESTS_HTTP_FIXTURE_H
@@ -50,7 +51,7 @@ struct fixture {
     struct http_server *server;
     struct arena arena;
     int port;
-    atomic_uint requests, replies, batch_ends, loops_running;
+    atomic_uint heads, requests, replies, batch_ends, loops_running;
     atomic_int last_refusal;
     atomic_bool last_was_admin;
     bool loop_start_fails;
@@ -280,7 +281,7 @@ static inline void fixture_on_request(void *loop_state, struct http_exchange *ex
     state->batch_is_open = true;
     fixture->requests++;
     fixture->last_refusal = (int)exchange->refusal;
-    fixture->last_was_admin = exchange->is_local_admin;
+    fixture->last_was_admin = exchange->entrance == HTTP_ENTRANCE_ADMIN;
     if (exchange->refusal)
         reply_refusal(exchange);
     else if (text_starts_with(path, TEXT("/big/")))
@@ -302,13 +303,29 @@ static inline void fixture_on_request(void *loop_state, struct http_exchange *ex
         reply_echo(exchange, fixture);
 }
 
+static inline bool fixture_on_head(void *loop_state, struct http_exchange *exchange)
+{
+    struct loop_state *state = loop_state;
+
+    state->batch_is_open = true;
+    state->fixture->heads++;
+    if (!text_equal(exchange->request.path, TEXT("/forbidden")))
+        return true;
+    http_reply(exchange, &(struct http_reply){.status = 403, .body = TEXT("no")});
+    return false;
+}
+
 /* ---- start and stop ---- */
 
 static inline struct http_server *try_start(struct fixture *fixture, const struct http_config *config,
                                             struct text *reason)
 {
-    const struct http_handler handler = {fixture, fixture_loop_start, fixture_on_request, fixture_batch_end,
-                                         fixture_loop_stop};
+    const struct http_handler handler = {.context = fixture,
+                                         .loop_start = fixture_loop_start,
+                                         .on_head = fixture_on_head,
+                                         .on_request = fixture_on_request,
+                                         .on_batch_end = fixture_batch_end,
+                                         .loop_stop = fixture_loop_stop};
 
     return http_server_start(config, &handler, &fixture->arena, reason);
 }
@@ -317,7 +334,7 @@ static inline struct http_config test_config(void)
 {
     struct http_config config = http_config_default();
 
-    config.listen = TEXT("127.0.0.1:0");
+    http_config_listen(&config, TEXT("127.0.0.1:0"), HTTP_ENTRANCE_PUBLIC);
     config.loop_count = 1;
     return config;
 }
@@ -340,7 +357,7 @@ static inline struct fixture *fixture_start(const struct http_config *config)
     fixture->server = try_start(fixture, config, &reason);
     if (!fixture->server)
         fail_msg("%.*s", TEXT_FORMAT(reason));
-    struct text address = http_server_address(fixture->server);
+    struct text address = http_server_address(fixture->server, 0);
     uint64_t port;
 
     assert_true(text_to_uint64(text_from(address, address.length - 5), &port) ||

@@ -22,7 +22,7 @@ static void test_address_in_use(void **state)
     char expected[256];
 
     (void)state;
-    config.listen = http_server_address(fixture->server);
+    config.listen[0].address = http_server_address(fixture->server, 0);
     config.loop_count = 2;
     snprintf(expected, sizeof expected,
              "cannot listen on 127.0.0.1:%d: address already in use; stop the program that uses it or choose "
@@ -35,12 +35,14 @@ static void test_address_in_use(void **state)
 static void test_bad_addresses(void **state)
 {
     static const char *const cases[][2] = {
-        {"8080", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
-        {"", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
-        {"127.0.0.1:", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
-        {"127.0.0.1:http", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
-        {"127.0.0.1:65536", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
-        {"::1:80", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535"},
+        {"8080", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
+        {"", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
+        {"127.0.0.1:", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
+        {"127.0.0.1:http",
+         "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
+        {"127.0.0.1:65536",
+         "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
+        {"::1:80", "write it as HOST:PORT or [IPV6]:PORT, with a port from 0 to 65535, or as unix:PATH"},
         {"192.0.2.1:0", "this machine has no such address; choose one of its own, or 127.0.0.1"},
     };
 
@@ -49,7 +51,7 @@ static void test_bad_addresses(void **state)
         struct http_config config = test_config();
         char expected[256];
 
-        config.listen = text_from_string(cases[i][0]);
+        config.listen[0].address = text_from_string(cases[i][0]);
         snprintf(expected, sizeof expected, "cannot listen on %s: %s", cases[i][0], cases[i][1]);
         assert_fails(&config, expected);
     }
@@ -75,7 +77,7 @@ static void test_all_addresses(void **state)
     struct http_config config = test_config();
 
     (void)state;
-    config.listen = TEXT(":0");
+    config.listen[0].address = TEXT(":0");
     config.loop_count = 3;
     struct fixture *fixture = fixture_start(&config);
 
@@ -88,6 +90,14 @@ static void test_all_addresses(void **state)
     }
     assert_int_equal(fixture->loops_running, 3);
     fixture_stop(fixture);
+}
+
+static void listen_for_admin(struct http_config *config, const char *path)
+{
+    static char address[128];
+
+    snprintf(address, sizeof address, "unix:%s", path);
+    http_config_listen(config, text_from_string(address), HTTP_ENTRANCE_ADMIN);
 }
 
 static struct client connect_admin(const char *path)
@@ -111,7 +121,7 @@ static void test_admin_socket(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/admin", folder);
-    config.admin_socket = text_from_string(path);
+    listen_for_admin(&config, path);
     struct sockaddr_un stale = {.sun_family = AF_UNIX};
     int socket_of_stale = socket(AF_UNIX, SOCK_STREAM, 0);
 
@@ -150,8 +160,8 @@ static void test_admin_socket_alone(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/admin", folder);
-    config.listen = text_none;
-    config.admin_socket = text_from_string(path);
+    config.listen_count = 0;
+    listen_for_admin(&config, path);
     fixture->server = try_start(fixture, &config, &reason);
     assert_non_null(fixture->server);
     struct client admin = connect_admin(path);
@@ -173,7 +183,7 @@ static void test_admin_socket_in_the_way(void **state)
 
     (void)state;
     assert_true(file >= 0);
-    config.admin_socket = text_from_string(path);
+    listen_for_admin(&config, path);
     snprintf(expected, sizeof expected,
              "cannot listen on %s: there is a file that is not a socket; move it away", path);
     assert_fails(&config, expected);

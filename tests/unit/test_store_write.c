@@ -3,31 +3,7 @@
 
 #include "base/hash.h"
 #include "domain/records.h"
-
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
-
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-/* The value of a failure's detail; unset when there is none of this name. */
-static struct text detail(const struct failure *failure, const char *name)
-{
-    for (const struct failure_detail *entry = failure->details; entry; entry = entry->next)
-        if (text_equal(entry->name, text_from_string(name)))
-            return entry->value;
-    return text_none;
-}
+#include "store/connection.h"
 
 static void test_insert_writes_row_audit_and_event(void **state)
 {
@@ -81,6 +57,66 @@ static const struct failure *run_update(void *context, struct transaction *trans
         RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     return NULL;
+}
+
+/* ---- updates ---- */
+
+struct change {
+    const struct customer *before;
+    unsigned columns; /* bit set of the texts that change */
+    const char *value;
+};
+
+static const struct failure *run_change(void *context, struct transaction *transaction)
+{
+    const struct change *change = context;
+    struct customer *after = ARENA_NEW(transaction->arena, struct customer);
+
+    *after = *change->before;
+    struct text *const texts[] = {
+        &after->name,         &after->email,         &after->address_line1,       &after->address_line2,
+        &after->address_city, &after->address_state, &after->address_postal_code, &after->address_country};
+
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (change->columns & 1U << i)
+            *texts[i] = text_from_string(change->value);
+    transaction_update(transaction, transaction->call->scope, &customer_entity, change->before, after);
+    return NULL;
+}
+
+/* Statements for updates are made as they are needed, and only so many are kept. */
+static void test_more_sets_of_columns_than_statements_are_kept(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct customer customer;
+
+    assert_null(fixture_create(fixture, "acme", &customer));
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned columns = 1; columns <= 4 * CONNECTION_VARYING_MAX - 1; columns++) {
+            struct change change = {&customer, columns, round ? "b" : "a"};
+
+            assert_null(store_write(fixture->store, &fixture->arena, &fixture->call, run_change, &change));
+        }
+    assert_text(fixture_select(fixture, "SELECT name, email, address_line1, address_line2, address_city, "
+                                        "address_state, address_postal_code, address_country FROM customers"),
+                "b|b|b|b|b|b|b|b;");
+}
+
+static void test_an_update_of_a_row_that_is_gone_fails(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct customer customer;
+
+    assert_null(fixture_create(fixture, "acme", &customer));
+    customer.id = TEXT("cust_01KDVDNA000000000000000000");
+    struct change change = {&customer, 1, "b"};
+    const struct failure *failure =
+        store_write(fixture->store, &fixture->arena, &fixture->call, run_change, &change);
+
+    assert_non_null(failure);
+    assert_int_equal(failure->code, FAILURE_VERSION_CONFLICT);
+    assert_text(fixture_select(fixture, "SELECT name FROM customers"), "Acme;");
+    assert_text(fixture_select(fixture, "SELECT count(*) FROM audit_log WHERE action LIKE '%update%'"), "0;");
 }
 
 static void test_update_writes_only_changed_columns(void **state)
@@ -169,7 +205,7 @@ static void test_taken_value_names_its_field_and_leaves_nothing(void **state)
 
     assert_non_null(failure);
     assert_int_equal(failure->code, FAILURE_ALREADY_EXISTS);
-    assert_text(detail(failure, "external_id"), "acme");
+    assert_text(failure_detail_value(failure, "external_id"), "acme");
     assert_text(failure->message, "there is already a customer with this external_id");
     assert_true(
         text_equal(fixture_select(fixture, "SELECT (SELECT count(*) FROM audit_log), (SELECT count(*) "
@@ -196,12 +232,12 @@ static void test_secret_values_are_not_in_the_audit(void **state)
                 "(secret);");
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_insert_writes_row_audit_and_event),
+        STORE_TEST(test_more_sets_of_columns_than_statements_are_kept),
+        STORE_TEST(test_an_update_of_a_row_that_is_gone_fails),
         STORE_TEST(test_update_writes_only_changed_columns),
         STORE_TEST(test_update_that_changes_nothing_writes_nothing),
         STORE_TEST(test_archive_frees_the_unique_value),

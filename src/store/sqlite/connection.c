@@ -1,7 +1,8 @@
 #include "store/sqlite/handle.h"
 
+#include "base/instant.h"
 #include "base/log.h"
-#include "store/row_key.h"
+#include "metrics/metrics.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -55,14 +56,6 @@ static bool begin_log(struct connection *connection, struct text *reason)
     return is_wal;
 }
 
-static void row_key_function(sqlite3_context *context, int argument_count, sqlite3_value **arguments)
-{
-    const char *data = (const char *)sqlite3_value_text(arguments[0]);
-
-    assert(argument_count == 1);
-    sqlite3_result_int64(context, row_key((struct text){data, (size_t)sqlite3_value_bytes(arguments[0])}));
-}
-
 /* False on a failure; *reason is set when SQLite has none. */
 static bool configure(struct connection *connection, enum sqlite_mode mode, struct text *reason)
 {
@@ -75,8 +68,6 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
     sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    sqlite3_create_function(handle, "row_key", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
-                            NULL, row_key_function, NULL, NULL);
     if (mode == SQLITE_READER) {
         sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         return sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") && sqlite_execute(connection, cache);
@@ -176,6 +167,11 @@ struct text connection_conflict_column(struct connection *connection, struct are
     return text_from(message, start);
 }
 
+int64_t connection_changed_rows(struct connection *connection)
+{
+    return sqlite3_changes64(connection->handle);
+}
+
 bool sqlite_is_not_a_database(struct connection *connection)
 {
     return (sqlite3_extended_errcode(connection->handle) & 0xff) == SQLITE_NOTADB;
@@ -211,7 +207,7 @@ static bool run_kept(struct connection *connection, const char *sql)
     struct statement *statement = connection_find(connection, key);
 
     if (!statement)
-        statement = connection_prepare(connection, key, text_from_string(sql));
+        statement = connection_prepare(connection, key, STATEMENT_FIXED, text_from_string(sql));
     enum step step = statement ? statement_start(statement, NULL, 0) : STEP_FAILED;
 
     if (statement)
@@ -282,8 +278,11 @@ int sqlite_wal_pages(const struct connection *connection)
 static int copy_log(struct connection *connection, int mode)
 {
     int log_pages = -1, copied_pages = -1;
+    int64_t started_us = monotonic_now_us();
     int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL, mode, &log_pages, &copied_pages);
 
+    metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_COPY],
+                    monotonic_now_us() - started_us);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
                   LOG_INTEGER("code", code));

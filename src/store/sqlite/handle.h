@@ -4,9 +4,18 @@
 
 #include "store/sqlite/sqlite.h"
 
+/* What a parameter of a statement is bound to. */
+struct parameter {
+    int value;       /* index of the value that the caller gives */
+    bool is_row_key; /* bound to its row key (row_key.h) */
+};
+
 struct statement {
     sqlite3_stmt *handle;
     struct connection *connection;
+    int value_count; /* that the caller must give */
+    int parameter_count;
+    struct parameter parameters[];
 };
 
 struct statement_slot {
@@ -19,6 +28,8 @@ struct connection {
     sqlite3 *handle;
     struct statement_slot *slots;
     size_t slot_count, slots_used;
+    uint64_t varying[CONNECTION_VARYING_MAX]; /* keys of slots, the oldest one at next_varying; 0: none yet */
+    unsigned next_varying;
     int wal_pages;
 };
 

@@ -1,23 +1,24 @@
 /* statement.c: statements, prepared once a connection and found by a key. */
+#include "store/row_key.h"
 #include "store/sqlite/handle.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    STATEMENT_SLOTS_FIRST = 64, /* a power of two; doubled when half full */
-    PARAMETER_NAME_MAX = 16,
-};
+enum { STATEMENT_SLOTS_FIRST = 64 }; /* a power of two; doubled when half full */
+
+static void free_statement(struct statement *statement)
+{
+    sqlite3_finalize(statement->handle);
+    free(statement);
+}
 
 void sqlite_statements_free(struct connection *connection)
 {
     for (size_t i = 0; i < connection->slot_count; i++)
-        if (connection->slots[i].key) {
-            sqlite3_finalize(connection->slots[i].statement->handle);
-            free(connection->slots[i].statement);
-        }
+        if (connection->slots[i].key)
+            free_statement(connection->slots[i].statement);
     free(connection->slots);
 }
 
@@ -30,12 +31,12 @@ static void insert_slot(struct connection *connection, struct statement_slot slo
     connection->slots[i] = slot;
 }
 
-static void grow_slots(struct connection *connection)
+static void make_slots(struct connection *connection, size_t count)
 {
     struct statement_slot *old = connection->slots;
     size_t old_count = connection->slot_count;
 
-    connection->slot_count = old_count ? old_count * 2 : STATEMENT_SLOTS_FIRST;
+    connection->slot_count = count;
     connection->slots = calloc(connection->slot_count, sizeof *connection->slots);
     if (!connection->slots)
         abort();
@@ -45,17 +46,37 @@ static void grow_slots(struct connection *connection)
     free(old);
 }
 
-/* $1, $2, … must first appear in this order: SQLite numbers them so, and values are bound by number. */
-static void check_parameters(sqlite3_stmt *handle)
+/* Which value each parameter takes: `$2` the second one, `$key2` the row key of the second one. SQLite
+ * numbers parameters by itself, in the order in which they first appear. */
+static void read_parameters(struct statement *statement)
 {
-    char name[PARAMETER_NAME_MAX];
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const char *name = sqlite3_bind_parameter_name(statement->handle, i + 1);
+        struct parameter *parameter = &statement->parameters[i];
 
-    for (int i = 1; i <= sqlite3_bind_parameter_count(handle); i++) {
-        const char *found = sqlite3_bind_parameter_name(handle, i);
+        parameter->is_row_key = strncmp(name, ROW_KEY_PARAMETER, strlen(ROW_KEY_PARAMETER)) == 0;
+        int number = atoi(name + (parameter->is_row_key ? strlen(ROW_KEY_PARAMETER) : 1));
 
-        snprintf(name, sizeof name, "$%d", i);
-        assert(found && strcmp(found, name) == 0);
+        assert(number > 0 && number <= STORE_QUERY_PARAMETERS_MAX);
+        parameter->value = number - 1;
+        if (number > statement->value_count)
+            statement->value_count = number;
     }
+}
+
+static struct statement *new_statement(struct connection *connection, sqlite3_stmt *handle)
+{
+    int count = sqlite3_bind_parameter_count(handle);
+    struct statement *statement =
+        calloc(1, sizeof *statement + (size_t)count * sizeof statement->parameters[0]);
+
+    if (!statement)
+        abort();
+    statement->handle = handle;
+    statement->connection = connection;
+    statement->parameter_count = count;
+    read_parameters(statement);
+    return statement;
 }
 
 static uint64_t spread(uint64_t key)
@@ -65,21 +86,47 @@ static uint64_t spread(uint64_t key)
     return key ? key : 1;
 }
 
-struct statement *connection_prepare(struct connection *connection, uint64_t key, struct text sql)
+static struct statement_slot *find_slot(struct connection *connection, uint64_t spread_key)
 {
-    struct statement *statement = calloc(1, sizeof *statement);
+    size_t mask = connection->slot_count - 1;
 
-    if (!statement)
-        abort();
-    statement->connection = connection;
-    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT,
-                           &statement->handle, NULL) != SQLITE_OK) {
-        free(statement);
+    if (connection->slot_count == 0)
         return NULL;
-    }
-    check_parameters(statement->handle);
+    for (size_t i = spread_key & mask; connection->slots[i].key; i = (i + 1) & mask)
+        if (connection->slots[i].key == spread_key)
+            return &connection->slots[i];
+    return NULL;
+}
+
+/* Forgets the oldest varying statement when there are too many. */
+static void add_varying(struct connection *connection, uint64_t spread_key)
+{
+    uint64_t *oldest = &connection->varying[connection->next_varying++ % CONNECTION_VARYING_MAX];
+    struct statement_slot *slot = *oldest ? find_slot(connection, *oldest) : NULL;
+
+    *oldest = spread_key;
+    if (!slot)
+        return;
+    free_statement(slot->statement);
+    slot->key = 0;
+    connection->slots_used--;
+    make_slots(connection, connection->slot_count); /* closes the gap */
+}
+
+struct statement *connection_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
+                                     struct text sql)
+{
+    sqlite3_stmt *handle;
+
+    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT, &handle,
+                           NULL) != SQLITE_OK)
+        return NULL;
+    struct statement *statement = new_statement(connection, handle);
+
+    if (sort == STATEMENT_VARYING)
+        add_varying(connection, spread(key));
     if (connection->slots_used * 2 >= connection->slot_count)
-        grow_slots(connection);
+        make_slots(connection, connection->slot_count ? connection->slot_count * 2 : STATEMENT_SLOTS_FIRST);
     insert_slot(connection, (struct statement_slot){spread(key), statement});
     connection->slots_used++;
     return statement;
@@ -87,15 +134,9 @@ struct statement *connection_prepare(struct connection *connection, uint64_t key
 
 struct statement *connection_find(struct connection *connection, uint64_t key)
 {
-    size_t mask = connection->slot_count - 1;
+    struct statement_slot *slot = find_slot(connection, spread(key));
 
-    if (connection->slot_count == 0)
-        return NULL;
-    key = spread(key);
-    for (size_t i = key & mask; connection->slots[i].key; i = (i + 1) & mask)
-        if (connection->slots[i].key == key)
-            return connection->slots[i].statement;
-    return NULL;
+    return slot ? slot->statement : NULL;
 }
 
 static void bind(sqlite3_stmt *handle, int number, const struct value *value)
@@ -114,9 +155,16 @@ static void bind(sqlite3_stmt *handle, int number, const struct value *value)
 
 enum step statement_start(struct statement *statement, const struct value *parameters, size_t parameter_count)
 {
-    assert((int)parameter_count == sqlite3_bind_parameter_count(statement->handle));
-    for (size_t i = 0; i < parameter_count; i++)
-        bind(statement->handle, (int)i + 1, &parameters[i]);
+    assert((int)parameter_count == statement->value_count);
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const struct parameter *parameter = &statement->parameters[i];
+        const struct value *value = &parameters[parameter->value];
+
+        if (parameter->is_row_key)
+            sqlite3_bind_int64(statement->handle, i + 1, row_key(value->text));
+        else
+            bind(statement->handle, i + 1, value);
+    }
     return statement_next(statement);
 }
 
