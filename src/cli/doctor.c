@@ -3,6 +3,7 @@
 #include "cli/entrances.h"
 
 #include "cli/commands.h"
+#include "cli/entrances.h"
 #include "cli/serve.h"
 #include "cli/variables.h"
 
