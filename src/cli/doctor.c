@@ -1,6 +1,5 @@
 /* doctor.c: `farthing doctor`: one line for each thing that a server needs. It changes nothing. */
 #include "cli/doctor.h"
-#include "cli/entrances.h"
 
 #include "cli/commands.h"
 #include "cli/entrances.h"
