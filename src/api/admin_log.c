@@ -2,17 +2,20 @@
  * to. */
 #include "api/resources.h"
 #include "base/log.h"
+#include "model/entity_json.h"
 
 static const struct failure *parse_level(struct exchange *exchange)
 {
     const struct json_value *value = json_member(exchange->body, TEXT("level"));
     enum log_level *level = ARENA_NEW(exchange->arena, enum log_level);
+    struct failure *failure = NULL;
 
     exchange->input = level;
     if (value && value->type == JSON_STRING && log_level_find(value->text, level))
         return NULL;
-    return failure_add(failure_new(exchange->arena, FAILURE_VALIDATION, TEXT("the request is not valid")),
-                       exchange->arena, TEXT("level"), TEXT("must be debug, info, warning or error"));
+    failure_add_field(&failure, exchange->arena, TEXT("level"),
+                      TEXT("must be debug, info, warning or error"));
+    return failure;
 }
 
 static void tell(enum log_level from, enum log_level to)

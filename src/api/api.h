@@ -13,6 +13,11 @@ struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
     struct text allowed_origins;
+    /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
+     * Only its hash is kept. */
+    struct text metrics_token;
+    /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
+    struct log_sink *access_log;
 };
 
 /* Takes the store's keys into memory and builds the routes. The store is borrowed. NULL and a reason (in
@@ -27,12 +32,6 @@ void api_configure(struct api *api, const struct api_config *config);
 
 /* What the HTTP server calls. */
 struct http_handler api_handler(struct api *api);
-
-/* Both before the HTTP server starts. With a token, GET /metrics answers on public listeners too, to whoever
- * sends it as `Authorization: Bearer`. */
-void api_set_metrics_token(struct api *api, struct text token);
-/* One line a request goes to the sink, which is borrowed and must outlive the HTTP server. */
-void api_set_access_log(struct api *api, struct log_sink *sink);
 
 /* From now on GET /ready answers 503, so that no new traffic is sent here. Any thread. */
 void api_set_draining(struct api *api);

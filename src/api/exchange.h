@@ -31,7 +31,6 @@ struct api {
     unsigned route_label_count;
     bool has_metrics_token;
     uint8_t metrics_token_digest[SHA256_BYTES];
-    struct log_sink *access_log; /* NULL: none */
 };
 
 /* What a loop keeps for its requests. */

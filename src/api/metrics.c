@@ -1,16 +1,9 @@
 /* metrics.c: GET /metrics, and who may ask for it. */
-#include "api/api.h"
 #include "api/observe.h"
 #include "api/resources.h"
 #include "base/log.h"
 
 #include <openssl/crypto.h>
-
-void api_set_metrics_token(struct api *api, struct text token)
-{
-    sha256(token, api->metrics_token_digest);
-    api->has_metrics_token = true;
-}
 
 /* The token of `Authorization: Bearer TOKEN`, or an unset text. */
 static struct text bearer_token(const struct exchange *exchange)
@@ -42,6 +35,24 @@ const struct failure *metrics_check_access(struct exchange *exchange)
                        TEXT("the metrics need their token, as `Authorization: Bearer TOKEN`"));
 }
 
+static void sample_http(const struct http_loop *loop, struct metrics_samples *samples)
+{
+    struct http_counters counters;
+
+    http_loop_counters(loop, &counters);
+    samples->http_connections_open = (int64_t)counters.connections_open;
+    samples->http_connections_accepted = (int64_t)counters.connections_accepted;
+    samples->http_connections_refused[METRICS_CONNECTION_LIMIT] = (int64_t)counters.connections_refused_total;
+    samples->http_connections_refused[METRICS_CONNECTION_CLIENT_LIMIT] =
+        (int64_t)counters.connections_refused_client;
+    samples->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS] = (int64_t)counters.accept_pauses;
+    samples->http_buffers_used = (int64_t)counters.buffers_used;
+    samples->http_buffers_kept = (int64_t)counters.buffers_kept;
+    samples->tls_handshakes = (int64_t)counters.tls_handshakes;
+    samples->tls_resumptions = (int64_t)counters.tls_resumptions;
+    samples->tls_failures = (int64_t)counters.tls_failures;
+}
+
 static void render(struct exchange *exchange, struct json_writer *writer)
 {
     const struct api *api = exchange->loop->api;
@@ -49,8 +60,10 @@ static void render(struct exchange *exchange, struct json_writer *writer)
 
     store_file_bytes(api->store, &samples.database_bytes, &samples.wal_bytes);
     samples.database_sync_failed = store_sync_has_failed(api->store);
-    samples.log_lines_dropped = log_lines_dropped();
-    samples.access_log_lines_dropped = api->access_log ? log_sink_dropped(api->access_log) : 0;
+    samples.log_lines_dropped[METRICS_LOG_PROCESS] = log_lines_dropped();
+    samples.log_lines_dropped[METRICS_LOG_ACCESS] =
+        api->config.access_log ? log_sink_dropped(api->config.access_log) : 0;
+    sample_http(exchange->http->loop, &samples);
     metrics_sample_process(&samples);
     metrics_write(writer->buffer, &samples, api->route_labels, api->route_label_count);
 }

@@ -77,7 +77,7 @@ static void count_refusal(struct metrics_cells *cells, enum http_refusal refusal
 
 /* ---- the access log ---- */
 
-enum { SECRET_PREFIX_LENGTH = 3 };
+enum { SECRET_PREFIX_LENGTH = 3, SECRET_LENGTH_MIN = 16, METHOD_LENGTH_MAX = 16 };
 
 static bool is_word(char byte)
 {
@@ -85,53 +85,70 @@ static bool is_word(char byte)
            byte == '_';
 }
 
-static bool begins_secret(struct text text)
+static size_t word_length(struct text text)
 {
-    return text_starts_with(text, TEXT("sk_")) || text_starts_with(text, TEXT("pk_"));
+    size_t length = 0;
+
+    while (length < text.length && is_word(text.data[length]))
+        length++;
+    return length;
 }
 
-/* A client may put its key where none belongs, such as into a path: what looks like one is not repeated. */
+static bool is_secret(struct text word)
+{
+    return word.length >= SECRET_LENGTH_MIN &&
+           (text_starts_with(word, TEXT("sk_")) || text_starts_with(word, TEXT("pk_")));
+}
+
+/* A client may put its key where none belongs, such as into a path: of what looks like one, only the prefix
+ * is repeated. */
 static struct text without_keys(struct exchange *exchange, struct text text)
 {
-    if (text.length < SECRET_PREFIX_LENGTH || !memmem(text.data, text.length, "k_", 2))
+    if (text.length < SECRET_LENGTH_MIN || !memmem(text.data, text.length, "k_", 2))
         return text;
     char *copy = arena_allocate(exchange->arena, text.length), *at = copy;
 
     while (text.length) {
-        bool is_secret = begins_secret(text);
-        size_t length = is_secret ? SECRET_PREFIX_LENGTH : 1;
+        size_t word = word_length(text), length = word ? word : 1;
+        size_t kept = is_secret(text_slice(text, 0, word)) ? SECRET_PREFIX_LENGTH : length;
 
-        memcpy(at, text.data, length);
-        at += length;
+        memcpy(at, text.data, kept);
+        at += kept;
         text = text_from(text, length);
-        if (!is_secret)
-            continue;
-        while (text.length && is_word(text.data[0]))
-            text = text_from(text, 1);
     }
     return (struct text){copy, (size_t)(at - copy)};
 }
 
-/* The query is left out: clients put secrets there, under names that nobody can know. */
+/* Methods are a client's own choice, too. */
+static struct text short_method(struct text name)
+{
+    return name.length > METHOD_LENGTH_MAX ? text_slice(name, 0, METHOD_LENGTH_MAX) : name;
+}
+
+/* The query is left out: clients put secrets there, under names that nobody can know. The path comes last: it
+ * alone can be so long that the line is cut. */
 static void log_access(struct exchange *exchange, int status, size_t body_bytes, int64_t duration_us)
 {
     struct log_line *line = &exchange->loop->access_line;
     const struct http_request *request = &exchange->http->request;
     const struct caller *caller = &exchange->caller;
+    struct http_address client = http_exchange_client(exchange->http);
+    char client_memory[HTTP_ADDRESS_TEXT_MAX];
 
     log_line_begin(line, log_format(), exchange->call.now_us);
     log_line_text(line, "request_id", without_keys(exchange, exchange->request_id));
-    log_line_text(line, "method", without_keys(exchange, request->method_name));
+    log_line_text(line, "method", short_method(request->method_name));
     log_line_text(line, "route", exchange->route ? exchange->route->path : UNMATCHED);
-    log_line_text(line, "path", without_keys(exchange, request->path));
     log_line_integer(line, "status", status);
     log_line_integer(line, "bytes", (int64_t)body_bytes);
     log_line_integer(line, "duration_us", duration_us);
+    log_line_text(line, "client", http_address_format(&client, client_memory));
     if (text_is_set(caller->key_id)) {
         log_line_text(line, "key_id", caller->key_id);
         log_line_text(line, "tenant_id", caller->scope.tenant_id);
         log_line_text(line, "environment_id", caller->scope.environment_id);
     }
+    log_line_text(line, "path", without_keys(exchange, request->path));
     log_ring_put(exchange->loop->access_log, log_line_end(line));
 }
 

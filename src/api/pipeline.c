@@ -62,11 +62,10 @@ void api_close(struct api *api)
 void api_configure(struct api *api, const struct api_config *config)
 {
     api->config = *config;
-}
-
-void api_set_access_log(struct api *api, struct log_sink *sink)
-{
-    api->access_log = sink;
+    if (text_is_set(config->metrics_token))
+        sha256(config->metrics_token, api->metrics_token_digest);
+    api->has_metrics_token = text_is_set(config->metrics_token);
+    api->config.metrics_token = text_none;
 }
 
 void api_set_draining(struct api *api)
@@ -86,8 +85,8 @@ static void *loop_start(void *context, struct http_loop *loop, unsigned loop_ind
     arena_init(&arena);
     state->api = api;
     state->loop = loop;
-    if (api->access_log)
-        state->access_log = log_sink_ring(api->access_log);
+    if (api->config.access_log)
+        state->access_log = log_sink_ring(api->config.access_log);
     state->reader = store_reader_open(api->store, &arena, &reason);
     if (!state->reader) {
         LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
@@ -380,6 +379,8 @@ static void on_request(void *loop_state, struct http_exchange *http)
     if (http->refusal != HTTP_REFUSAL_NONE) {
         struct refusal refusal = refusals[http->refusal];
 
+        LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
+                  LOG_STRING("reason", http->refusal_reason));
         reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
         return;
     }

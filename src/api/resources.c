@@ -4,6 +4,7 @@ const struct route_table *const route_tables[] = {
     &customer_routes,
     &health_routes,
     &admin_key_routes,
+    &admin_import_routes,
     &admin_log_routes,
     &admin_tenancy_routes,
     &metrics_routes,

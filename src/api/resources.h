@@ -8,6 +8,7 @@
 extern const struct route_table customer_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
+extern const struct route_table admin_import_routes;
 extern const struct route_table admin_log_routes;
 extern const struct route_table admin_tenancy_routes;
 extern const struct route_table metrics_routes;

@@ -16,6 +16,9 @@ struct admin_reply {
 bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
                    struct arena *arena, struct admin_reply *reply, struct text *reason);
 
+/* Whether a server answers on the directory's admin socket: for what only makes sense with one. */
+bool admin_server_is_running(struct text data_path, struct arena *arena);
+
 /* What a refusing reply says, details included, on one line. */
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena);
 

@@ -188,7 +188,9 @@ static bool read_arguments(struct invocation *invocation, int argument_count, ch
                     : !read_operand(invocation, arguments[i]))
             return false;
     }
-    if (invocation->command->operand && !text_is_set(invocation->operand)) {
+    const char *operand = invocation->command->operand;
+
+    if (operand && operand[0] != '[' && !text_is_set(invocation->operand)) {
         complain(EXIT_USAGE, "%s needs %s; see `farthing help %s`", invocation->command->name,
                  invocation->command->operand, invocation->command->name);
         return false;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { METRICS_TOKEN_LENGTH_MIN = 16 };
+
 static void configure_log(const struct settings *settings)
 {
     log_configure((enum log_format)settings_choice(settings, "log-format"),
@@ -24,6 +26,9 @@ struct http_config http_config_of(const struct settings *settings)
 
     for (unsigned i = 0; i < address_count; i++)
         http_config_listen(&config, addresses[i], HTTP_ENTRANCE_PUBLIC);
+    address_count = settings_list(settings, "metrics-listen", &addresses);
+    for (unsigned i = 0; i < address_count; i++)
+        http_config_listen(&config, addresses[i], HTTP_ENTRANCE_METRICS);
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
@@ -32,6 +37,26 @@ struct http_config http_config_of(const struct settings *settings)
     config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
     config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
     return config;
+}
+
+/* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
+ * with a reason. */
+static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
+                          struct text *reason)
+{
+    struct text access_log = settings_text(settings, "access-log");
+
+    *config = api_config_default();
+    config->metrics_token = settings_text(settings, "metrics-token");
+    if (text_is_set(config->metrics_token) && config->metrics_token.length < METRICS_TOKEN_LENGTH_MIN) {
+        *reason =
+            arena_format(arena, "metrics-token must have at least %d characters", METRICS_TOKEN_LENGTH_MIN);
+        return false;
+    }
+    if (text_equal(access_log, TEXT("off")))
+        return true;
+    config->access_log = log_sink_open(access_log, arena, reason);
+    return config->access_log != NULL;
 }
 
 static void log_warning(void *context, struct text message)
@@ -98,6 +123,7 @@ enum exit_code command_serve(struct invocation *invocation)
 {
     struct arena *arena = &invocation->arena;
     struct http_config config = http_config_of(&invocation->settings);
+    struct api_config api_config = {0};
     struct instance instance;
     struct text reason;
     sigset_t signals;
@@ -116,10 +142,15 @@ enum exit_code command_serve(struct invocation *invocation)
                        HTTP_ENTRANCE_ADMIN);
     enum exit_code code = EXIT_FAILED;
 
-    if (instance_open_api(&instance, arena, &reason))
+    if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
+        instance_open_api(&instance, arena, &reason)) {
+        api_configure(instance.api, &api_config);
         code = serve(&instance, &config, &signals, arena);
-    else
+    } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    }
     instance_close(&instance);
+    if (api_config.access_log)
+        log_sink_close(api_config.access_log);
     return code;
 }

@@ -34,15 +34,17 @@ const char *setting_rule_listen(struct text value)
                         ? text_to_uint64(text_from(address, inherited_prefix.length), &number)
                         : is_host_and_port(address);
 
-    return is_right ? NULL
-                    : "must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH or fd:N";
+    return is_right || text_equal(value, TEXT("systemd"))
+               ? NULL
+               : "must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH, fd:N or systemd";
 }
 
 const char *setting_rule_network(struct text value)
 {
     struct http_network network;
 
-    return text_equal(value, TEXT("loopback")) || http_network_parse(value, &network)
+    return text_equal(value, TEXT("loopback")) || text_equal(value, TEXT("unix")) ||
+                   http_network_parse(value, &network)
                ? NULL
-               : "must be an address, a network such as 10.0.0.0/8, or loopback";
+               : "must be an address, a network such as 10.0.0.0/8, loopback or unix";
 }

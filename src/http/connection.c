@@ -2,8 +2,6 @@
 #include "http/internal.h"
 #include "http/tls.h"
 
-#include "metrics/metrics.h"
-
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
@@ -33,8 +31,6 @@ void http_connection_open(struct http_loop *loop, const struct http_arrival *arr
     http_count(&loop->counters.accepted, 1);
     http_count(&loop->counters.open, 1);
     loop->connection_count++;
-    metrics_add(&metrics_here()->http_connections_accepted, 1);
-    metrics_add(&metrics_here()->http_connections_open, 1);
     http_wait_begin(connection, arrival->is_tls ? HTTP_WAIT_HANDSHAKE : HTTP_WAIT_REQUEST);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = connection};
@@ -76,7 +72,6 @@ void http_connection_close(struct http_connection *connection)
         return;
     connection->phase = HTTP_CLOSED;
     connection->loop->connection_count--;
-    metrics_subtract(&metrics_here()->http_connections_open, 1);
     http_wait_change(connection, HTTP_WAIT_REAP);
 }
 

@@ -127,6 +127,9 @@ void http_loop_post(struct http_loop *loop, struct http_task *first, struct http
 
 /* The state that loop_start gave to this loop. */
 void *http_loop_state(struct http_loop *loop);
+/* The counters of the server that it belongs to. */
+struct http_counters;
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters);
 /* The reading of the monotonic clock that the loop took when it last woke, in microseconds. */
 int64_t http_loop_monotonic_us(const struct http_loop *loop);
 
@@ -201,6 +204,9 @@ struct http_counters {
     uint64_t connections_open;           /* now */
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
+    uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
+    uint64_t buffers_used;               /* of 16 KiB, that hold bytes; as of each loop's last turn */
+    uint64_t buffers_kept;               /* the same, that are free */
     uint64_t tls_handshakes;             /* that were finished */
     uint64_t tls_resumptions;            /* of them */
     uint64_t tls_failures;               /* handshakes that failed, and records that made no sense */

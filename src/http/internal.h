@@ -283,8 +283,9 @@ struct http_waker {
 
 /* Only the loop's thread adds; any thread may read. */
 struct http_loop_counters {
-    _Atomic uint64_t accepted, open, refused_total, refused_client, tls_handshakes, tls_resumptions,
-        tls_failures;
+    _Atomic uint64_t accepted, open, refused_total, refused_client, accept_pauses, tls_handshakes,
+        tls_resumptions, tls_failures;
+    _Atomic uint64_t buffers_used, buffers_kept; /* set once a turn */
 };
 
 static inline void http_count(_Atomic uint64_t *counter, int64_t change)

@@ -2,7 +2,6 @@
 #include "http/internal.h"
 
 #include "base/log.h"
-#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -43,7 +42,7 @@ static void pause_accepting(struct http_loop *loop, struct http_listener *listen
 {
     listener->paused_until_us = loop->now_us + HTTP_ACCEPT_PAUSE_MS * INT64_C(1000);
     loop->paused_count++;
-    metrics_add(&metrics_here()->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS], 1);
+    http_count(&loop->counters.accept_pauses, 1);
     unwatch(loop, listener);
     if (may_complain(loop, &loop->server->accept_complaint_us))
         LOG_WARNING("connections must wait", LOG_STRING("reason", http_bind_advice(error)));

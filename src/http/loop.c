@@ -2,7 +2,6 @@
 #include "http/internal.h"
 
 #include "base/instant.h"
-#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,6 +87,11 @@ void *http_loop_state(struct http_loop *loop)
 int64_t http_loop_monotonic_us(const struct http_loop *loop)
 {
     return loop->now_us;
+}
+
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters)
+{
+    http_server_counters(loop->server, counters);
 }
 
 void http_loop_make_ready(struct http_connection *connection)
@@ -240,12 +244,10 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
-static void count_buffers(const struct http_loop *loop)
+static void count_buffers(struct http_loop *loop)
 {
-    struct metrics_cells *cells = metrics_here();
-
-    metrics_set(&cells->http_buffers_used, loop->buffers.used);
-    metrics_set(&cells->http_buffers_kept, loop->buffers.kept);
+    atomic_store_explicit(&loop->counters.buffers_used, loop->buffers.used, memory_order_relaxed);
+    atomic_store_explicit(&loop->counters.buffers_kept, loop->buffers.kept, memory_order_relaxed);
 }
 
 static void turn(struct http_loop *loop)

@@ -273,6 +273,9 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_open += read_counter(&of_loop->open);
         counters->connections_refused_total += read_counter(&of_loop->refused_total);
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
+        counters->accept_pauses += read_counter(&of_loop->accept_pauses);
+        counters->buffers_used += read_counter(&of_loop->buffers_used);
+        counters->buffers_kept += read_counter(&of_loop->buffers_kept);
         counters->tls_handshakes += read_counter(&of_loop->tls_handshakes);
         counters->tls_resumptions += read_counter(&of_loop->tls_resumptions);
         counters->tls_failures += read_counter(&of_loop->tls_failures);

@@ -90,3 +90,14 @@ struct metrics_cells *metrics_sum(unsigned route_count)
     pthread_mutex_unlock(&registry_lock);
     return total;
 }
+
+unsigned metrics_thread_count(void)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&registry_lock);
+    for (const struct shard *shard = shards; shard; shard = shard->next)
+        count++;
+    pthread_mutex_unlock(&registry_lock);
+    return count;
+}

@@ -36,5 +36,7 @@ const char *metrics_status_label(unsigned slot);
 
 /* Adds up what all threads have counted; of http_requests only the first `route_count` rows. To be freed. */
 struct metrics_cells *metrics_sum(unsigned route_count);
+/* The largest number of threads that have counted at the same time: as many have cells. */
+unsigned metrics_thread_count(void);
 
 #endif

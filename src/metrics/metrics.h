@@ -5,7 +5,7 @@
  * All that can be counted is a member of struct metrics_cells, and its name, help and labels are one row in
  * table.c.
  *
- *     metrics_add(&metrics_here()->http_connections_accepted, 1);
+ *     metrics_add(&metrics_here()->writer_replays, 1);
  */
 #ifndef FARTHING_METRICS_METRICS_H
 #define FARTHING_METRICS_METRICS_H
@@ -46,12 +46,13 @@ enum metrics_rejection {
 /* Why a connection was closed, or had to wait, before its first request. */
 enum metrics_connection_refusal {
     METRICS_CONNECTION_LIMIT,
-    METRICS_CONNECTION_ADDRESS_LIMIT,
+    METRICS_CONNECTION_CLIENT_LIMIT,
     METRICS_CONNECTION_NO_DESCRIPTORS,
     METRICS_CONNECTION_REFUSALS
 };
 
 enum metrics_batch_outcome { METRICS_BATCH_COMMITTED, METRICS_BATCH_FAILED, METRICS_BATCH_OUTCOMES };
+enum metrics_log { METRICS_LOG_PROCESS, METRICS_LOG_ACCESS, METRICS_LOGS };
 enum metrics_checkpoint_phase { METRICS_CHECKPOINT_COPY, METRICS_CHECKPOINT_SYNC, METRICS_CHECKPOINT_PHASES };
 
 /* Written by one thread with plain stores, read by others. */
@@ -68,11 +69,6 @@ struct metrics_histogram {
 struct metrics_cells {
     struct metrics_histogram http_request_duration_us[METRICS_LANES];
     metrics_cell http_requests_rejected[METRICS_REJECTIONS];
-    metrics_cell http_connections_accepted;
-    metrics_cell http_connections_refused[METRICS_CONNECTION_REFUSALS];
-    metrics_cell http_connections_open;
-    metrics_cell http_buffers_used;
-    metrics_cell http_buffers_kept;
     metrics_cell writer_commands_waiting;
     metrics_cell writer_batches[METRICS_BATCH_OUTCOMES];
     metrics_cell writer_replays;
@@ -147,8 +143,12 @@ unsigned metrics_status_slot(int status);
 
 /* What nobody counts, because it can be looked up at any time. Below zero: not known, and left out. */
 struct metrics_samples {
+    int64_t http_connections_open, http_connections_accepted;
+    int64_t http_connections_refused[METRICS_CONNECTION_REFUSALS];
+    int64_t http_buffers_used, http_buffers_kept;
+    int64_t tls_handshakes, tls_resumptions, tls_failures;
     int64_t database_bytes, wal_bytes, database_sync_failed;
-    int64_t log_lines_dropped, access_log_lines_dropped;
+    int64_t log_lines_dropped[METRICS_LOGS];
     int64_t cpu_us, start_us, resident_bytes, virtual_bytes, descriptors_open, descriptors_max;
     const char *version, *sqlite_version;
 };

@@ -19,7 +19,7 @@ static const char *const lanes[] = {"none", "read", "write", NULL};
 static const char *const rejections[] = {
     "malformed",       "timeout", "body_too_large", "url_too_long",     "header_too_large",
     "not_implemented", "version", "rate_limited",   "write_queue_full", NULL};
-static const char *const connection_refusals[] = {"limit", "address_limit", "no_descriptors", NULL};
+static const char *const connection_refusals[] = {"limit", "client_limit", "no_descriptors", NULL};
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
 static const char *const logs[] = {"process", "access", NULL};
@@ -30,9 +30,7 @@ _Static_assert(COUNT_OF(rejections) == METRICS_REJECTIONS, "a name for each");
 _Static_assert(COUNT_OF(connection_refusals) == METRICS_CONNECTION_REFUSALS, "a name for each");
 _Static_assert(COUNT_OF(outcomes) == METRICS_BATCH_OUTCOMES, "a name for each");
 _Static_assert(COUNT_OF(phases) == METRICS_CHECKPOINT_PHASES, "a name for each");
-_Static_assert(offsetof(struct metrics_samples, access_log_lines_dropped) ==
-                   offsetof(struct metrics_samples, log_lines_dropped) + sizeof(int64_t),
-               "read as an array by its label");
+_Static_assert(COUNT_OF(logs) == METRICS_LOGS, "a name for each");
 
 const struct metric metrics_table[] = {
     {"farthing_build_info", METRIC_GAUGE, .source = METRIC_OF_BUILD,
@@ -45,17 +43,23 @@ const struct metric metrics_table[] = {
      .help = "From the loop's wake-up that found the request whole to its reply, by the lane of its route."},
     {"farthing_http_requests_rejected_total", METRIC_COUNTER, CELLS(http_requests_rejected),
      BY("reason", rejections), .help = "Requests refused for what they were or for lack of room, by reason."},
-    {"farthing_http_connections_open", METRIC_GAUGE, CELLS(http_connections_open),
+    {"farthing_http_connections_open", METRIC_GAUGE, SAMPLES(http_connections_open),
      .help = "Connections that are open."},
-    {"farthing_http_connections_accepted_total", METRIC_COUNTER, CELLS(http_connections_accepted),
+    {"farthing_http_connections_accepted_total", METRIC_COUNTER, SAMPLES(http_connections_accepted),
      .help = "Connections accepted."},
-    {"farthing_http_connections_refused_total", METRIC_COUNTER, CELLS(http_connections_refused),
+    {"farthing_http_connections_refused_total", METRIC_COUNTER, SAMPLES(http_connections_refused),
      BY("reason", connection_refusals),
      .help = "Connections closed at once, or pauses in accepting them, by reason."},
-    {"farthing_http_buffers_used", METRIC_GAUGE, CELLS(http_buffers_used),
+    {"farthing_http_buffers_used", METRIC_GAUGE, SAMPLES(http_buffers_used),
      .help = "Buffers of 16 KiB that hold bytes of requests and replies."},
-    {"farthing_http_buffers_kept", METRIC_GAUGE, CELLS(http_buffers_kept),
+    {"farthing_http_buffers_kept", METRIC_GAUGE, SAMPLES(http_buffers_kept),
      .help = "Free buffers of 16 KiB kept for the next request."},
+    {"farthing_http_tls_handshakes_total", METRIC_COUNTER, SAMPLES(tls_handshakes),
+     .help = "TLS handshakes that were finished."},
+    {"farthing_http_tls_resumptions_total", METRIC_COUNTER, SAMPLES(tls_resumptions),
+     .help = "TLS handshakes that resumed an earlier session."},
+    {"farthing_http_tls_failures_total", METRIC_COUNTER, SAMPLES(tls_failures),
+     .help = "TLS handshakes that failed, and records that made no sense."},
 
     {"farthing_writer_commands_waiting", METRIC_GAUGE, CELLS(writer_commands_waiting),
      .help = "Writes that wait for the writer or are in the batch under way."},

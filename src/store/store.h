@@ -29,6 +29,7 @@ enum {
     STORE_QUERY_PARAMETERS_MAX = 64,
 };
 
+struct buffer;
 struct store;
 struct store_reader;
 struct connection; /* the engine's; of no concern outside the store */
@@ -38,7 +39,8 @@ struct call {
     const struct scope *scope; /* the caller's; NULL for the operator */
     struct text actor_id;      /* user id; empty for the system */
     struct text request_id;
-    int64_t now_us; /* the one reading of the clock */
+    int64_t now_us;    /* the one reading of the clock */
+    bool quiet_events; /* what it changes is audited, but not announced: no outbox rows */
 };
 
 struct write;
@@ -50,6 +52,7 @@ struct transaction {
     const struct failure *failure; /* the first failure below; sticky */
     struct write *writes;          /* the write set, in order */
     struct write **writes_end;
+    struct buffer *scratch; /* the write lane's; NULL in the read lane */
 };
 
 /* ---- queries ---- */
@@ -115,6 +118,10 @@ void transaction_insert(struct transaction *transaction, const struct scope *sco
  * status goes from published to another one, it counts as archiving. */
 void transaction_update(struct transaction *transaction, const struct scope *scope,
                         const struct entity *entity, const void *before, const void *after);
+
+/* Writes what the write set holds so far, so that the use case's later queries see it: for one that does many
+ * things in turn. Write lane only. A failure must be what the use case returns. */
+const struct failure *transaction_apply(struct transaction *transaction);
 
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
 int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,

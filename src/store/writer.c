@@ -74,6 +74,7 @@ static const struct failure *run_command(struct writer *writer, struct store_com
     struct transaction transaction;
 
     transaction_init(&transaction, writer->connection, command->arena, command->call);
+    transaction.scratch = &writer->scratch;
     const struct failure *failure = command->run(command, &transaction);
 
     if (transaction.failure)

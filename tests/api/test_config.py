@@ -132,7 +132,7 @@ def test_other_commands_take_the_data_directory_from_the_file_that_is_named(conf
         (
             'listen = "8080"',
             1,
-            ": listen must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH or fd:N, not \"8080\"",
+            ": listen must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH, fd:N or systemd, not \"8080\"",
         ),
         ("data =", 1, ": there is no value; leave the line out for the default"),
         ('data = ""', 1, ": data must not be empty"),
