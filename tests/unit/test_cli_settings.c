@@ -208,8 +208,8 @@ static void test_wrong_values(void **state)
 static void test_rules(void **state)
 {
     static const char *const addresses[] = {
-        "127.0.0.1:80",          ":80",           "[::1]:0", "name:65535", "unix:/a/b", "fd:3",
-        "https://127.0.0.1:443", "http://unix:x", NULL};
+        "127.0.0.1:80",          ":80",     "[::1]:0",       "name:65535", "unix:/a/b", "fd:3",
+        "https://127.0.0.1:443", "systemd", "http://unix:x", NULL};
     static const char *const no_addresses[] = {
         "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "a:65536", "a:-1", "::1:80",
         "unix:",    "fd:x",      "https://",   "[]",          ":",       NULL};
