@@ -85,6 +85,7 @@ struct drain {
     struct http_server *server;
     const sigset_t *signals;
     pthread_t hurry;
+    _Atomic bool is_over;
 };
 
 /* While the server drains: a second signal cuts what is left. After a third one nobody wants to wait for the
@@ -92,20 +93,21 @@ struct drain {
 static void *hurry_main(void *argument)
 {
     const struct drain *drain = argument;
-    int received = 0, state;
+    unsigned count = 0;
 
-    for (unsigned count = 0;;) {
-        sigwait(drain->signals, &received); /* ended by pthread_cancel */
+    for (;;) {
+        int received = 0;
+
+        sigwait(drain->signals, &received);
+        if (drain->is_over)
+            return NULL;
         if (received == SIGHUP)
             continue;
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
         if (++count > 1)
             _exit(EXIT_FAILED);
         LOG_WARNING("stopping at once", LOG_STRING("signal", strsignal(received)));
         http_server_cut(drain->server);
-        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     }
-    return NULL;
 }
 
 static void end_serving(struct instance *instance, struct drain *drain)
@@ -116,7 +118,8 @@ static void end_serving(struct instance *instance, struct drain *drain)
     http_server_drain(drain->server);
     instance_close(instance);
     if (may_hurry) {
-        pthread_cancel(drain->hurry);
+        drain->is_over = true;
+        pthread_kill(drain->hurry, SIGHUP); /* wakes it, whatever else is waiting */
         pthread_join(drain->hurry, NULL);
     }
     http_server_free(drain->server);
