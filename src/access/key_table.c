@@ -180,6 +180,17 @@ void key_table_remove(struct key_table *table, const uint8_t digest[SHA256_BYTES
     pthread_rwlock_unlock(&table->lock);
 }
 
+void key_table_suspend(struct key_table *table, struct text tenant_id, bool is_suspended)
+{
+    assert(table->magic == KEY_TABLE_MAGIC);
+    pthread_rwlock_wrlock(&table->lock);
+    for (size_t i = 0; i < table->bucket_count; i++)
+        for (struct entry *entry = table->buckets[i]; entry; entry = entry->next)
+            if (text_equal(entry->caller.scope.tenant_id, tenant_id))
+                entry->caller.is_tenant_suspended = is_suspended;
+    pthread_rwlock_unlock(&table->lock);
+}
+
 bool key_table_find(struct key_table *table, const uint8_t digest[SHA256_BYTES], struct arena *arena,
                     struct caller *caller)
 {

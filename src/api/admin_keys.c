@@ -2,6 +2,7 @@
 #include "api/resources.h"
 #include "domain/api_keys.h"
 #include "domain/tenancy.h"
+#include "domain/users.h"
 #include "model/entity_json.h"
 
 /* ---- create ---- */
@@ -9,6 +10,7 @@
 struct key_creation {
     struct secret secret;
     struct text environment_id; /* empty: the only one there is */
+    struct text user_id;        /* empty: the tenant's first */
 };
 
 struct key_result {
@@ -19,6 +21,7 @@ struct key_result {
 
 static const struct field creation_options[] = {
     {FIELD(struct key_creation, environment_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
+    {FIELD(struct key_creation, user_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
 };
 
 static const struct failure *parse_create(struct exchange *exchange)
@@ -28,7 +31,8 @@ static const struct failure *parse_create(struct exchange *exchange)
 
     exchange->input = creation;
     exchange->result = ARENA_NEW(exchange->arena, struct key_result);
-    fields_read_json(creation_options, 1, exchange->body, creation, exchange->arena, &failure);
+    fields_read_json(creation_options, sizeof creation_options / sizeof creation_options[0], exchange->body,
+                     creation, exchange->arena, &failure);
     if (failure)
         return failure;
     return api_key_read_creation(exchange->body, exchange->call.now_us, exchange->arena, &creation->secret);
@@ -42,7 +46,9 @@ static const struct failure *run_create(struct exchange *exchange, struct transa
     const struct failure *failure = environment_find(transaction, creation->environment_id, &result->scope);
 
     if (!failure)
-        failure = tenant_first_user(transaction, result->scope.tenant_id, &user);
+        failure = creation->user_id.length
+                      ? user_find(transaction, result->scope.tenant_id, creation->user_id, &user)
+                      : tenant_first_user(transaction, result->scope.tenant_id, &user);
     if (!failure)
         failure = api_key_create(transaction, &result->scope, &user, &creation->secret, &result->secret,
                                  &result->plain_key);

@@ -3,16 +3,37 @@
 #define FARTHING_API_API_H
 
 #include "base/arena.h"
+#include "base/log_sink.h"
 #include "http/http.h"
 #include "store/store.h"
 
 struct api;
+
+struct api_config {
+    /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
+     * ("https://a.example,https://b.example"). The text must live as long as the api. */
+    struct text allowed_origins;
+    /* Requests a second, of one API key and of one client's address (an IPv4 address, an IPv6 /64), and how
+     * many may come at once. A rate of 0: no limit; a burst of 0: as many as a second has. Public routes
+     * (/health) and the admin entrance are not limited. */
+    unsigned rate_limit_per_key, rate_limit_per_key_burst;
+    unsigned rate_limit_per_address, rate_limit_per_address_burst;
+    /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
+     * Only its hash is kept. */
+    struct text metrics_token;
+    /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
+    struct log_sink *access_log;
+};
 
 /* Takes the store's keys into memory and builds the routes. The store is borrowed. NULL and a reason (in
  * `arena`) when the database cannot be read. */
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason);
 /* After the HTTP server is gone. */
 void api_close(struct api *api);
+
+struct api_config api_config_default(void);
+/* Before the HTTP server is started. Without it the defaults hold. */
+void api_configure(struct api *api, const struct api_config *config);
 
 /* What the HTTP server calls. */
 struct http_handler api_handler(struct api *api);

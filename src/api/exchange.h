@@ -3,8 +3,11 @@
 #define FARTHING_API_EXCHANGE_H
 
 #include "access/authenticate.h"
+#include "api/api.h"
 #include "api/route.h"
+#include "base/log_sink.h"
 #include "base/ulid.h"
+#include "metrics/metrics.h"
 #include "json/reader.h"
 
 #include <stdatomic.h>
@@ -17,12 +20,18 @@ enum {
 struct router;
 
 struct api {
+    struct api_config config;
+    struct rate_limit *key_limit, *address_limit; /* NULL: none */
     struct store *store;
     struct key_table *keys;
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;
     atomic_bool draining;
+    struct metrics_route *route_labels; /* of the rows of the request counters */
+    unsigned route_label_count;
+    bool has_metrics_token;
+    uint8_t metrics_token_digest[SHA256_BYTES];
 };
 
 /* What a loop keeps for its requests. */
@@ -32,6 +41,8 @@ struct api_loop {
     struct store_reader *reader;
     struct buffer body; /* of the reply that is being written */
     struct ulid_generator request_ids;
+    struct log_ring *access_log; /* NULL: none */
+    struct log_line access_line; /* that is being written */
 };
 
 /* Lives in the exchange's arena, from the request to the reply. */
@@ -46,10 +57,12 @@ struct exchange {
     struct text request_id;
     struct caller caller;
     struct call call;
+    int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    void *input;  /* what `parse` made of the request */
-    void *result; /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds; /* of a 429 */
+    void *input;                  /* what `parse` made of the request */
+    void *result;                 /* what `run` found or did, for `render` */
 };
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape

@@ -29,8 +29,9 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
     bool database = !transaction.failure && query_record(&transaction, &read_anything, NULL, 0, &row);
     bool draining = atomic_load(&exchange->loop->api->draining);
+    bool sync_failed = store_sync_has_failed(exchange->loop->api->store);
 
-    exchange->status = database && !draining ? 200 : 503;
+    exchange->status = database && !draining && !sync_failed ? 200 : 503;
     json_begin_object(writer);
     json_key(writer, TEXT("status"));
     json_string(writer, exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
@@ -38,6 +39,10 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     json_key(writer, TEXT("database"));
     json_string(writer, database ? TEXT("ok") : TEXT("unavailable"));
+    /* Once the disk has failed to take what was written, every commit makes the log longer until a restart.
+     */
+    json_key(writer, TEXT("disk"));
+    json_string(writer, sync_failed ? TEXT("sync_failed") : TEXT("ok"));
     json_key(writer, TEXT("server"));
     json_string(writer, draining ? TEXT("draining") : TEXT("ok"));
     json_end_object(writer);
@@ -52,12 +57,13 @@ static void render_description(struct exchange *exchange, struct json_writer *wr
 #define PUBLIC(the_method, the_path, the_render)                                                             \
     .method = (the_method), .path = TEXT_LITERAL(the_path), .access = ACCESS_PUBLIC, .lane = LANE_NONE,      \
     .status = 200, .render = (the_render)
+#define PROBE(the_method, the_path, the_render) PUBLIC(the_method, the_path, the_render), .is_probe = true
 
 static const struct route routes[] = {
-    {PUBLIC(HTTP_GET, "/health", render_alive)},
-    {PUBLIC(HTTP_POST, "/health", render_alive)},
-    {PUBLIC(HTTP_GET, "/health/ready", render_ready)},
-    {PUBLIC(HTTP_GET, "/ready", render_ready)},
+    {PROBE(HTTP_GET, "/health", render_alive)},
+    {PROBE(HTTP_POST, "/health", render_alive)},
+    {PROBE(HTTP_GET, "/health/ready", render_ready)},
+    {PROBE(HTTP_GET, "/ready", render_ready)},
     {PUBLIC(HTTP_GET, "/openapi.json", render_description)},
 };
 

@@ -2,7 +2,9 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/api.h"
 #include "api/exchange.h"
+#include "api/observe.h"
 #include "api/openapi.h"
+#include "api/rate_limit.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/instant.h"
@@ -12,6 +14,11 @@
 #include <stdlib.h>
 
 /* ---- the api as a whole ---- */
+
+struct api_config api_config_default(void)
+{
+    return (struct api_config){.allowed_origins = TEXT("*")};
+}
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
 {
@@ -25,9 +32,11 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
         free(api);
         return NULL;
     }
+    api->config = api_config_default();
     api->store = store;
     api->keys = key_table_new();
     api->router = router_new(route_tables);
+    observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
     api->description = buffer_text(&api->description_buffer);
 
@@ -44,10 +53,30 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
 
 void api_close(struct api *api)
 {
+    rate_limit_free(api->key_limit);
+    rate_limit_free(api->address_limit);
     router_free(api->router);
     key_table_free(api->keys);
     buffer_free(&api->description_buffer);
+    free(api->route_labels);
     free(api);
+}
+
+static struct rate_limit *new_limit(unsigned per_second, unsigned burst)
+{
+    return per_second ? rate_limit_new(per_second, burst ? burst : per_second) : NULL;
+}
+
+void api_configure(struct api *api, const struct api_config *config)
+{
+    assert(!api->key_limit && !api->address_limit); /* once, before there are requests */
+    api->config = *config;
+    api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
+    api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
+    if (text_is_set(config->metrics_token))
+        sha256(config->metrics_token, api->metrics_token_digest);
+    api->has_metrics_token = text_is_set(config->metrics_token);
+    api->config.metrics_token = text_none;
 }
 
 void api_set_draining(struct api *api)
@@ -67,6 +96,8 @@ static void *loop_start(void *context, struct http_loop *loop, unsigned loop_ind
     arena_init(&arena);
     state->api = api;
     state->loop = loop;
+    if (api->config.access_log)
+        state->access_log = log_sink_ring(api->config.access_log);
     state->reader = store_reader_open(api->store, &arena, &reason);
     if (!state->reader) {
         LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
@@ -91,6 +122,7 @@ static void loop_stop(void *loop_state)
 
     store_reader_close(state->reader);
     buffer_free(&state->body);
+    buffer_free(&state->access_line.buffer);
     free(state);
 }
 
@@ -146,9 +178,11 @@ static void submit_write(struct exchange *exchange)
     exchange->command.call = &exchange->call;
     exchange->command.run = run_write;
     exchange->command.done = hand_back;
+    exchange->command.is_background = exchange->route->is_background;
     exchange->task.run = finish_write;
     if (store_submit(exchange->loop->api->store, &exchange->command))
         return;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_WRITE_QUEUE_FULL], 1);
     finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
                                              TEXT("too many writes are waiting; try again later")),
                                  exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
@@ -194,28 +228,77 @@ static void set_request_id(struct exchange *exchange)
     exchange->request_id = (struct text){id, ULID_TEXT_LENGTH};
 }
 
-static bool is_served(const struct route *route, const struct http_exchange *http)
+/* Whether the route exists where the request came in. */
+static bool is_open_here(const struct exchange *exchange, const struct route *route)
 {
-    return route->access != ACCESS_NOBODY && (route->access != ACCESS_ADMIN || http->entrance == HTTP_ENTRANCE_ADMIN);
+    enum http_entrance entrance = exchange->http->entrance;
+
+    switch (route->access) {
+    case ACCESS_PUBLIC:
+        return true;
+    case ACCESS_KEY:
+        return entrance != HTTP_ENTRANCE_METRICS;
+    case ACCESS_ADMIN:
+        return entrance == HTTP_ENTRANCE_ADMIN;
+    case ACCESS_NOBODY:
+        return false;
+    case ACCESS_METRICS:
+        return entrance != HTTP_ENTRANCE_PUBLIC || exchange->loop->api->has_metrics_token;
+    }
+    return false;
 }
 
 static const struct failure *find_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
+    /* A HEAD is a GET whose body http leaves out (RFC 9110 section 9.3.2). */
+    bool is_head = request->method == HTTP_HEAD;
+    enum http_method method = is_head ? HTTP_GET : request->method;
     const struct route *route =
-        router_find(exchange->loop->api->router, request->method, request->path, exchange->parameters);
+        router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
-    if (!route || !is_served(route, exchange->http))
+    if (!route || !is_open_here(exchange, route))
         return failure_new(exchange->arena, FAILURE_NOT_FOUND,
                            arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
-                                        TEXT_FORMAT(request->method_name), TEXT_FORMAT(request->path)));
+                                        TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
+                                        TEXT_FORMAT(request->path)));
     exchange->route = route;
     exchange->status = route->status;
     return NULL;
 }
 
+/* Takes a request from a bucket; not again for a request whose head has come by before. */
+static const struct failure *check_rate(struct exchange *exchange, struct rate_limit *limit, uint64_t source,
+                                        struct text of_whom)
+{
+    if (exchange->http->is_admitted)
+        return NULL;
+    exchange->retry_after_seconds =
+        rate_limit_take(limit, source, http_loop_monotonic_us(exchange->http->loop));
+    if (!exchange->retry_after_seconds)
+        return NULL;
+    return failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
+                       arena_format(exchange->arena, "too many requests %.*s; try again in %u s",
+                                    TEXT_FORMAT(of_whom), exchange->retry_after_seconds));
+}
+
+static const struct failure *check_address_rate(struct exchange *exchange)
+{
+    struct rate_limit *limit = exchange->loop->api->address_limit;
+
+    if (!limit || exchange->http->entrance != HTTP_ENTRANCE_PUBLIC)
+        return NULL;
+    struct http_address client = http_exchange_client(exchange->http);
+
+    if (client.kind != HTTP_ADDRESS_IP)
+        return NULL;
+    return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
+}
+
 static const struct failure *check_access(struct exchange *exchange)
 {
+    if (exchange->route->access == ACCESS_METRICS)
+        return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
     struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
@@ -226,7 +309,12 @@ static const struct failure *check_access(struct exchange *exchange)
         return failure;
     exchange->call.scope = &exchange->caller.scope;
     exchange->call.actor_id = exchange->caller.user_id;
-    return permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
+    struct rate_limit *limit = exchange->loop->api->key_limit;
+
+    if (limit)
+        failure = check_rate(exchange, limit, rate_limit_source(key), TEXT("with this key"));
+    return failure ? failure
+                   : permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
 }
 
 static const struct failure *decode_parameters(struct exchange *exchange)
@@ -264,12 +352,23 @@ static const struct failure *read_body(struct exchange *exchange)
     return NULL;
 }
 
-static const struct failure *prepare(struct exchange *exchange)
+/* What decides before anything of a body is looked at. */
+static const struct failure *prepare_head(struct exchange *exchange)
 {
     const struct failure *failure = find_route(exchange);
+    bool is_public = !failure && exchange->route->access == ACCESS_PUBLIC;
+    /* Before anything that costs more, and for what does not exist as well. */
+    const struct failure *too_often = is_public ? NULL : check_address_rate(exchange);
 
-    if (!failure)
-        failure = check_access(exchange);
+    if (too_often || failure)
+        return too_often ? too_often : failure;
+    return check_access(exchange);
+}
+
+static const struct failure *prepare(struct exchange *exchange)
+{
+    const struct failure *failure = prepare_head(exchange);
+
     if (!failure)
         failure = decode_parameters(exchange);
     if (!failure)
@@ -293,23 +392,49 @@ static const struct refusal refusals[] = {
     [HTTP_REFUSAL_URL_TOO_LONG] = {414, FAILURE_VALIDATION},
     [HTTP_REFUSAL_HEADER_TOO_LARGE] = {431, FAILURE_VALIDATION},
     [HTTP_REFUSAL_NOT_IMPLEMENTED] = {501, FAILURE_NOT_IMPLEMENTED},
+    [HTTP_REFUSAL_OVERLOADED] = {503, FAILURE_SERVICE_UNAVAILABLE},
     [HTTP_REFUSAL_VERSION] = {505, FAILURE_NOT_IMPLEMENTED},
 };
 
-static void on_request(void *loop_state, struct http_exchange *http)
+static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange *http)
 {
     struct exchange *exchange = ARENA_NEW(http->arena, struct exchange);
 
     exchange->http = http;
     exchange->arena = http->arena;
-    exchange->loop = loop_state;
+    exchange->loop = loop;
+    exchange->started_us = http_loop_monotonic_us(http->loop);
     exchange->call.now_us = instant_now_us();
     set_request_id(exchange);
     exchange->call.request_id = exchange->request_id;
     exchange->call.actor_id = text_empty;
+    return exchange;
+}
+
+/* Nobody sends us much whom we do not know, and nobody what we do not read. The checks are made again when
+ * the body is there: a key may be revoked in between. */
+static bool on_head(void *loop_state, struct http_exchange *http)
+{
+    struct exchange *exchange = new_exchange(loop_state, http);
+    bool is_preflight = http->request.method == HTTP_OPTIONS;
+    const struct failure *failure = is_preflight ? NULL : prepare_head(exchange);
+
+    if (failure)
+        reply_failure(exchange, failure);
+    else if (is_preflight || !exchange->route->has_body)
+        http->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
+    return !failure;
+}
+
+static void on_request(void *loop_state, struct http_exchange *http)
+{
+    struct exchange *exchange = new_exchange(loop_state, http);
+
     if (http->refusal != HTTP_REFUSAL_NONE) {
         struct refusal refusal = refusals[http->refusal];
 
+        LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
+                  LOG_STRING("reason", http->refusal_reason));
         reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
         return;
     }
@@ -330,6 +455,7 @@ struct http_handler api_handler(struct api *api)
     return (struct http_handler){
         .context = api,
         .loop_start = loop_start,
+        .on_head = on_head,
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,

@@ -1,10 +1,11 @@
 #include "api/reply.h"
 
+#include "api/observe.h"
+
 #include <string.h>
 
 /* On every reply (conventions section 19). */
 #define COMMON_HEADERS                                                                                       \
-    "Access-Control-Allow-Origin: *\r\n"                                                                     \
     "Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n"                                      \
     "Access-Control-Max-Age: 86400\r\n"                                                                      \
     "Access-Control-Expose-Headers: X-Request-ID\r\n"                                                        \
@@ -14,8 +15,9 @@
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                                \
     "Permissions-Policy: geolocation=(), microphone=(), camera=()\r\n"
 
-static const struct text preflight_headers = TEXT_LITERAL(COMMON_HEADERS);
-static const struct text common_headers = TEXT_LITERAL(COMMON_HEADERS "Access-Control-Allow-Headers: *\r\n");
+#define ANY_ORIGIN "Access-Control-Allow-Origin: *\r\n"
+#define ANY_HEADER "Access-Control-Allow-Headers: *\r\n"
+
 static const struct text json_media_type = TEXT_LITERAL("application/json; charset=utf-8");
 
 enum { RETRY_AFTER_SECONDS = 1 };
@@ -46,35 +48,75 @@ struct text failure_code_name(enum failure_code code)
     return codes[code].name;
 }
 
-/* `X-Request-ID: <id>` and `extra`, in the arena. */
+static bool is_listed(struct text list, struct text item)
+{
+    while (list.length) {
+        size_t comma = text_find(list, ',');
+
+        if (text_equal(text_trim(text_slice(list, 0, comma)), item))
+            return true;
+        list = text_from(list, comma < list.length ? comma + 1 : comma);
+    }
+    return false;
+}
+
+static bool is_any_origin_allowed(const struct exchange *exchange)
+{
+    return text_equal(exchange->loop->api->config.allowed_origins, TEXT("*"));
+}
+
+/* The headers that are the same on every reply: a constant. */
+static struct text common_headers(const struct exchange *exchange, bool is_preflight)
+{
+    if (is_any_origin_allowed(exchange))
+        return is_preflight ? TEXT(ANY_ORIGIN COMMON_HEADERS) : TEXT(ANY_ORIGIN COMMON_HEADERS ANY_HEADER);
+    return is_preflight ? TEXT(COMMON_HEADERS) : TEXT(COMMON_HEADERS ANY_HEADER);
+}
+
+/* When only some origins are allowed: the request's own, when it is one of them. */
+static struct text origin_headers(struct exchange *exchange)
+{
+    if (is_any_origin_allowed(exchange))
+        return text_empty;
+    struct text origin = http_request_header(&exchange->http->request, TEXT("origin"));
+
+    if (origin.length == 0 || !is_listed(exchange->loop->api->config.allowed_origins, origin))
+        return TEXT("Vary: Origin\r\n");
+    return arena_format(exchange->arena, "Access-Control-Allow-Origin: %.*s\r\nVary: Origin\r\n",
+                        TEXT_FORMAT(origin));
+}
+
+/* `X-Request-ID: <id>`, what goes with the request's origin, and `extra`, in the arena. */
 static struct text own_headers(struct exchange *exchange, struct text extra)
 {
-    static const struct text name = TEXT_LITERAL("X-Request-ID: ");
-    static const struct text line_end = TEXT_LITERAL("\r\n");
-    char *out = arena_allocate(exchange->arena,
-                               name.length + exchange->request_id.length + line_end.length + extra.length);
-    const struct text parts[] = {name, exchange->request_id, line_end, extra};
+    const struct text parts[] = {TEXT("X-Request-ID: "), exchange->request_id, TEXT("\r\n"),
+                                 origin_headers(exchange), extra};
     size_t length = 0;
+
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        length += parts[i].length;
+    char *out = arena_allocate(exchange->arena, length), *at = out;
 
     for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].length)
-            memcpy(out + length, parts[i].data, parts[i].length);
-        length += parts[i].length;
+            memcpy(at, parts[i].data, parts[i].length);
+        at += parts[i].length;
     }
     return (struct text){out, length};
 }
 
-static void send(struct exchange *exchange, int status, struct text extra_headers, struct text body,
-                 bool close)
+static void send(struct exchange *exchange, int status, struct text media_type, struct text extra_headers,
+                 struct text body, bool close)
 {
     struct http_reply reply = {
         .status = status,
-        .content_type = body.length ? json_media_type : text_none,
-        .headers = {common_headers, own_headers(exchange, extra_headers)},
+        .content_type = body.length ? media_type : text_none,
+        .headers = {common_headers(exchange, false), own_headers(exchange, extra_headers)},
         .body = body,
         .close = close,
     };
 
+    observe_reply(exchange, status, body.length);
     http_reply(exchange->http, &reply);
 }
 
@@ -87,7 +129,10 @@ void reply_success(struct exchange *exchange)
     json_writer_init(&writer, body);
     if (exchange->route->render)
         exchange->route->render(exchange, &writer);
-    send(exchange, exchange->status, text_empty, buffer_text(body), false);
+    struct text media_type = exchange->route->media_type;
+
+    send(exchange, exchange->status, text_is_set(media_type) ? media_type : json_media_type, text_empty,
+         buffer_text(body), false);
 }
 
 static void write_details(struct json_writer *writer, const struct failure *failure)
@@ -130,35 +175,57 @@ static struct text envelope(struct exchange *exchange, const struct failure *fai
     return buffer_text(&exchange->loop->body);
 }
 
+/* What a failure says to the client's program beside its body. */
+static struct text failure_headers(struct exchange *exchange, enum failure_code code)
+{
+    switch (code) {
+    case FAILURE_UNAUTHENTICATED:
+        return TEXT("WWW-Authenticate: Bearer\r\n");
+    case FAILURE_TOO_MANY_REQUESTS:
+        return arena_format(exchange->arena, "Retry-After: %u\r\n", exchange->retry_after_seconds);
+    case FAILURE_SERVICE_UNAVAILABLE:
+        return arena_format(exchange->arena, "Retry-After: %d\r\n", RETRY_AFTER_SECONDS);
+    default:
+        return text_empty;
+    }
+}
+
 void reply_failure(struct exchange *exchange, const struct failure *failure)
 {
-    struct text extra = text_empty;
-
-    if (failure->code == FAILURE_UNAUTHENTICATED)
-        extra = TEXT("WWW-Authenticate: Bearer\r\n");
-    else if (failure->code == FAILURE_SERVICE_UNAVAILABLE)
-        extra = arena_format(exchange->arena, "Retry-After: %d\r\n", RETRY_AFTER_SECONDS);
     int status = failure_status(failure->code);
 
-    send(exchange, status, extra, envelope(exchange, failure, status), false);
+    send(exchange, status, json_media_type, failure_headers(exchange, failure->code),
+         envelope(exchange, failure, status), false);
 }
 
 void reply_refusal(struct exchange *exchange, int status, enum failure_code code, const char *reason)
 {
     const struct failure *failure = failure_new(exchange->arena, code, text_from_string(reason));
 
-    send(exchange, status, text_empty, envelope(exchange, failure, status), true);
+    send(exchange, status, json_media_type, failure_headers(exchange, code),
+         envelope(exchange, failure, status), true);
+}
+
+/* Names and commas; anything else is not for us to repeat. */
+static bool is_list_of_names(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return false;
+    return text.length > 0;
 }
 
 void reply_preflight(struct exchange *exchange)
 {
     struct text requested =
         http_request_header(&exchange->http->request, TEXT("access-control-request-headers"));
-    struct text allowed = requested.length ? requested : TEXT("*");
+    struct text allowed = is_list_of_names(requested) ? requested : TEXT("*");
     struct text line =
         arena_format(exchange->arena, "Access-Control-Allow-Headers: %.*s\r\n", TEXT_FORMAT(allowed));
-    struct http_reply reply = {.status = 200, .headers = {preflight_headers, own_headers(exchange, line)}};
+    struct http_reply reply = {.status = 200,
+                               .headers = {common_headers(exchange, true), own_headers(exchange, line)}};
 
+    observe_reply(exchange, reply.status, 0);
     http_reply(exchange->http, &reply);
 }
 

@@ -8,6 +8,10 @@
 extern const struct route_table customer_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
+extern const struct route_table admin_import_routes;
+extern const struct route_table admin_log_routes;
+extern const struct route_table admin_tenancy_routes;
+extern const struct route_table metrics_routes;
 
 /* Checks the query parameter `expand` against the names that a resource has, ended by an unset text
  * (conventions section 18). None of them has anything nested. */

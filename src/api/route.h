@@ -22,6 +22,9 @@ enum access {
     ACCESS_PUBLIC, /* anybody */
     ACCESS_ADMIN,  /* whoever can open the admin socket; elsewhere the route does not exist */
     ACCESS_NOBODY, /* a path that is not served yet, listed so that it is not read as an id */
+    /* The operator's monitoring: by the admin socket, by a listener of its own, or with a token that was
+     * configured; elsewhere the route does not exist. */
+    ACCESS_METRICS,
 };
 
 /* The body of a request, for the API description: the input fields of an entity, and fields beside them. */
@@ -50,8 +53,10 @@ struct route {
     enum access access;
     struct permission permission;
     enum lane lane;
-    int status;    /* of success */
-    bool has_body; /* a JSON object is read before anything runs */
+    int status;         /* of success */
+    bool has_body;      /* a JSON object is read before anything runs */
+    bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
+    bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
 
     /* Reads the body and the query; outside any transaction. */
     const struct failure *(*parse)(struct exchange *exchange);
@@ -61,6 +66,7 @@ struct route {
     void (*committed)(struct exchange *exchange);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
+    struct text media_type; /* unset: JSON */
 
     /* For the API description. Without an operation id the route is not described. */
     struct text operation_id;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SEGMENTS_MAX = 16 };
 
@@ -15,6 +16,8 @@ struct node {
 
 struct router {
     struct node root;
+    struct route *rows; /* copies of all tables, one after the other: a route's place is its number */
+    unsigned row_count;
 };
 
 struct segments {
@@ -101,16 +104,48 @@ static void add(struct router *router, const struct route *route)
     node->routes[route->method] = route;
 }
 
+static struct route *copy_rows(const struct route_table *const *tables, unsigned *count)
+{
+    struct route *rows = NULL;
+
+    *count = 0;
+    for (; *tables; tables++) {
+        rows = reallocarray(rows, *count + (*tables)->count, sizeof *rows);
+        if (!rows)
+            abort();
+        memcpy(rows + *count, (*tables)->routes, (*tables)->count * sizeof *rows);
+        *count += (unsigned)(*tables)->count;
+    }
+    return rows;
+}
+
 struct router *router_new(const struct route_table *const *tables)
 {
     struct router *router = calloc(1, sizeof *router);
 
     if (!router)
         abort();
-    for (; *tables; tables++)
-        for (size_t i = 0; i < (*tables)->count; i++)
-            add(router, &(*tables)->routes[i]);
+    router->rows = copy_rows(tables, &router->row_count);
+    for (unsigned i = 0; i < router->row_count; i++)
+        add(router, &router->rows[i]);
     return router;
+}
+
+unsigned router_count(const struct router *router)
+{
+    return router->row_count;
+}
+
+const struct route *router_route(const struct router *router, unsigned number)
+{
+    assert(number < router->row_count);
+    return &router->rows[number];
+}
+
+unsigned router_number(const struct router *router, const struct route *route)
+{
+    assert(route >= router->rows && route < router->rows + router->row_count);
+    return (unsigned)(route - router->rows);
 }
 
 static void free_children(struct node *node)
@@ -129,6 +164,7 @@ static void free_children(struct node *node)
 void router_free(struct router *router)
 {
     free_children(&router->root);
+    free(router->rows);
     free(router);
 }
 

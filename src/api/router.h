@@ -16,4 +16,10 @@ void router_free(struct router *router);
 const struct route *router_find(const struct router *router, enum http_method method, struct text path,
                                 struct text parameters[ROUTE_PARAMETERS_MAX]);
 
+/* Routes are numbered from 0, in the order of their tables. */
+unsigned router_count(const struct router *router);
+const struct route *router_route(const struct router *router, unsigned number);
+/* The number of a route that router_find has found. */
+unsigned router_number(const struct router *router, const struct route *route);
+
 #endif

@@ -8,7 +8,7 @@
 #define ZONEINFO_DIRECTORY "/usr/share/zoneinfo/"
 #define ZONEINFO_MAGIC     "TZif" /* RFC 8536, section 3.1 */
 
-enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1, KNOWN_NAMES_MAX = 16 };
+enum { ZONEINFO_MAGIC_LENGTH = sizeof ZONEINFO_MAGIC - 1, KNOWN_NAMES = 64 };
 
 /* No IANA name holds another character; leaving out the dot also keeps paths inside the database. */
 static bool is_name_char(char byte)
@@ -53,29 +53,36 @@ static bool is_zone_file(const char *path)
     return known;
 }
 
-/* The names that this thread found last: most customers of a business live in few zones, and a zone does not
- * go away. */
+/* The names that this thread found, each in the place that its hash has: most customers of a business live in
+ * few zones, and a zone does not go away. */
 struct known_name {
-    char bytes[TIMEZONE_NAME_MAX];
     size_t length;
+    char name[TIMEZONE_NAME_MAX];
 };
 
-static _Thread_local struct known_name known_names[KNOWN_NAMES_MAX];
-static _Thread_local unsigned next_known;
+static _Thread_local struct known_name known_names[KNOWN_NAMES];
+
+static struct known_name *place_of(struct text name)
+{
+    uint32_t hash = (uint32_t)name.length;
+
+    for (size_t i = 0; i < name.length; i++)
+        hash = hash * 31 + (unsigned char)name.data[i];
+    return &known_names[(hash ^ hash >> 8) % KNOWN_NAMES];
+}
 
 static bool is_remembered(struct text name)
 {
-    for (unsigned i = 0; i < KNOWN_NAMES_MAX; i++)
-        if (text_equal(name, (struct text){known_names[i].bytes, known_names[i].length}))
-            return name.length > 0;
-    return false;
+    const struct known_name *known = place_of(name);
+
+    return name.length > 0 && text_equal(name, (struct text){known->name, known->length});
 }
 
 static void remember(struct text name)
 {
-    struct known_name *known = &known_names[next_known++ % KNOWN_NAMES_MAX];
+    struct known_name *known = place_of(name);
 
-    memcpy(known->bytes, name.data, name.length);
+    memcpy(known->name, name.data, name.length);
     known->length = name.length;
 }
 

@@ -1,43 +1,13 @@
 #include "cli/admin_client.h"
 
-#include "cli/instance.h"
+#include "cli/admin_host.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { READ_STEP_BYTES = 16 * 1024, STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */, STATUS_DIGITS = 3 };
-
-/* -1 when nobody answers there. */
-static int connect_to(struct text path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = path.length < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
-
-    if (fd < 0)
-        return -1;
-    memcpy(address.sun_path, path.data, path.length);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static bool send_all(int fd, struct text bytes)
-{
-    while (bytes.length > 0) {
-        ssize_t sent = send(fd, bytes.data, bytes.length, MSG_NOSIGNAL);
-
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
-            return false;
-        bytes = text_from(bytes, (size_t)sent);
-    }
-    return true;
-}
 
 static bool receive_all(int fd, struct buffer *received)
 {
@@ -67,6 +37,7 @@ static bool read_reply(struct text bytes, struct arena *arena, struct admin_repl
     struct text body = text_from(bytes, (size_t)(end - bytes.data) + sizeof head_end - 1);
 
     reply->status = (int)status;
+    reply->text = body;
     reply->body = body.length ? json_read(arena, body, &error) : NULL;
     return body.length == 0 || reply->body;
 }
@@ -78,71 +49,43 @@ static bool exchange_on(int fd, const char *method, struct text path, struct tex
     struct text request = arena_format(
         arena, "%s %.*s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%.*s",
         method, TEXT_FORMAT(path), body.length, TEXT_FORMAT(body));
-    bool answered = send_all(fd, request) && receive_all(fd, &received) &&
+    bool answered = admin_send(fd, request) && receive_all(fd, &received) &&
                     read_reply(arena_copy(arena, buffer_text(&received)), arena, reply);
 
     buffer_free(&received);
     return answered;
 }
 
-/* Serves the data directory's admin socket, and nothing else, for the time of one request. */
-static bool request_to_ourselves(struct text data_path, const char *method, struct text path,
-                                 struct text body, struct arena *arena, struct admin_reply *reply,
-                                 struct text *reason)
-{
-    struct instance instance;
-    struct http_config config = http_config_default();
-    struct http_server *server = NULL;
-    bool answered = false;
-
-    if (!instance_open(&instance, data_path, TEXT("Farthing"), arena, reason))
-        return false;
-    struct text socket_path = instance.directory.admin_socket_path;
-
-    http_config_listen(&config, arena_format(arena, "unix:%.*s", TEXT_FORMAT(socket_path)),
-                       HTTP_ENTRANCE_ADMIN);
-    config.loop_count = 1;
-    if (instance_open_api(&instance, arena, reason)) {
-        struct http_handler handler = api_handler(instance.api);
-
-        server = http_server_start(&config, &handler, arena, reason);
-    }
-    int fd = server ? connect_to(socket_path) : -1;
-
-    if (fd >= 0) {
-        answered = exchange_on(fd, method, path, body, arena, reply);
-        close(fd);
-    }
-    if (server && !answered)
-        *reason = TEXT("the request got no answer");
-    if (server)
-        http_server_drain(server);
-    instance_close(&instance);
-    if (server)
-        http_server_free(server);
-    return answered;
-}
-
 bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
                    struct arena *arena, struct admin_reply *reply, struct text *reason)
 {
-    struct data_directory directory = data_directory_at(arena, data_path);
-    int fd;
+    struct admin_host host;
 
-    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
-        *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
-                               TEXT_FORMAT(data_path));
+    if (!admin_host_open(&host, data_path, arena, reason))
         return false;
-    }
-    fd = connect_to(directory.admin_socket_path);
-    if (fd < 0)
-        return request_to_ourselves(data_path, method, path, body, arena, reply, reason);
-    bool answered = exchange_on(fd, method, path, body, arena, reply);
+    int fd = admin_connect(host.socket_path);
+    bool answered = fd >= 0 && exchange_on(fd, method, path, body, arena, reply);
 
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     if (!answered)
-        *reason = TEXT("the server closed its admin socket without an answer; try again");
+        *reason = host.is_us ? TEXT("the request got no answer")
+                             : arena_format(arena,
+                                            "the server gave no answer on its admin socket within %d "
+                                            "seconds, or closed it; try again",
+                                            ADMIN_ANSWER_SECONDS_MAX);
+    admin_host_close(&host);
     return answered;
+}
+
+bool admin_server_is_running(struct text data_path, struct arena *arena)
+{
+    struct data_directory directory = data_directory_at(arena, data_path);
+    int fd = admin_connect(directory.admin_socket_path);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena)

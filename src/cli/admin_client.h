@@ -7,6 +7,7 @@
 
 struct admin_reply {
     int status;
+    struct text text;              /* the body as it came */
     const struct json_value *body; /* NULL when there is none */
 };
 
@@ -14,6 +15,9 @@ struct admin_reply {
  * be had. A reply that refuses is an answer: admin_complaint words it. */
 bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
                    struct arena *arena, struct admin_reply *reply, struct text *reason);
+
+/* Whether a server answers on the directory's admin socket: for what only makes sense with one. */
+bool admin_server_is_running(struct text data_path, struct arena *arena);
 
 /* What a refusing reply says, details included, on one line. */
 struct text admin_complaint(const struct admin_reply *reply, struct arena *arena);

@@ -188,12 +188,16 @@ static bool read_arguments(struct invocation *invocation, int argument_count, ch
                     : !read_operand(invocation, arguments[i]))
             return false;
     }
-    if (invocation->command->operand && !text_is_set(invocation->operand)) {
+    const char *operand = invocation->command->operand;
+
+    if (operand && operand[0] != '[' && !text_is_set(invocation->operand)) {
         complain(EXIT_USAGE, "%s needs %s; see `farthing help %s`", invocation->command->name,
                  invocation->command->operand, invocation->command->name);
         return false;
     }
     fill_in_defaults(invocation);
+    if (invocation->command->settings == SETTINGS_LATER)
+        return true;
     if (settings_load(&invocation->settings, invocation->command->settings, &reason))
         return true;
     complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));

@@ -29,7 +29,7 @@ struct invocation;
 
 struct command {
     const char *name;    /* "key create" */
-    const char *operand; /* "ID": one is required; NULL: none is taken */
+    const char *operand; /* "ID": one is required; "[ID]": one is taken; NULL: none is */
     const char *summary;
     const struct flag *flags; /* ended by one without a name */
     enum exit_code (*run)(struct invocation *invocation);

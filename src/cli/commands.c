@@ -12,37 +12,95 @@ static const struct flag init_flags[] = {
     {0},
 };
 
+#define FLAG_TENANT(help)                                                                                    \
+    {                                                                                                        \
+        "tenant", "TENANT", NULL, help, false                                                                \
+    }
+
+static const struct flag environment_create_flags[] = {
+    FLAG_TENANT("the tenant it is for, by id or name; needed when there are several"),
+    {"type", "TYPE", "development", "development or production", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag user_create_flags[] = {
+    FLAG_TENANT("the tenant it belongs to, by id or name; needed when there are several"),
+    {"type", "TYPE", "user", "user or service_account", false},
+    {"email", "EMAIL", NULL, "the address of a user; a service account has none", false},
+    {"name", "NAME", NULL, "the name to show", false},
+    {"role", "ROLE", NULL,
+     "super_admin (the default), all_reader or all_writer for a user; super_admin, event_ingestor or "
+     "event_reader for a service account",
+     true},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag tenant_list_flags[] = {
+    FLAG_TENANT("only those of this tenant, by id or name"),
+    FLAG_JSON,
+    {0},
+};
+
 static const struct flag key_create_flags[] = {
     {"name", "NAME", NULL, "what the key is for", false},
     {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
     {"role", "ROLE", NULL,
-     "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the "
-     "tenant's "
-     "first user",
+     "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the user",
      true},
     {"environment", "ID", NULL, "the environment it is for; needed when there are several", false},
+    {"user", "ID", NULL, "the user it acts as, instead of the tenant's first user", false},
     {"expires-at", "TIME", NULL, "when it stops working, such as 2027-01-31T00:00:00Z", false},
+    FLAG_JSON,
     {0},
 };
 
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
+
+static const struct flag doctor_flags[] = {
+    FLAG_JSON,
+    {"thorough", NULL, NULL, "read the whole database as well, which takes its time; not while a server runs",
+     false},
+    {0},
+};
 
 const struct command commands[] = {
     {"init", NULL, "Make a data directory with a tenant, an environment and a first API key", init_flags,
      command_init, SETTINGS_DATA},
     {"serve", NULL, "Serve the API; an empty data directory is initialised first", no_flags, command_serve,
      SETTINGS_ALL},
+    {"tenant create", "NAME", "Make a tenant with a first user and an environment", json_flags,
+     command_tenant_create, SETTINGS_DATA},
+    {"tenant list", NULL, "List the tenants", json_flags, command_tenant_list, SETTINGS_DATA},
+    {"tenant suspend", "TENANT", "Refuse every write with the tenant's keys, at once; reads go on",
+     json_flags, command_tenant_suspend, SETTINGS_DATA},
+    {"tenant resume", "TENANT", "Let a suspended tenant write again", json_flags, command_tenant_resume,
+     SETTINGS_DATA},
+    {"environment create", "NAME", "Make an environment", environment_create_flags,
+     command_environment_create, SETTINGS_DATA},
+    {"environment list", NULL, "List the environments", tenant_list_flags, command_environment_list,
+     SETTINGS_DATA},
+    {"user create", NULL, "Make a user or a service account", user_create_flags, command_user_create,
+     SETTINGS_DATA},
+    {"user list", NULL, "List the users", tenant_list_flags, command_user_list, SETTINGS_DATA},
     {"key create", NULL, "Make an API key and print it, once", key_create_flags, command_key_create,
      SETTINGS_DATA},
-    {"key list", NULL, "List the API keys", no_flags, command_key_list, SETTINGS_DATA},
-    {"key revoke", "ID", "Make an API key stop working, at once", no_flags, command_key_revoke,
+    {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
+    {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"log level", "[LEVEL]", "Print the least that the running server logs, or change it", no_flags,
+     command_log_level, SETTINGS_DATA},
+    {"import customers", "FILE", "Create customers from a file, CSV or JSON Lines; - is standard input",
+     import_flags, command_import_customers, SETTINGS_DATA},
     {"config example", NULL, "Print a configuration file with every setting and its default", no_flags,
      command_config_example, SETTINGS_NONE},
     {"config check", NULL, "Say whether `serve` would take these settings", no_flags, command_config_check,
      SETTINGS_ALL},
     {"config show", NULL, "Print every setting, its value and where it is from", json_flags,
      command_config_show, SETTINGS_ALL},
+    {"doctor", NULL, "Look at everything a server needs and say what to do", doctor_flags, command_doctor,
+     SETTINGS_LATER},
     {"version", NULL, "Print the version", no_flags, command_version, SETTINGS_NONE},
     {0},
 };

@@ -4,14 +4,27 @@
 
 #include "cli/command.h"
 
+extern const struct flag import_flags[];
+
 enum exit_code command_init(struct invocation *invocation);
 enum exit_code command_serve(struct invocation *invocation);
+enum exit_code command_tenant_create(struct invocation *invocation);
+enum exit_code command_tenant_list(struct invocation *invocation);
+enum exit_code command_tenant_suspend(struct invocation *invocation);
+enum exit_code command_tenant_resume(struct invocation *invocation);
+enum exit_code command_environment_create(struct invocation *invocation);
+enum exit_code command_environment_list(struct invocation *invocation);
+enum exit_code command_user_create(struct invocation *invocation);
+enum exit_code command_user_list(struct invocation *invocation);
 enum exit_code command_key_create(struct invocation *invocation);
 enum exit_code command_key_list(struct invocation *invocation);
 enum exit_code command_key_revoke(struct invocation *invocation);
+enum exit_code command_log_level(struct invocation *invocation);
 enum exit_code command_config_example(struct invocation *invocation);
 enum exit_code command_config_check(struct invocation *invocation);
 enum exit_code command_config_show(struct invocation *invocation);
+enum exit_code command_doctor(struct invocation *invocation);
+enum exit_code command_import_customers(struct invocation *invocation);
 enum exit_code command_version(struct invocation *invocation);
 
 #endif

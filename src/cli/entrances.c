@@ -75,6 +75,18 @@ static bool add_addresses(const struct settings *settings, struct http_config *c
     return true;
 }
 
+static bool add_metrics_addresses(const struct settings *settings, struct http_config *config,
+                                  struct text *reason)
+{
+    const struct text *addresses;
+    unsigned count = settings_list(settings, "metrics-listen", &addresses);
+
+    for (unsigned i = 0; i < count; i++)
+        if (!add(config, addresses[i], HTTP_ENTRANCE_METRICS, reason))
+            return false;
+    return true;
+}
+
 /* "0660". */
 static bool read_mode(struct text text, unsigned *mode, struct arena *arena, struct text *reason)
 {
@@ -147,5 +159,5 @@ bool entrances_configure(const struct settings *settings, struct http_config *co
     set_limits(settings, config);
     return read_mode(settings_text(settings, "unix-socket-mode"), &config->unix_socket_mode, arena, reason) &&
            add_trusted(settings, &config->trust, arena, reason) &&
-           add_addresses(settings, config, arena, reason);
+           add_addresses(settings, config, arena, reason) && add_metrics_addresses(settings, config, reason);
 }

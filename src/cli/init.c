@@ -1,6 +1,7 @@
 /* init.c: `farthing init`. */
 #include "cli/commands.h"
 #include "cli/instance.h"
+#include "domain/tenancy_operator.h"
 
 enum exit_code command_init(struct invocation *invocation)
 {
@@ -8,6 +9,12 @@ enum exit_code command_init(struct invocation *invocation)
     struct instance instance;
     enum exit_code code = EXIT_DONE;
 
+    /* Before anything is made, or the next try would find a half of it. */
+    const struct failure *failure =
+        tenant_name_check(invocation_value(invocation, "tenant"), &invocation->arena);
+
+    if (failure)
+        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(failure->message));
     if (!instance_open(&instance, path, invocation_value(invocation, "tenant"), &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance.installation.is_new)

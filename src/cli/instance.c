@@ -81,7 +81,7 @@ void instance_close(struct instance *instance)
     if (instance->api)
         api_close(instance->api);
     data_directory_unlock(&instance->directory);
-    *instance = (struct instance){.directory.lock_fd = -1};
+    *instance = (struct instance){.directory = {.directory_fd = -1, .lock_fd = -1}};
 }
 
 bool installation_print(const struct installation *installation)

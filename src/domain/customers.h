@@ -31,6 +31,27 @@ const struct failure *customer_read_creation(const struct json_value *object, st
 const struct failure *customer_create(struct transaction *transaction,
                                       const struct customer_creation *creation, struct customer *created);
 
+/* A request to change a customer (section 6.2): what is given, and which fields that are. */
+struct customer_change {
+    struct customer customer;
+    uint64_t given; /* fields of customer_entity, by index */
+    const struct json_value *integration_entity_mapping;
+};
+
+/* Reads and validates a change; needs no transaction. The change borrows from `object`. */
+const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
+                                           struct customer_change *change);
+
+/* Changes a published customer and gives it back as stored. It counts as changed even when nothing differs
+ * (section 6.4). A former external_id is remembered in the metadata (section 6.3). */
+const struct failure *customer_update(struct transaction *transaction, struct text id,
+                                      const struct customer_change *change, struct customer *updated);
+
+/* What `before` is with the change, who and when as they were. False when nothing differs; the order of
+ * metadata's members makes no difference. */
+bool customer_change_apply(const struct customer_change *change, const struct customer *before,
+                           struct arena *arena, struct customer *after);
+
 /* A customer of the caller's scope, archived ones included (section 5). */
 const struct failure *customer_get(struct transaction *transaction, struct text id,
                                    struct customer *customer);
@@ -44,5 +65,28 @@ const struct failure *customer_archive(struct transaction *transaction, struct t
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id);
+
+/* What importing a row came to. */
+enum customer_import_outcome {
+    IMPORT_CREATED,
+    IMPORT_UPDATED,
+    IMPORT_UNCHANGED, /* there already, the same */
+    IMPORT_DIFFERENT, /* there already, with other values; updates were not asked for */
+    IMPORT_REFUSED,
+    IMPORT_OUTCOMES,
+};
+
+struct customer_import_options {
+    bool may_update;
+    bool is_check; /* says what would be done and does nothing: also in the read lane */
+};
+
+/* Imports one customer, an object as for customer_read_creation; external_id decides whether it is there
+ * already, and then only the fields that are given count, as in a change. What it writes is applied at once,
+ * so that the next row of the same transaction sees it. *refusal is why a row was refused. The failure is of
+ * the whole transaction. */
+const struct failure *customer_import(struct transaction *transaction, const struct json_value *object,
+                                      const struct customer_import_options *options,
+                                      enum customer_import_outcome *outcome, const struct failure **refusal);
 
 #endif

@@ -30,6 +30,11 @@ const struct failure *tenant_set_internal_status(struct transaction *transaction
 const struct failure *environment_find(struct transaction *transaction, struct text environment_id,
                                        struct scope *scope);
 
+/* The same by id or name, and perhaps by the id or name of its tenant; either may be unset. A failure when
+ * there is none or when there are several. */
+const struct failure *environment_find_named(struct transaction *transaction, struct text tenant,
+                                             struct text environment, struct scope *scope);
+
 /* The user that an operator's key acts as when none is named: the tenant's oldest published user of type
  * `user`. */
 const struct failure *tenant_first_user(struct transaction *transaction, struct text tenant_id,

@@ -154,39 +154,12 @@ char *http_connection_reserve(struct http_connection *connection, size_t size)
     return output->data + output->end;
 }
 
-/* Makes room in the input for what is still to come of the request, but never for much more than has already
- * arrived: a promise of ten megabytes costs nothing until it is kept. */
-static void reserve_input(struct http_connection *connection)
-{
-    struct http_bytes *input = &connection->input;
-    struct http_pool *buffers = &connection->loop->buffers;
-    size_t length = http_bytes_length(input), more = length;
-
-    if (length == 0) {
-        http_bytes_reserve(input, buffers, 1);
-        return;
-    }
-    if (input->end < input->capacity)
-        return;
-    if (connection->head_is_parsed) {
-        size_t expected = connection->parse.head_length + connection->parse.content_length - length;
-
-        more = expected < more ? expected : more;
-    }
-    const char *before = input->data + input->start;
-
-    http_bytes_reserve(input, buffers, more);
-    if (input->data + input->start != before) { /* the request's texts must be made again */
-        connection->parse = (struct http_parse){0};
-        connection->head_is_parsed = false;
-    }
-}
-
 static void receive(struct http_connection *connection)
 {
     struct http_bytes *input = &connection->input;
 
-    reserve_input(connection);
+    if (!http_intake_reserve(connection))
+        return;
     ssize_t count = receive_bytes(connection, input->data + input->end, input->capacity - input->end);
 
     if (count > 0)
@@ -195,62 +168,6 @@ static void receive(struct http_connection *connection)
         http_bytes_release(input, &connection->loop->buffers);
     if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         http_connection_close(connection);
-}
-
-/* Parses the head of the request at the start of the input. True when it is whole and may have its body. */
-static bool parse_head(struct http_connection *connection, struct http_exchange_record *record)
-{
-    const struct http_bytes *input = &connection->input;
-    struct http_parse *parse = &connection->parse;
-    struct text bytes = {input->data + input->start, http_bytes_length(input)};
-
-    switch (http_parse_head(bytes, record->headers, &record->exchange.request, parse)) {
-    case HTTP_PARSE_INCOMPLETE:
-        return false;
-    case HTTP_PARSE_REFUSED:
-        http_exchange_dispatch(connection, parse->refusal, parse->reason);
-        return false;
-    case HTTP_PARSE_DONE:
-        break;
-    }
-    if (parse->content_length > connection->loop->server->config.body_bytes_max) {
-        http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
-        return false;
-    }
-    connection->head_is_parsed = true;
-    return true;
-}
-
-static void put_continue(struct http_connection *connection)
-{
-    const struct text line = TEXT("HTTP/1.1 100 Continue\r\n\r\n");
-
-    memcpy(http_connection_reserve(connection, line.length), line.data, line.length);
-    connection->output.end += line.length;
-}
-
-/* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
- * bytes are needed. */
-static bool take_request(struct http_connection *connection)
-{
-    struct http_exchange_record *record = http_exchange_take(connection);
-
-    if (!connection->head_is_parsed && !parse_head(connection, record))
-        return connection->phase != HTTP_READING;
-    const struct http_bytes *input = &connection->input;
-    const struct http_parse *parse = &connection->parse;
-
-    if (http_bytes_length(input) - parse->head_length < parse->content_length) {
-        if (parse->expects_continue && !connection->continue_was_sent) {
-            connection->continue_was_sent = true;
-            put_continue(connection);
-        }
-        return false;
-    }
-    record->exchange.request.body =
-        (struct text){input->data + input->start + parse->head_length, (size_t)parse->content_length};
-    http_exchange_dispatch(connection, HTTP_REFUSAL_NONE, NULL);
-    return true;
 }
 
 /* The handshakes of many new clients take turns with the requests of the others. */
@@ -285,13 +202,22 @@ static enum step step_handshaking(struct http_connection *connection)
     return STEP_WAIT;
 }
 
-static enum step step_reading(struct http_connection *connection)
+/* Whether what was said must leave before more is. */
+static bool must_flush(const struct http_connection *connection)
 {
     size_t gathered = http_bytes_length(&connection->output);
 
-    if ((gathered && !connection->is_writable) || gathered >= HTTP_OUTPUT_GATHER_BYTES)
+    if (gathered && !connection->is_writable)
+        return true;
+    return gathered >= HTTP_OUTPUT_GATHER_BYTES ||
+           (gathered >= HTTP_BUFFER_BYTES && !http_server_may_buffer(connection->loop->server, gathered));
+}
+
+static enum step step_reading(struct http_connection *connection)
+{
+    if (must_flush(connection))
         return flush(connection) ? STEP_AGAIN : STEP_WAIT;
-    if (http_bytes_length(&connection->input) && take_request(connection))
+    if (http_bytes_length(&connection->input) && http_intake_take(connection))
         return STEP_AGAIN;
     if (!flush(connection))
         return STEP_WAIT;
@@ -379,7 +305,7 @@ static enum http_wait wait_of(const struct http_connection *connection)
         return HTTP_WAIT_LINGER;
     if (http_bytes_length(&connection->input) == 0)
         return HTTP_WAIT_REQUEST;
-    return connection->head_is_parsed ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
+    return connection->body_is_awaited ? HTTP_WAIT_BODY : HTTP_WAIT_HEAD;
 }
 
 /* The bytes that were sent but have not reached the client. */

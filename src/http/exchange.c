@@ -36,8 +36,12 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
         record = new_record();
     }
     record->connection = connection;
-    record->exchange = (struct http_exchange){
-        .arena = &record->arena, .loop = loop, .entrance = connection->entrance, .peer = connection->peer};
+    record->has_no_body_yet = false;
+    record->exchange = (struct http_exchange){.arena = &record->arena,
+                                              .loop = loop,
+                                              .entrance = connection->entrance,
+                                              .peer = connection->peer,
+                                              .body_bytes_max = loop->server->config.body_bytes_max};
     connection->record = record;
     return record;
 }
@@ -52,6 +56,7 @@ void http_exchange_release(struct http_connection *connection)
     record->connection = NULL;
     if (!HTTP_POOLS_KEEP_MEMORY || loop->exchanges_kept == HTTP_EXCHANGES_KEPT_MAX) {
         free_record(record);
+        loop->buffers.freed_bytes += sizeof *record;
         return;
     }
     arena_reset(&record->arena);
@@ -71,20 +76,47 @@ void http_exchanges_free(struct http_loop *loop)
     loop->exchanges_kept = 0;
 }
 
+static void begin_handling(struct http_connection *connection)
+{
+    assert(connection->phase == HTTP_READING && !connection->is_dispatching);
+    connection->phase = HTTP_HANDLING;
+    connection->is_dispatching = true;
+    connection->loop->handler_has_run = true;
+}
+
+bool http_exchange_admit(struct http_connection *connection)
+{
+    struct http_exchange_record *record = connection->record;
+    struct http_loop *loop = connection->loop;
+    const struct http_handler *handler = &loop->server->handler;
+
+    if (!handler->on_head)
+        return true;
+    begin_handling(connection);
+    record->has_no_body_yet = true;
+    bool is_admitted = handler->on_head(loop->state, &record->exchange);
+
+    connection->is_dispatching = false;
+    assert(is_admitted == (connection->phase == HTTP_HANDLING));
+    if (is_admitted) {
+        record->has_no_body_yet = false;
+        record->exchange.is_admitted = true;
+        connection->phase = HTTP_READING;
+    }
+    return is_admitted;
+}
+
 void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal, const char *reason)
 {
     struct http_exchange_record *record = http_exchange_take(connection);
     struct http_loop *loop = connection->loop;
 
-    assert(connection->phase == HTTP_READING && !connection->is_dispatching);
     record->exchange.refusal = refusal;
     record->exchange.refusal_reason = reason;
     /* The deadline was this request's; the next one begins with its own. */
     if (connection->wait != HTTP_WAIT_REQUEST)
         http_wait_change(connection, HTTP_WAIT_REQUEST);
-    connection->phase = HTTP_HANDLING;
-    connection->is_dispatching = true;
-    loop->handler_has_run = true;
+    begin_handling(connection);
     loop->server->handler.on_request(loop->state, &record->exchange);
     connection->is_dispatching = false;
 }
@@ -111,21 +143,22 @@ static void end_request(struct http_connection *connection)
     struct http_pool *buffers = &connection->loop->buffers;
 
     if (connection->phase == HTTP_READING)
-        http_bytes_consume(&connection->input, buffers,
-                           connection->parse.head_length + (size_t)connection->parse.content_length);
+        http_bytes_consume(&connection->input, buffers, connection->request_bytes);
     else
         http_bytes_release(&connection->input, buffers);
     http_exchange_release(connection);
     connection->parse = (struct http_parse){0};
-    connection->head_is_parsed = false;
-    connection->continue_was_sent = false;
+    connection->chunked = (struct http_chunked){0};
+    connection->head_is_parsed = connection->body_is_awaited = connection->body_is_admitted = false;
 }
 
 void http_reply(struct http_exchange *exchange, const struct http_reply *reply)
 {
     struct http_connection *connection = connection_of(exchange);
-    bool client_closes = !exchange->refusal && !exchange->request.keep_alive;
-    bool close = client_closes || exchange->refusal || reply->close || connection->loop->is_draining;
+    /* Nothing can be read behind a request that was not, or whose body was not. */
+    bool is_last = exchange->refusal || connection->record->has_no_body_yet;
+    bool client_closes = !is_last && !exchange->request.keep_alive;
+    bool close = client_closes || is_last || reply->close || connection->loop->is_draining;
     bool is_connected = connection->socket >= 0;
 
     if (is_connected)

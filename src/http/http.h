@@ -20,13 +20,15 @@ enum {
     HTTP_URL_BYTES_MAX = 16 * 1024,
     HTTP_HEADER_BYTES_MAX = 32 * 1024, /* request line and header fields together, the URL counted as well */
     HTTP_HEADER_COUNT_MAX = 100,
+    HTTP_SMALL_BODY_BYTES_MAX = 16 * 1024, /* a larger one is taken only with the handler's consent */
     HTTP_BODY_BYTES_MAX_DEFAULT = 10 * 1024 * 1024,
+    HTTP_BUFFERED_BYTES_MAX_DEFAULT = 64 * 1024 * 1024,
     HTTP_HEADER_TIMEOUT_MS_DEFAULT = 10 * 1000,
     HTTP_BODY_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
     HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
-    HTTP_LISTEN_MAX = 24, /* addresses of one server */
+    HTTP_LISTEN_MAX = 40, /* addresses of one server */
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
     HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
     HTTP_TRUSTED_NETWORKS_MAX = 32,
@@ -73,6 +75,7 @@ enum http_refusal {
     HTTP_REFUSAL_URL_TOO_LONG,     /* 414 */
     HTTP_REFUSAL_HEADER_TOO_LARGE, /* 431 */
     HTTP_REFUSAL_NOT_IMPLEMENTED,  /* 501: a transfer coding we do not know */
+    HTTP_REFUSAL_OVERLOADED,       /* 503: all buffers together are full */
     HTTP_REFUSAL_VERSION,          /* 505 */
 };
 
@@ -91,7 +94,10 @@ struct http_exchange {
     enum http_refusal
         refusal; /* not NONE: words a reply to a request that could not be read; `request` may be empty */
     const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
-    struct arena *arena;        /* emptied after the reply */
+    bool is_admitted;           /* on_head has said yes to this request before */
+    size_t body_bytes_max; /* config.body_bytes_max; on_head may lower it, to HTTP_SMALL_BODY_BYTES_MAX at
+                              least */
+    struct arena *arena;   /* emptied after the reply */
     struct http_loop *loop;
     enum http_entrance entrance;
     struct http_address peer; /* the other end of the connection; the client is http_exchange_client */
@@ -127,6 +133,9 @@ void http_loop_post(struct http_loop *loop, struct http_task *first, struct http
 
 /* The state that loop_start gave to this loop. */
 void *http_loop_state(struct http_loop *loop);
+/* The counters of the server that it belongs to. */
+struct http_counters;
+void http_loop_counters(const struct http_loop *loop, struct http_counters *counters);
 /* The reading of the monotonic clock that the loop took when it last woke, in microseconds. */
 int64_t http_loop_monotonic_us(const struct http_loop *loop);
 
@@ -135,6 +144,10 @@ struct http_handler {
     void *context;
     /* Makes a loop's state (its read connection). NULL fails the start. */
     void *(*loop_start)(void *context, struct http_loop *loop, unsigned loop_index);
+    /* Optional. The head of a request whose body is not there yet and is large, chunked or waits for `100
+     * Continue`: true when the body may come, and then on_request follows with all of it (or a refusal, or
+     * nothing when the client leaves). False when it has replied; the connection is then closed. */
+    bool (*on_head)(void *loop_state, struct http_exchange *exchange);
     /* A whole request, or a refusal. Must lead to exactly one http_reply. */
     void (*on_request)(void *loop_state, struct http_exchange *exchange);
     /* The loop has handled all that was ready and is about to block: close the batch's read transaction. */
@@ -181,6 +194,10 @@ struct http_config {
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
+    /* Of all buffers together. Beyond it a request that needs more than one buffer (16 KiB) is told 503, and
+     * replies of pipelined requests are sent before more of them are handled. Each connection may have one
+     * buffer and one reply all the same, so that the bound is this plus that for each connection. */
+    size_t buffered_bytes_max;
     unsigned connections_max; /* at public entrances; beyond, a connection is told 503 and closed */
     /* Those of one client, which is an IPv4 address, an IPv6 /64, but no trusted proxy; beyond, 429. 0: as
      * many as there are. */
@@ -197,6 +214,10 @@ struct http_counters {
     uint64_t connections_open;           /* now */
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
+    uint64_t buffered_bytes;             /* now, of requests and replies on their way */
+    uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
+    uint64_t buffers_used;               /* of 16 KiB, that hold bytes; as of each loop's last turn */
+    uint64_t buffers_kept;               /* the same, that are free */
     uint64_t tls_handshakes;             /* that were finished */
     uint64_t tls_resumptions;            /* of them */
     uint64_t tls_failures;               /* handshakes that failed, and records that made no sense */

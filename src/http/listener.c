@@ -42,6 +42,7 @@ static void pause_accepting(struct http_loop *loop, struct http_listener *listen
 {
     listener->paused_until_us = loop->now_us + HTTP_ACCEPT_PAUSE_MS * INT64_C(1000);
     loop->paused_count++;
+    http_count(&loop->counters.accept_pauses, 1);
     unwatch(loop, listener);
     if (may_complain(loop, &loop->server->accept_complaint_us))
         LOG_WARNING("connections must wait", LOG_STRING("reason", http_bind_advice(error)));

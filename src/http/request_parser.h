@@ -15,6 +15,7 @@ enum http_parse_status {
 struct http_parse {
     size_t head_length;      /* bytes of the head, its final empty line included */
     uint64_t content_length; /* bytes of body that follow the head; UINT64_MAX when the number is larger */
+    bool is_chunked;         /* the body comes in chunks instead (http/chunked.h) */
     bool expects_continue;   /* the client waits for `100 Continue` before it sends the body */
     enum http_refusal refusal;
     const char *reason;
@@ -22,7 +23,8 @@ struct http_parse {
     /* For the parser alone: where the next call goes on. */
     size_t line_start;    /* lines before this byte have been read into the request */
     size_t scanned_bytes; /* no line ends between line_start and here */
-    bool has_request_line, has_host, has_content_length, has_transfer_encoding, is_http_1_0;
+    bool has_request_line, has_host, has_content_length, has_transfer_encoding, has_unknown_coding;
+    bool is_http_1_0;
 };
 
 /* Parses the head at the start of `input`. `headers` has room for HTTP_HEADER_COUNT_MAX entries and is what
@@ -34,9 +36,10 @@ struct http_parse {
  * holds what was read before.
  *
  * Refuses what could be read in two ways (RFC 9112 section 11.2): Content-Length with Transfer-Encoding,
- * differing Content-Lengths, folded lines, bare LF or CR, space before a colon, a missing or repeated Host,
- * NUL, a control character in a value, an invalid target. One empty line before the request is skipped (RFC
- * 9112 section 2.2). */
+ * two Content-Lengths, folded lines, bare LF or CR, space before a colon, a missing, repeated or invalid
+ * Host, NUL, a control character in a value, an invalid target: one with a bad escape, say, or one that is
+ * not UTF-8 when its escapes are decoded. One empty line before the request is skipped (RFC 9112
+ * section 2.2). */
 enum http_parse_status http_parse_head(struct text input, struct http_header *headers,
                                        struct http_request *request, struct http_parse *parse);
 

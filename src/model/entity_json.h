@@ -38,6 +38,13 @@ void field_write_json(struct json_writer *writer, const struct field *field, con
 void fields_read_json(const struct field *fields, size_t field_count, const struct json_value *object,
                       void *record, struct arena *arena, struct failure **failure);
 
+/* The same for a change of a record that exists: only fields that are given are read, and `record` has
+ * nothing else afterwards. "" empties a text, also one that creation would not take as a value, but not one
+ * that is required or whose fallback is not empty (10-customers section 6.2). Returns the fields that were
+ * given, by their index as bits; there may be 64. */
+uint64_t fields_read_change(const struct field *fields, size_t field_count, const struct json_value *object,
+                            void *record, struct arena *arena, struct failure **failure);
+
 /* Adds one failing field to *failure, which is made when it is NULL. */
 void failure_add_field(struct failure **failure, struct arena *arena, struct text path, struct text reason);
 

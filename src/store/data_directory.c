@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TEXT_MAX = 32 };
+enum { LOCK_TEXT_MAX = 32, LOCK_WAIT_MS = 500, LOCK_STEP_MS = 10 };
 
 static struct text inside(struct arena *arena, struct text path, const char *name)
 {
@@ -25,6 +26,7 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
         .path = path,
         .database_path = inside(arena, path, "farthing.db"),
         .admin_socket_path = inside(arena, path, "admin.sock"),
+        .directory_fd = -1,
         .lock_fd = -1,
     };
 }
@@ -84,45 +86,87 @@ static bool make_directory(const struct data_directory *directory, struct arena 
     return false;
 }
 
-static struct text holder_of(int fd, struct arena *arena)
+/* Who wrote their number into the lock file. */
+static struct text holder_of(const char *lock_path, struct arena *arena)
 {
     char pid[LOCK_TEXT_MAX];
-    ssize_t length = pread(fd, pid, sizeof pid, 0);
+    int fd = open(lock_path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? pread(fd, pid, sizeof pid, 0) : 0;
 
+    if (fd >= 0)
+        close(fd);
     while (length > 0 && (pid[length - 1] < '0' || pid[length - 1] > '9'))
         length--;
     return length > 0 ? arena_format(arena, "process %.*s", (int)length, pid) : TEXT("another process");
 }
 
-bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
+/* A command that only asks holds the lock for a moment: it is waited for. */
+static bool lock_soon(int fd)
 {
-    if (!make_directory(directory, arena, reason))
-        return false;
-    const char *path = inside(arena, directory->path, "lock").data;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+            return false;
+        nanosleep(&step, NULL);
+    }
+    return true;
+}
+
+/* Opens and locks one of the two; -1 with a reason. */
+static int lock_one(const struct data_directory *directory, const char *path, int flags, struct arena *arena,
+                    struct text *reason)
+{
+    int fd = open(path, flags | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         *reason = arena_format(arena, "cannot open %s: %s", path, strerror(errno));
-        return false;
+        return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
-            *reason = arena_format(
-                arena,
-                "the data directory %s is in use by %.*s; stop it, or name another directory with --data",
-                directory->path.data, TEXT_FORMAT(holder_of(fd, arena)));
-        else
-            *reason = arena_format(arena, "cannot lock %s: %s", path, strerror(errno));
-        close(fd);
-        return false;
-    }
+    if (lock_soon(fd))
+        return fd;
+    if (errno == EWOULDBLOCK)
+        *reason = arena_format(
+            arena, "the data directory %s is in use by %.*s; stop it, or name another directory with --data",
+            directory->path.data, TEXT_FORMAT(holder_of(inside(arena, directory->path, "lock").data, arena)));
+    else
+        *reason = arena_format(arena, "cannot lock %s: %s", path, strerror(errno));
+    close(fd);
+    return -1;
+}
+
+/* What root's commands make must stay open to the user that runs the server. */
+static void leave_to_owner(const struct data_directory *directory)
+{
+    struct stat status;
+
+    if (geteuid() == 0 && fstat(directory->directory_fd, &status) == 0 &&
+        fchown(directory->lock_fd, status.st_uid, status.st_gid) != 0)
+        errno = 0;
+}
+
+bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    const char *lock_path = inside(arena, directory->path, "lock").data;
     char pid[LOCK_TEXT_MAX];
+
+    if (!make_directory(directory, arena, reason))
+        return false;
+    directory->directory_fd =
+        lock_one(directory, directory->path.data, O_RDONLY | O_DIRECTORY, arena, reason);
+    if (directory->directory_fd < 0)
+        return false;
+    directory->lock_fd = lock_one(directory, lock_path, O_RDWR | O_CREAT, arena, reason);
+    if (directory->lock_fd < 0) {
+        data_directory_unlock(directory);
+        return false;
+    }
+    leave_to_owner(directory);
     int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
 
     /* The number is for people only; a lock that could not be described is still held. */
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length)
+    if (ftruncate(directory->lock_fd, 0) != 0 || pwrite(directory->lock_fd, pid, (size_t)length, 0) != length)
         errno = 0;
-    directory->lock_fd = fd;
     return true;
 }
 
@@ -130,5 +174,21 @@ void data_directory_unlock(struct data_directory *directory)
 {
     if (directory->lock_fd >= 0)
         close(directory->lock_fd);
-    directory->lock_fd = -1;
+    if (directory->directory_fd >= 0)
+        close(directory->directory_fd);
+    directory->directory_fd = directory->lock_fd = -1;
+}
+
+bool data_directory_is_in_use(const struct data_directory *directory, struct arena *arena,
+                              struct text *holder)
+{
+    int fd = open(directory->path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Shared, so that two who only ask do not mistake each other for a server. */
+    bool is_in_use = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    if (is_in_use)
+        *holder = holder_of(inside(arena, directory->path, "lock").data, arena);
+    return is_in_use;
 }

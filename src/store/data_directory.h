@@ -1,8 +1,9 @@
 /* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
  * admin.sock.
  *
- * Mode 0700. A process that uses it holds an exclusive lock on the file `lock`, which the system drops when
- * the process ends however it ends. */
+ * Mode 0700. A process that uses it holds exclusive locks on the directory itself and on the file `lock`,
+ * which the system drops when the process ends however it ends. The file is there to say who it is; whoever
+ * removes it takes nothing away. */
 #ifndef FARTHING_STORE_DATA_DIRECTORY_H
 #define FARTHING_STORE_DATA_DIRECTORY_H
 
@@ -20,7 +21,7 @@ struct data_directory {
     struct text path;
     struct text database_path;
     struct text admin_socket_path;
-    int lock_fd; /* -1: not locked */
+    int directory_fd, lock_fd; /* -1: not locked */
 };
 
 /* The paths in `path`, which is copied into the arena. Touches nothing. */
@@ -32,5 +33,9 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
  * do. */
 bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason);
 void data_directory_unlock(struct data_directory *directory);
+
+/* Whether a process has the lock; then who, as "process 123". Takes and leaves nothing. */
+bool data_directory_is_in_use(const struct data_directory *directory, struct arena *arena,
+                              struct text *holder);
 
 #endif

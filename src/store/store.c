@@ -4,10 +4,14 @@
 #include "store/sqlite/sqlite.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { STORE_MAGIC = 0x53544f52 };
 
@@ -61,6 +65,38 @@ bool store_submit(struct store *store, struct store_command *command)
 {
     assert(store->magic == STORE_MAGIC);
     return writer_submit(store->writer, command);
+}
+
+/* ---- for the operator ---- */
+
+static int64_t file_bytes(const char *path, const char *suffix)
+{
+    char full_path[PATH_MAX];
+    struct stat status;
+
+    if ((size_t)snprintf(full_path, sizeof full_path, "%s%s", path, suffix) >= sizeof full_path)
+        return -1;
+    if (stat(full_path, &status) == 0)
+        return status.st_size;
+    return errno == ENOENT ? 0 : -1;
+}
+
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes)
+{
+    assert(store->magic == STORE_MAGIC);
+    *database_bytes = file_bytes(store->database_path, "");
+    *log_bytes = file_bytes(store->database_path, "-wal");
+}
+
+bool store_sync_has_failed(const struct store *store)
+{
+    assert(store->magic == STORE_MAGIC);
+    return atomic_load(&store->sync_has_failed);
+}
+
+const char *store_engine_version(void)
+{
+    return sqlite3_libversion();
 }
 
 /* ---- waiting for a command ---- */

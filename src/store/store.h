@@ -18,9 +18,10 @@
 
 /* Limits. */
 enum {
-    STORE_WRITE_QUEUE_MAX = 10000,     /* commands that wait for the writer; more are refused */
-    STORE_BATCH_COMMANDS_MAX = 1024,   /* commands that share a transaction */
-    STORE_BATCH_US_MAX = 5000,         /* how long a batch may run before it commits */
+    STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
+    STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
+    STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
+    STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
@@ -29,6 +30,7 @@ enum {
     STORE_QUERY_PARAMETERS_MAX = 64,
 };
 
+struct buffer;
 struct store;
 struct store_reader;
 struct connection; /* the engine's; of no concern outside the store */
@@ -38,7 +40,8 @@ struct call {
     const struct scope *scope; /* the caller's; NULL for the operator */
     struct text actor_id;      /* user id; empty for the system */
     struct text request_id;
-    int64_t now_us; /* the one reading of the clock */
+    int64_t now_us;    /* the one reading of the clock */
+    bool quiet_events; /* what it changes is audited, but not announced: no outbox rows */
 };
 
 struct write;
@@ -50,6 +53,7 @@ struct transaction {
     const struct failure *failure; /* the first failure below; sticky */
     struct write *writes;          /* the write set, in order */
     struct write **writes_end;
+    struct buffer *scratch; /* the write lane's; NULL in the read lane */
 };
 
 /* ---- queries ---- */
@@ -116,6 +120,10 @@ void transaction_insert(struct transaction *transaction, const struct scope *sco
 void transaction_update(struct transaction *transaction, const struct scope *scope,
                         const struct entity *entity, const void *before, const void *after);
 
+/* Writes what the write set holds so far, so that the use case's later queries see it: for one that does many
+ * things in turn. Write lane only. A failure must be what the use case returns. */
+const struct failure *transaction_apply(struct transaction *transaction);
+
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
 int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,
                                  struct text environment_id);
@@ -134,6 +142,9 @@ struct store_command {
      * was done. Must be quick: hand over to a loop. */
     void (*done)(struct store_command *command);
     const struct failure *failure;
+    /* A part of something long that lets others go first: of these, one is run behind all other commands that
+     * wait, and STORE_BACKGROUND_BATCH when none does. */
+    bool is_background;
 };
 
 /* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
@@ -165,6 +176,22 @@ void store_reader_end(struct store_reader *reader);
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
+
+/* Looks at the database file in a data directory that the caller has locked, without changing anything:
+ * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
+ * False with a one-line reason (in `arena`) when something is wrong. */
+bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason);
+
+/* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
+ * told. Any thread. */
+void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
+ * restart. Never false again. Any thread. */
+bool store_sync_has_failed(const struct store *store);
+
+/* The version of the SQLite library in use: "3.40.1". */
+const char *store_engine_version(void);
 
 /* The version of the schema that this program writes. */
 int store_schema_version(void);

@@ -79,6 +79,16 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
     return failure;
 }
 
+const struct failure *transaction_apply(struct transaction *transaction)
+{
+    assert(transaction->scratch);
+    const struct failure *failure = transaction_flush(transaction, transaction->scratch);
+
+    transaction->writes = NULL;
+    transaction->writes_end = &transaction->writes;
+    return failure;
+}
+
 /* ---- scopes ---- */
 
 struct scope_row {

@@ -133,7 +133,7 @@ static const struct failure *write_event(struct transaction *transaction, const 
     const struct call *call = transaction->call;
     struct text name = event_name(write->entity, action);
 
-    if (!text_is_set(name))
+    if (!text_is_set(name) || call->quiet_events)
         return NULL;
     return transaction_execute(transaction, &insert_system_event,
                                VALUES(scope_value(write),

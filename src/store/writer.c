@@ -8,6 +8,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/transaction.h"
 
@@ -35,6 +36,7 @@ struct writer {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t woken;
     struct command_list queue;
+    struct command_list background; /* those that let others go first */
     bool stopping;
 };
 
@@ -73,6 +75,7 @@ static const struct failure *run_command(struct writer *writer, struct store_com
     struct transaction transaction;
 
     transaction_init(&transaction, writer->connection, command->arena, command->call);
+    transaction.scratch = &writer->scratch;
     const struct failure *failure = command->run(command, &transaction);
 
     if (transaction.failure)
@@ -123,6 +126,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
 /* Runs the commands again, one by one. NULL, or why nothing of the batch can stand. */
 static const struct failure *replay(struct writer *writer, struct command_list *batch)
 {
+    metrics_add(&metrics_here()->writer_replays, 1);
     sqlite_rollback(writer->connection);
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
@@ -142,6 +146,24 @@ static void fail_all(struct command_list *batch, const struct failure *cause)
         command->failure = failure_copy(cause, command->arena);
 }
 
+static bool commit(struct writer *writer)
+{
+    int64_t started_us = monotonic_now_us();
+    bool is_done = sqlite_commit(writer->connection);
+
+    metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
+    return is_done;
+}
+
+static void count_batch(const struct command_list *batch, bool is_done)
+{
+    struct metrics_cells *cells = metrics_here();
+
+    metrics_add(&cells->writer_batches[is_done ? METRICS_BATCH_COMMITTED : METRICS_BATCH_FAILED], 1);
+    metrics_observe(&cells->writer_batch_commands, (int64_t)batch->count);
+    metrics_subtract(&cells->writer_commands_waiting, batch->count);
+}
+
 /* Runs one batch up to its durable commit. Every command in `batch` has its outcome afterwards. False when
  * the whole batch failed. */
 static bool commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
@@ -157,7 +179,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
-    if (!cause && sqlite_commit(writer->connection))
+    if (!cause && commit(writer))
         return true;
     assert(batch->first);
     if (!cause)
@@ -175,8 +197,28 @@ static void answer(struct command_list *batch)
 
 /* ---- the thread ---- */
 
-/* Waits for commands and takes them all. False when the writer is to end. `idle` tells that nothing came for
- * a while. */
+static bool has_commands(const struct writer *writer)
+{
+    return writer->queue.first || writer->background.first;
+}
+
+/* Moves to `pending` what is to be done now: all that waits, and behind it a little of what lets others go
+ * first. */
+static void take_commands(struct writer *writer, struct command_list *pending)
+{
+    int background = writer->queue.first ? 1 : STORE_BACKGROUND_BATCH;
+
+    *pending = writer->queue;
+    if (!pending->first)
+        pending->end = &pending->first;
+    list_init(&writer->queue);
+    for (; background > 0 && writer->background.first; background--)
+        list_append(pending, list_take(&writer->background));
+}
+
+/* Waits for commands and takes them. False when the writer is to end. `idle` tells that nothing came for a
+ * while.
+ */
 static bool wait_for_commands(struct writer *writer, struct command_list *pending, bool *idle)
 {
     struct timespec until;
@@ -185,17 +227,14 @@ static bool wait_for_commands(struct writer *writer, struct command_list *pendin
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
     pthread_mutex_lock(&writer->mutex);
-    while (!writer->queue.first && !writer->stopping && waited != ETIMEDOUT)
+    while (!has_commands(writer) && !writer->stopping && waited != ETIMEDOUT)
         waited = checkpointer_has_work(writer->checkpointer)
                      ? pthread_cond_timedwait(&writer->woken, &writer->mutex, &until)
                      : pthread_cond_wait(&writer->woken, &writer->mutex);
-    bool more = writer->queue.first || !writer->stopping;
+    bool more = has_commands(writer) || !writer->stopping;
 
-    *idle = !writer->queue.first;
-    *pending = writer->queue;
-    if (!pending->first)
-        pending->end = &pending->first;
-    list_init(&writer->queue);
+    *idle = !has_commands(writer);
+    take_commands(writer, pending);
     pthread_mutex_unlock(&writer->mutex);
     return more;
 }
@@ -212,12 +251,14 @@ static void *writer_main(void *context)
             bool is_done = commit_batch(writer, &pending, &batch);
 
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
+            count_batch(&batch, is_done);
             answer(&batch);
             /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
              * has. */
             checkpointer_step(writer->checkpointer, !is_done);
         }
         checkpointer_step(writer->checkpointer, idle);
+        atomic_store(&writer->store->sync_has_failed, checkpointer_has_failed(writer->checkpointer));
     }
     return NULL;
 }
@@ -242,6 +283,7 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
     writer->store = store;
     writer->connection = connection;
     list_init(&writer->queue);
+    list_init(&writer->background);
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -257,14 +299,14 @@ bool writer_submit(struct writer *writer, struct store_command *command)
 {
     assert(writer->magic == WRITER_MAGIC);
     pthread_mutex_lock(&writer->mutex);
-    bool taken = !writer->stopping && writer->queue.count < STORE_WRITE_QUEUE_MAX;
+    bool taken = !writer->stopping && writer->queue.count + writer->background.count < STORE_WRITE_QUEUE_MAX;
+    /* The writer looks at the queues before it sleeps: only the first command has to wake it. */
+    bool wake = taken && !has_commands(writer);
 
     if (taken)
-        list_append(&writer->queue, command);
-    /* The writer looks at the queue before it sleeps: only the first command of a queue has to wake it. */
-    bool wake = taken && writer->queue.count == 1;
-
+        list_append(command->is_background ? &writer->background : &writer->queue, command);
     pthread_mutex_unlock(&writer->mutex);
+    metrics_add(&metrics_here()->writer_commands_waiting, taken);
     if (wake)
         pthread_cond_signal(&writer->woken);
     return taken;

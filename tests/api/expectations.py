@@ -55,7 +55,11 @@ ERROR_CODES = {
     409: {"already_exists", "version_conflict"},
     413: {"validation_error"},
     414: {"validation_error"},
+    429: {"too_many_requests"},
     431: {"validation_error"},
+    501: {"not_implemented"},
+    503: {"service_unavailable"},
+    505: {"not_implemented"},
 }
 
 CORS_HEADERS = {

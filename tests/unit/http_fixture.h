@@ -6,6 +6,8 @@
  *   /defer  as /echo, but given by another      /hold     as /echo, once the test calls release_held
  *           thread through a task
  *   /count  200, the number of requests so far  /sleep    204, after keeping the loop busy
+ *   /forbidden  403 as soon as on_head is asked, 200 when it is not
+ *   /small  as /echo, but takes no large body
  * A refusal is answered with its status and its reason as the body. */
 #ifndef FARTHING_TESTS_HTTP_FIXTURE_H
 #define FARTHING_TESTS_HTTP_FIXTURE_H
@@ -50,7 +52,7 @@ struct fixture {
     struct http_server *server;
     struct arena arena;
     int port;
-    atomic_uint requests, replies, batch_ends, loops_running;
+    atomic_uint heads, requests, replies, batch_ends, loops_running;
     atomic_int last_refusal;
     atomic_bool last_was_admin;
     bool loop_start_fails;
@@ -239,7 +241,7 @@ static inline void reply_refusal(struct http_exchange *exchange)
         [HTTP_REFUSAL_MALFORMED] = 400,        [HTTP_REFUSAL_TIMEOUT] = 408,
         [HTTP_REFUSAL_BODY_TOO_LARGE] = 413,   [HTTP_REFUSAL_URL_TOO_LONG] = 414,
         [HTTP_REFUSAL_HEADER_TOO_LARGE] = 431, [HTTP_REFUSAL_NOT_IMPLEMENTED] = 501,
-        [HTTP_REFUSAL_VERSION] = 505,
+        [HTTP_REFUSAL_OVERLOADED] = 503,       [HTTP_REFUSAL_VERSION] = 505,
     };
     const struct http_reply reply = {.status = statuses[exchange->refusal],
                                      .content_type = TEXT("text/plain"),
@@ -302,13 +304,31 @@ static inline void fixture_on_request(void *loop_state, struct http_exchange *ex
         reply_echo(exchange, fixture);
 }
 
+static inline bool fixture_on_head(void *loop_state, struct http_exchange *exchange)
+{
+    struct loop_state *state = loop_state;
+
+    state->batch_is_open = true;
+    state->fixture->heads++;
+    if (text_equal(exchange->request.path, TEXT("/small")))
+        exchange->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
+    if (!text_equal(exchange->request.path, TEXT("/forbidden")))
+        return true;
+    http_reply(exchange, &(struct http_reply){.status = 403, .body = TEXT("no")});
+    return false;
+}
+
 /* ---- start and stop ---- */
 
 static inline struct http_server *try_start(struct fixture *fixture, const struct http_config *config,
                                             struct text *reason)
 {
-    const struct http_handler handler = {fixture, fixture_loop_start, fixture_on_request, fixture_batch_end,
-                                         fixture_loop_stop};
+    const struct http_handler handler = {.context = fixture,
+                                         .loop_start = fixture_loop_start,
+                                         .on_head = fixture_on_head,
+                                         .on_request = fixture_on_request,
+                                         .on_batch_end = fixture_batch_end,
+                                         .loop_stop = fixture_loop_stop};
 
     return http_server_start(config, &handler, &fixture->arena, reason);
 }

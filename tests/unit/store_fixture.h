@@ -3,6 +3,7 @@
 #define FARTHING_TESTS_STORE_FIXTURE_H
 
 #include "cmocka_all.h"
+#include "failure_details.h"
 
 #include "base/buffer.h"
 #include "base/instant.h"
@@ -153,6 +154,25 @@ static inline void fixture_close(struct store_fixture *fixture)
         store_close(fixture->store);
     fixture->store = NULL;
     fixture_remove(fixture);
+}
+
+/* A test with a fixture of its own as its state. */
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+
+static inline int fixture_set_up(void **state)
+{
+    struct store_fixture *fixture = calloc(1, sizeof *fixture);
+
+    fixture_open(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static inline int fixture_tear_down(void **state)
+{
+    fixture_close(*state);
+    free(*state);
+    return 0;
 }
 
 /* A customer that has only what it must have. */

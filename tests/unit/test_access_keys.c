@@ -90,6 +90,31 @@ static void test_texts_are_copied(void **state)
     arena_free(&arena);
 }
 
+static void test_suspension_is_of_one_tenant(void **state)
+{
+    struct key_table *table = key_table_new();
+    struct arena arena = {0};
+    struct caller caller, other = caller_of("of another");
+    uint8_t digest[SHA256_BYTES];
+
+    (void)state;
+    put(table, "a", "one");
+    put(table, "b", "two");
+    other.scope.tenant_id = TEXT("tenant_2");
+    sha256(TEXT("c"), digest);
+    key_table_put(table, digest, &other);
+    key_table_suspend(table, TEXT("tenant_1"), true);
+    assert_true(find(table, "a", &arena, &caller) && caller.is_tenant_suspended);
+    assert_true(find(table, "b", &arena, &caller) && caller.is_tenant_suspended);
+    assert_true(find(table, "c", &arena, &caller) && !caller.is_tenant_suspended);
+    key_table_suspend(table, TEXT("tenant_1"), false);
+    assert_true(find(table, "a", &arena, &caller) && !caller.is_tenant_suspended);
+    key_table_suspend(table, TEXT("tenant_3"), true);
+    assert_true(find(table, "c", &arena, &caller) && !caller.is_tenant_suspended);
+    key_table_free(table);
+    arena_free(&arena);
+}
+
 static void test_growth_to_100000_keys(void **state)
 {
     enum { COUNT = 100 * 1000 };
@@ -400,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_find_replace_remove),
         cmocka_unit_test(test_texts_are_copied),
+        cmocka_unit_test(test_suspension_is_of_one_tenant),
         cmocka_unit_test(test_growth_to_100000_keys),
         cmocka_unit_test(test_key_takes_little_memory),
         cmocka_unit_test(test_threads_share_the_table),

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@ static struct {
     int interruptions; /* calls that still fail with EINTR */
     size_t at_most;    /* bytes a call takes; 0: all */
     int error;         /* the errno of every call; 0: success */
+    bool is_full;      /* nobody reads: poll says that nothing can be written */
 } capture = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static ssize_t captured_write(const void *bytes, size_t length)
@@ -49,12 +51,23 @@ ssize_t write(int file, const void *bytes, size_t length)
     return result;
 }
 
+/* The same for poll(2), which the log asks about standard error alone.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+int poll(struct pollfd *files, nfds_t count, int timeout_ms)
+{
+    assert_int_equal(count, 1);
+    assert_int_equal(timeout_ms, 0);
+    files[0].revents = capture.is_full ? 0 : POLLOUT;
+    return !capture.is_full;
+}
+
 static int reset(void **state)
 {
     (void)state;
     buffer_free(&capture.written);
     capture.calls = capture.interruptions = capture.error = 0;
     capture.at_most = 0;
+    capture.is_full = false;
     log_configure(LOG_FORMAT_LOGFMT, LOG_LEVEL_DEBUG);
     return 0;
 }
@@ -335,6 +348,52 @@ static void test_errors_are_given_up(void **state)
     assert_int_equal(errno, ENOENT); /* the caller's, untouched */
 }
 
+/* A pipe that nobody reads: nothing waits, nothing is written, and the loss is told as soon as it can be. */
+static void test_lines_that_nobody_reads(void **state)
+{
+    int64_t dropped = log_lines_dropped();
+
+    capture.is_full = true;
+    for (int i = 0; i < 3; i++)
+        LOG_INFO("lost", LOG_INTEGER("number", i));
+    assert_int_equal(capture.calls, 0);
+    assert_int_equal(log_lines_dropped() - dropped, 3);
+    capture.is_full = false;
+    LOG_INFO("heard");
+    struct text written = buffer_text(&capture.written);
+    size_t end = text_find(written, '\n') + 1;
+    struct text first = text_slice(written, 0, end), second = text_from(written, end);
+
+    assert_true(text_ends_with(
+        first, TEXT("level=warning message=\"log lines were dropped, because nobody read them\" lines=3\n")));
+    assert_true(text_ends_with(second, TEXT("level=info message=\"heard\"\n")));
+    buffer_clear(&capture.written);
+    LOG_INFO("heard again"); /* and the loss is told once */
+    assert_text(logfmt_line(), "level=info message=\"heard again\"");
+    assert_int_equal(log_lines_dropped() - dropped, 3);
+    (void)state;
+}
+
+static void test_level_changes(void **state)
+{
+    enum log_level level = LOG_LEVEL_DEBUG;
+
+    log_set_level(LOG_LEVEL_ERROR);
+    LOG_WARNING("left out");
+    assert_int_equal(capture.calls, 0);
+    assert_int_equal(log_get_level(), LOG_LEVEL_ERROR);
+    log_set_level(LOG_LEVEL_DEBUG);
+    LOG_DEBUG("heard");
+    assert_text(logfmt_line(), "level=debug message=\"heard\"");
+    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
+        assert_true(log_level_find(log_level_name((enum log_level)i), &level));
+        assert_int_equal(level, i);
+    }
+    assert_false(log_level_find(TEXT("warn"), &level));
+    assert_false(log_level_find(TEXT(""), &level));
+    (void)state;
+}
+
 enum { THREADS = 4, LINES_PER_THREAD = 500 };
 
 static void *write_lines(void *argument)
@@ -386,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_message_is_cut, reset, reset),
         cmocka_unit_test_setup_teardown(test_interruptions_and_short_writes, reset, reset),
         cmocka_unit_test_setup_teardown(test_errors_are_given_up, reset, reset),
+        cmocka_unit_test_setup_teardown(test_lines_that_nobody_reads, reset, reset),
+        cmocka_unit_test_setup_teardown(test_level_changes, reset, reset),
         cmocka_unit_test_setup_teardown(test_threads, reset, reset),
     };
 

@@ -6,31 +6,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
-
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-/* The value of a failure's detail; unset when there is none of this name. */
-static struct text detail(const struct failure *failure, const char *name)
-{
-    for (const struct failure_detail *entry = failure->details; entry; entry = entry->next)
-        if (text_equal(entry->name, text_from_string(name)))
-            return entry->value;
-    return text_none;
-}
-
 static void expect_stored(struct store_fixture *fixture, const char *external_id, int expected)
 {
     char sql[256], answer[32];
@@ -136,7 +111,7 @@ static void test_command_that_fails_late_makes_the_batch_be_replayed(void **stat
             expect_stored(fixture, names[i], i == 1 ? 0 : 1);
         }
         assert_int_equal(probes[1].command.failure->code, FAILURE_ALREADY_EXISTS);
-        assert_text(detail(probes[1].command.failure, "external_id"), "taken");
+        assert_text(failure_detail_value(probes[1].command.failure, "external_id"), "taken");
         /* What the command says it made is what the second run made. */
         char sql[128];
 
@@ -361,8 +336,6 @@ static void test_threads_write_at_once(void **state)
     assert_text(fixture_select(fixture, "SELECT count(*), count(DISTINCT external_id) FROM customers"),
                 "400|400;");
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
 {

@@ -6,22 +6,6 @@
 enum { WAL_PAGE_BYTES = 4096 + 24, CHANGE_PAGES_MAX = 1500 };
 #define LOG_BYTES_MAX ((STORE_RESTART_WAL_PAGES + CHANGE_PAGES_MAX) * (long long)WAL_PAGE_BYTES)
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
-
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* A change of about a megabyte: customers with large metadata. */
 static const struct failure *create_megabyte(void *context, struct transaction *transaction)
 {
@@ -145,8 +129,6 @@ static void test_idle_store_copies_its_log_back(void **state)
         nanosleep(&step, NULL);
     assert_true(waited_ms < WAIT_MS_MAX);
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
 {

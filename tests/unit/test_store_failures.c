@@ -8,21 +8,13 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
+/* A test that may leave the disk faulty. */
+#define FAULTY_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, repair_and_tear_down)
 
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
+static int repair_and_tear_down(void **state)
 {
     faulty_disk_repair();
-    fixture_close(*state);
-    free(*state);
-    return 0;
+    return fixture_tear_down(state);
 }
 
 static void expect_unavailable(const struct failure *failure, const char *reason)
@@ -275,19 +267,17 @@ static void test_files_that_cannot_grow(void **state)
     assert_text(fixture_select(fixture, "PRAGMA integrity_check"), "ok;");
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_full_disk),
-        STORE_TEST(test_failing_writes),
-        STORE_TEST(test_disk_turned_read_only),
-        STORE_TEST(test_failing_syncs),
-        STORE_TEST(test_disk_that_fills_within_a_transaction),
-        STORE_TEST(test_failing_reads),
-        STORE_TEST(test_failing_read_in_a_batch),
-        STORE_TEST(test_files_that_cannot_grow),
+        FAULTY_TEST(test_full_disk),
+        FAULTY_TEST(test_failing_writes),
+        FAULTY_TEST(test_disk_turned_read_only),
+        FAULTY_TEST(test_failing_syncs),
+        FAULTY_TEST(test_disk_that_fills_within_a_transaction),
+        FAULTY_TEST(test_failing_reads),
+        FAULTY_TEST(test_failing_read_in_a_batch),
+        FAULTY_TEST(test_files_that_cannot_grow),
     };
 
     faulty_disk_install();

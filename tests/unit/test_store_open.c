@@ -9,21 +9,13 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
+/* A test that may leave the disk faulty. */
+#define FAULTY_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, repair_and_tear_down)
 
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
+static int repair_and_tear_down(void **state)
 {
     faulty_disk_repair();
-    fixture_close(*state);
-    free(*state);
-    return 0;
+    return fixture_tear_down(state);
 }
 
 /* Runs `check` in a child; it must return 0. */
@@ -281,23 +273,21 @@ static void test_state_of_a_directory(void **state)
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_read_only_file),
-        STORE_TEST(test_read_only_directory),
-        STORE_TEST(test_database_of_a_newer_version),
-        STORE_TEST(test_database_of_a_negative_version),
-        STORE_TEST(test_database_of_another_program),
-        STORE_TEST(test_file_that_is_no_database),
-        STORE_TEST(test_directory_in_place_of_the_file),
-        STORE_TEST(test_unreadable_file_is_not_called_foreign),
-        STORE_TEST(test_empty_file_becomes_a_database),
-        STORE_TEST(test_log_of_a_killed_process_is_used),
-        STORE_TEST(test_directory_in_use),
-        STORE_TEST(test_state_of_a_directory),
+        FAULTY_TEST(test_read_only_file),
+        FAULTY_TEST(test_read_only_directory),
+        FAULTY_TEST(test_database_of_a_newer_version),
+        FAULTY_TEST(test_database_of_a_negative_version),
+        FAULTY_TEST(test_database_of_another_program),
+        FAULTY_TEST(test_file_that_is_no_database),
+        FAULTY_TEST(test_directory_in_place_of_the_file),
+        FAULTY_TEST(test_unreadable_file_is_not_called_foreign),
+        FAULTY_TEST(test_empty_file_becomes_a_database),
+        FAULTY_TEST(test_log_of_a_killed_process_is_used),
+        FAULTY_TEST(test_directory_in_use),
+        FAULTY_TEST(test_state_of_a_directory),
     };
 
     faulty_disk_install();

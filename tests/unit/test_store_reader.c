@@ -3,31 +3,6 @@
 
 #include "store/sqlite/sqlite.h"
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
-
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-/* The value of a failure's detail; unset when there is none of this name. */
-static struct text detail(const struct failure *failure, const char *name)
-{
-    for (const struct failure_detail *entry = failure->details; entry; entry = entry->next)
-        if (text_equal(entry->name, text_from_string(name)))
-            return entry->value;
-    return text_none;
-}
-
 static bool reads(struct store_fixture *fixture, struct store_reader *reader, const char *external_id)
 {
     struct transaction transaction;
@@ -103,7 +78,7 @@ static void test_reader_cannot_write(void **state)
     assert_int_equal(transaction_intern_scope(&transaction, TEXT("t"), TEXT("e")), SCOPE_NONE);
     assert_non_null(transaction.failure);
     assert_int_equal(transaction.failure->code, FAILURE_SERVICE_UNAVAILABLE);
-    assert_text(detail(transaction.failure, "reason"), "read_only");
+    assert_text(failure_detail_value(transaction.failure, "reason"), "read_only");
     store_reader_close(reader);
 }
 
@@ -128,8 +103,6 @@ static void test_ended_reader_lets_the_log_be_reset(void **state)
     assert_int_equal(fixture_file_bytes(fixture, "-wal"), 0);
     store_reader_close(reader);
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
 {

@@ -5,31 +5,6 @@
 #include "domain/records.h"
 #include "store/connection.h"
 
-static int open_fixture(void **state)
-{
-    struct store_fixture *fixture = calloc(1, sizeof *fixture);
-
-    fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-/* The value of a failure's detail; unset when there is none of this name. */
-static struct text detail(const struct failure *failure, const char *name)
-{
-    for (const struct failure_detail *entry = failure->details; entry; entry = entry->next)
-        if (text_equal(entry->name, text_from_string(name)))
-            return entry->value;
-    return text_none;
-}
-
 static void test_insert_writes_row_audit_and_event(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -230,7 +205,7 @@ static void test_taken_value_names_its_field_and_leaves_nothing(void **state)
 
     assert_non_null(failure);
     assert_int_equal(failure->code, FAILURE_ALREADY_EXISTS);
-    assert_text(detail(failure, "external_id"), "acme");
+    assert_text(failure_detail_value(failure, "external_id"), "acme");
     assert_text(failure->message, "there is already a customer with this external_id");
     assert_true(
         text_equal(fixture_select(fixture, "SELECT (SELECT count(*) FROM audit_log), (SELECT count(*) "
@@ -256,8 +231,6 @@ static void test_secret_values_are_not_in_the_audit(void **state)
                                         "entity_type = 'secret'"),
                 "(secret);");
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
 {

@@ -1,6 +1,8 @@
 #include "store/sqlite/checkpoint.h"
 
+#include "base/instant.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -65,7 +67,11 @@ static void *sync_main(void *context)
             continue;
         }
         pthread_mutex_unlock(&checkpointer->mutex);
+        int64_t started_us = monotonic_now_us();
         int error = sync_database(checkpointer->database_fd);
+
+        metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_SYNC],
+                        monotonic_now_us() - started_us);
 
         pthread_mutex_lock(&checkpointer->mutex);
         checkpointer->sync_error = error;
@@ -202,6 +208,11 @@ static bool end_step(struct checkpointer *checkpointer, bool may_wait)
 bool checkpointer_has_work(const struct checkpointer *checkpointer)
 {
     return !checkpointer->has_failed && (checkpointer->is_syncing || pages_left(checkpointer) > 0);
+}
+
+bool checkpointer_has_failed(const struct checkpointer *checkpointer)
+{
+    return checkpointer->has_failed;
 }
 
 void checkpointer_step(struct checkpointer *checkpointer, bool idle)

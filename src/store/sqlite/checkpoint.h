@@ -31,6 +31,9 @@ void checkpointer_step(struct checkpointer *checkpointer, bool idle);
 /* Whether a step will be due although nothing more is written. */
 bool checkpointer_has_work(const struct checkpointer *checkpointer);
 
+/* Whether the disk has failed to take the database's pages: from then on nothing is copied any more. */
+bool checkpointer_has_failed(const struct checkpointer *checkpointer);
+
 /* Waits for the disk, and closes the writer's connection, which copies the rest; frees the checkpointer. */
 void checkpointer_close(struct checkpointer *checkpointer);
 

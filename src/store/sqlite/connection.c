@@ -1,6 +1,8 @@
 #include "store/sqlite/handle.h"
 
+#include "base/instant.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -276,8 +278,11 @@ int sqlite_wal_pages(const struct connection *connection)
 static int copy_log(struct connection *connection, int mode)
 {
     int log_pages = -1, copied_pages = -1;
+    int64_t started_us = monotonic_now_us();
     int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL, mode, &log_pages, &copied_pages);
 
+    metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_COPY],
+                    monotonic_now_us() - started_us);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
                   LOG_INTEGER("code", code));

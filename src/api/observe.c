@@ -1,0 +1,168 @@
+#include "api/observe.h"
+
+#include "api/router.h"
+#include "base/instant.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- numbers ---- */
+
+static const struct text method_names[] = {
+    [HTTP_GET] = TEXT_LITERAL("GET"),         [HTTP_POST] = TEXT_LITERAL("POST"),
+    [HTTP_PUT] = TEXT_LITERAL("PUT"),         [HTTP_DELETE] = TEXT_LITERAL("DELETE"),
+    [HTTP_OPTIONS] = TEXT_LITERAL("OPTIONS"), [HTTP_HEAD] = TEXT_LITERAL("HEAD"),
+    [HTTP_PATCH] = TEXT_LITERAL("PATCH"),     [HTTP_OTHER] = TEXT_LITERAL("other"),
+};
+
+#define UNMATCHED TEXT("unmatched")
+
+_Static_assert((int)METRICS_UNMATCHED_SLOTS == (int)HTTP_OTHER + 1, "a row for each method");
+_Static_assert((int)METRICS_LANE_NONE == (int)LANE_NONE && (int)METRICS_LANE_READ == (int)LANE_READ &&
+                   (int)METRICS_LANE_WRITE == (int)LANE_WRITE,
+               "the lanes have the same numbers");
+
+void observe_routes(struct api *api)
+{
+    unsigned routes = router_count(api->router);
+    struct metrics_route *rows = calloc(METRICS_UNMATCHED_SLOTS + 2 * (size_t)routes, sizeof *rows);
+
+    assert(routes <= METRICS_ROUTES_MAX);
+    if (!rows)
+        abort();
+    api->route_labels = rows;
+    api->route_label_count = METRICS_UNMATCHED_SLOTS + 2 * routes;
+    for (unsigned method = 0; method < METRICS_UNMATCHED_SLOTS; method++)
+        *rows++ = (struct metrics_route){UNMATCHED, method_names[method]};
+    for (unsigned i = 0; i < routes; i++) {
+        const struct route *route = router_route(api->router, i);
+
+        *rows++ = (struct metrics_route){route->path, method_names[route->method]};
+        *rows++ = (struct metrics_route){route->path, method_names[HTTP_HEAD]};
+    }
+}
+
+/* What could not be read has no method that one could trust. */
+static enum http_method method_of(const struct exchange *exchange)
+{
+    const struct http_exchange *http = exchange->http;
+
+    return http->refusal == HTTP_REFUSAL_NONE ? http->request.method : HTTP_OTHER;
+}
+
+static unsigned row_of(const struct exchange *exchange)
+{
+    if (!exchange->route)
+        return method_of(exchange);
+    return METRICS_UNMATCHED_SLOTS + 2 * router_number(exchange->loop->api->router, exchange->route) +
+           (exchange->http->request.method == HTTP_HEAD);
+}
+
+static void count_refusal(struct metrics_cells *cells, enum http_refusal refusal)
+{
+    static const enum metrics_rejection rejections[] = {
+        [HTTP_REFUSAL_MALFORMED] = METRICS_REJECTED_MALFORMED,
+        [HTTP_REFUSAL_TIMEOUT] = METRICS_REJECTED_TIMEOUT,
+        [HTTP_REFUSAL_BODY_TOO_LARGE] = METRICS_REJECTED_BODY_TOO_LARGE,
+        [HTTP_REFUSAL_URL_TOO_LONG] = METRICS_REJECTED_URL_TOO_LONG,
+        [HTTP_REFUSAL_HEADER_TOO_LARGE] = METRICS_REJECTED_HEADER_TOO_LARGE,
+        [HTTP_REFUSAL_NOT_IMPLEMENTED] = METRICS_REJECTED_NOT_IMPLEMENTED,
+        [HTTP_REFUSAL_VERSION] = METRICS_REJECTED_VERSION,
+    };
+
+    metrics_add(&cells->http_requests_rejected[rejections[refusal]], 1);
+}
+
+/* ---- the access log ---- */
+
+enum { SECRET_PREFIX_LENGTH = 3, SECRET_LENGTH_MIN = 16, METHOD_LENGTH_MAX = 16 };
+
+static bool is_word(char byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+           byte == '_';
+}
+
+static size_t word_length(struct text text)
+{
+    size_t length = 0;
+
+    while (length < text.length && is_word(text.data[length]))
+        length++;
+    return length;
+}
+
+static bool is_secret(struct text word)
+{
+    return word.length >= SECRET_LENGTH_MIN &&
+           (text_starts_with(word, TEXT("sk_")) || text_starts_with(word, TEXT("pk_")));
+}
+
+/* A client may put its key where none belongs, such as into a path: of what looks like one, only the prefix
+ * is repeated. */
+static struct text without_keys(struct exchange *exchange, struct text text)
+{
+    if (text.length < SECRET_LENGTH_MIN || !memmem(text.data, text.length, "k_", 2))
+        return text;
+    char *copy = arena_allocate(exchange->arena, text.length), *at = copy;
+
+    while (text.length) {
+        size_t word = word_length(text), length = word ? word : 1;
+        size_t kept = is_secret(text_slice(text, 0, word)) ? SECRET_PREFIX_LENGTH : length;
+
+        memcpy(at, text.data, kept);
+        at += kept;
+        text = text_from(text, length);
+    }
+    return (struct text){copy, (size_t)(at - copy)};
+}
+
+/* Methods are a client's own choice, too. */
+static struct text short_method(struct text name)
+{
+    return name.length > METHOD_LENGTH_MAX ? text_slice(name, 0, METHOD_LENGTH_MAX) : name;
+}
+
+/* The query is left out: clients put secrets there, under names that nobody can know. The path comes last: it
+ * alone can be so long that the line is cut. */
+static void log_access(struct exchange *exchange, int status, size_t body_bytes, int64_t duration_us)
+{
+    struct log_line *line = &exchange->loop->access_line;
+    const struct http_request *request = &exchange->http->request;
+    const struct caller *caller = &exchange->caller;
+    struct http_address client = http_exchange_client(exchange->http);
+    char client_memory[HTTP_ADDRESS_TEXT_MAX];
+
+    log_line_begin(line, log_format(), exchange->call.now_us);
+    log_line_text(line, "request_id", without_keys(exchange, exchange->request_id));
+    log_line_text(line, "method", short_method(request->method_name));
+    log_line_text(line, "route", exchange->route ? exchange->route->path : UNMATCHED);
+    log_line_integer(line, "status", status);
+    log_line_integer(line, "bytes", (int64_t)body_bytes);
+    log_line_integer(line, "duration_us", duration_us);
+    log_line_text(line, "client", http_address_format(&client, client_memory));
+    if (text_is_set(caller->key_id)) {
+        log_line_text(line, "key_id", caller->key_id);
+        log_line_text(line, "tenant_id", caller->scope.tenant_id);
+        log_line_text(line, "environment_id", caller->scope.environment_id);
+    }
+    log_line_text(line, "path", without_keys(exchange, request->path));
+    log_ring_put(exchange->loop->access_log, log_line_end(line));
+}
+
+void observe_reply(struct exchange *exchange, int status, size_t body_bytes)
+{
+    struct metrics_cells *cells = metrics_here();
+    const struct route *route = exchange->route;
+    int64_t duration_us = monotonic_now_us() - exchange->started_us;
+
+    metrics_add(&cells->http_requests[row_of(exchange)][metrics_status_slot(status)], 1);
+    metrics_observe(&cells->http_request_duration_us[route ? route->lane : LANE_NONE], duration_us);
+    if (exchange->http->refusal != HTTP_REFUSAL_NONE)
+        count_refusal(cells, exchange->http->refusal);
+    if (exchange->loop->access_log && !(route && route->is_probe))
+        log_access(exchange, status, exchange->http->request.method == HTTP_HEAD ? 0 : body_bytes,
+                   duration_us);
+}

@@ -1,0 +1,44 @@
+/* admin_command.h: what the commands that talk to the admin socket share: asking, and printing what comes
+ * back. Only for the cli room. */
+#ifndef FARTHING_CLI_ADMIN_COMMAND_H
+#define FARTHING_CLI_ADMIN_COMMAND_H
+
+#include "base/buffer.h"
+#include "cli/admin_client.h"
+#include "cli/command.h"
+
+/* Sends a request; EXIT_DONE when it was done, otherwise what is wrong has been said. */
+enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
+                         struct text body, struct admin_reply *reply);
+
+/* A request's body from flags: a JSON object with a member for each of them that is given. */
+struct body_member {
+    const char *flag; /* "environment"; NULL ends the list */
+    const char *name; /* "environment_id" */
+    bool is_list;
+};
+/* `first_name`, unless NULL, is one more member, a text. The result lives in the invocation's arena. */
+struct text admin_body(struct invocation *invocation, const char *first_name, struct text first_value,
+                       const struct body_member *members);
+/* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */
+struct text admin_query(struct arena *arena, const char *path, const char *name, struct text value);
+
+/* A member of an object that is a text; an empty text when there is none. */
+struct text admin_member(const struct json_value *object, const char *name);
+
+/* NAME=value on a line of standard output, for a shell to read. */
+void admin_print_variable(const char *name, struct text value);
+/* A reply as it came, as one line. */
+void admin_print_json(const struct admin_reply *reply);
+
+struct table_column {
+    const char *heading;  /* NULL ends the columns */
+    const char *member;   /* of each item: a text, or a list of texts */
+    const char *fallback; /* what stands for an absent one; NULL: nothing */
+};
+/* The reply's `items` as a table, or as JSON when the switch --json is given. Characters that a terminal
+ * would obey are shown as `?`. */
+enum exit_code admin_print_list(struct invocation *invocation, const struct admin_reply *reply,
+                                const struct table_column *columns);
+
+#endif

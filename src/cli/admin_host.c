@@ -1,0 +1,113 @@
+#include "cli/admin_host.h"
+
+#include "http/http.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int admin_connect(struct text socket_path)
+{
+    static const struct timeval limit = {.tv_sec = ADMIN_ANSWER_SECONDS_MAX};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (socket_path.length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    /* A server that hangs must not take its operator's command with it. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    memcpy(address.sun_path, socket_path.data, socket_path.length);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int why = errno;
+
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+bool admin_send(int fd, struct text bytes)
+{
+    while (bytes.length > 0) {
+        ssize_t sent = send(fd, bytes.data, bytes.length, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        bytes = text_from(bytes, (size_t)sent);
+    }
+    return true;
+}
+
+/* Serves the data directory's admin socket, and nothing else. */
+static bool serve_here(struct admin_host *host, struct text data_path, struct arena *arena,
+                       struct text *reason)
+{
+    struct http_config config = http_config_default();
+
+    if (!instance_open(&host->instance, data_path, TEXT("Farthing"), arena, reason))
+        return false;
+    http_config_listen(&config, arena_format(arena, "unix:%.*s", TEXT_FORMAT(host->socket_path)),
+                       HTTP_ENTRANCE_ADMIN);
+    config.loop_count = 1;
+    if (instance_open_api(&host->instance, arena, reason)) {
+        struct http_handler handler = api_handler(host->instance.api);
+
+        host->server = http_server_start(&config, &handler, arena, reason);
+    }
+    host->is_us = host->server != NULL;
+    if (!host->is_us)
+        instance_close(&host->instance);
+    return host->is_us;
+}
+
+/* False with errno when nobody is there. */
+static bool is_answered(struct text socket_path)
+{
+    int fd = admin_connect(socket_path);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
+bool admin_host_open(struct admin_host *host, struct text data_path, struct arena *arena, struct text *reason)
+{
+    struct data_directory directory = data_directory_at(arena, data_path);
+    struct text holder;
+
+    *host = (struct admin_host){.socket_path = directory.admin_socket_path};
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
+        *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
+                               TEXT_FORMAT(data_path));
+        return false;
+    }
+    if (is_answered(host->socket_path) || serve_here(host, data_path, arena, reason))
+        return true;
+    if (!data_directory_is_in_use(&directory, arena, &holder))
+        return false;
+    if (is_answered(host->socket_path)) /* the server was about to start */
+        return true;
+    *reason = arena_format(
+        arena,
+        "%.*s uses %.*s, but its admin socket %.*s cannot be reached: %s; restart it, which "
+        "makes the socket anew",
+        TEXT_FORMAT(holder), TEXT_FORMAT(data_path), TEXT_FORMAT(host->socket_path), strerror(errno));
+    return false;
+}
+
+void admin_host_close(struct admin_host *host)
+{
+    if (!host->is_us)
+        return;
+    http_server_drain(host->server);
+    instance_close(&host->instance);
+    http_server_free(host->server);
+    host->is_us = false;
+}

@@ -1,0 +1,135 @@
+/* import.h: between the files of `farthing import`. Only for the cli room.
+ *
+ * The design. This process reads the file and sends its rows, as the API takes customers, one JSON object a
+ * line, to the server over its admin socket; the server runs each request as one command of its write lane,
+ * by the rules of POST /v1/customers. A few connections carry a chunk each, so that the server always has one
+ * to go on with. Whatever happens, a chunk can be sent again and a file imported again: external_id decides
+ * what is there already. (The other design was to hand the file to the server as it is and have it read CSV:
+ * less to convert, but then a parser of strange files and the rejects would be in the server.) */
+#ifndef FARTHING_CLI_IMPORT_H
+#define FARTHING_CLI_IMPORT_H
+
+#include "base/buffer.h"
+#include "cli/command.h"
+#include "import/column_map.h"
+
+#include <stdio.h>
+
+enum {
+    IMPORT_CHUNK_ROWS = 64,            /* of a request: about a millisecond of the writer's time */
+    IMPORT_CHUNK_BYTES = 256 * 1024,   /* a chunk of so many is sent, whatever its rows */
+    IMPORT_CONNECTIONS = 4,            /* chunks under way */
+    IMPORT_RETRY_MS_FIRST = 50,        /* doubled with each try … */
+    IMPORT_RETRY_MS_MAX = 2000,        /* … up to this */
+    IMPORT_RETRY_SECONDS_DEFAULT = 60, /* a server that has gone is waited for */
+};
+
+/* ---- import_options.c ---- */
+
+struct import_options {
+    struct text file; /* "-": standard input */
+    struct text name; /* of it, for a person */
+    bool is_json;
+    struct column_map map;
+    bool has_rules; /* so that JSON Lines have to be rewritten */
+    struct text rejects;
+    struct text query; /* `update=true&…`, for the request */
+    struct text tenant, environment;
+    bool is_check, has_json_summary;
+    int64_t retry_seconds;
+};
+
+/* Reads the flags. False after saying what is wrong with them. */
+bool import_options_read(struct invocation *invocation, struct import_options *options);
+
+/* ---- import_rejects.c ---- */
+
+/* The file of the refused rows: made with the first of them. */
+struct import_rejects {
+    struct text path;
+    struct text columns; /* the header of the rows, as CSV; empty: a row is one quoted field */
+    char *path_string;
+    FILE *file;
+    bool has_failed;
+};
+
+void import_rejects_init(struct import_rejects *rejects, struct text path, struct arena *arena);
+/* `row` as it stands in the file; when it is not CSV with those columns, `is_quoted` makes it one field. */
+void import_rejects_add(struct import_rejects *rejects, uint64_t line, struct text field, struct text reason,
+                        struct text row, bool is_quoted);
+/* False when the file could not be written. */
+bool import_rejects_close(struct import_rejects *rejects);
+
+/* ---- import_link.c ---- */
+
+/* Where a row of a chunk is from. */
+struct import_origin {
+    uint64_t line;
+    size_t start, length; /* in the chunk's originals */
+};
+
+/* Rows that go to the server together. */
+struct import_chunk {
+    int fd; /* -1: not connected */
+    bool is_under_way;
+    struct buffer rows;      /* a JSON object a line */
+    struct buffer originals; /* as they stand in the file */
+    struct import_origin origins[IMPORT_CHUNK_ROWS];
+    size_t row_count;
+    struct buffer received;
+};
+
+struct json_value;
+struct import_link;
+
+/* What the server answered to a chunk: 200 and its body. */
+typedef void import_answered(void *context, const struct import_chunk *chunk, const struct json_value *body);
+
+struct import_link {
+    struct text socket_path, target, request_id;
+    int64_t retry_seconds;
+    const volatile int *interruptions; /* while it is not 0, nothing is tried again */
+    import_answered *answered;
+    void *context;
+    struct import_chunk chunks[IMPORT_CONNECTIONS];
+    unsigned current;    /* the one that is being filled */
+    struct arena arena;  /* of one reply */
+    struct text failure; /* why the link has broken: nothing more can be sent */
+    struct buffer failure_buffer;
+};
+
+void import_link_init(struct import_link *link);
+void import_link_free(struct import_link *link);
+
+/* The chunk to be filled. */
+struct import_chunk *import_link_chunk(struct import_link *link);
+/* Sends it, and waits for the answer to the oldest one when all are under way. False when the link has
+ * broken. */
+bool import_link_send(struct import_link *link);
+/* Waits for all answers. */
+bool import_link_finish(struct import_link *link);
+
+/* ---- import_progress.c ---- */
+
+struct import_counts {
+    uint64_t rows; /* read */
+    uint64_t created, updated, unchanged, different, refused;
+};
+
+struct import_progress {
+    bool is_terminal;
+    int64_t started_us, shown_us;
+    bool is_on_line; /* a line stands there that the next one replaces */
+};
+
+void import_progress_start(struct import_progress *progress);
+/* Shows how far it is, when it is time again. `size_bytes` is 0 when it is not known. */
+void import_progress_show(struct import_progress *progress, const struct import_counts *counts,
+                          uint64_t read_bytes, uint64_t size_bytes);
+/* Removes the line. */
+void import_progress_end(struct import_progress *progress);
+
+/* "1,234,567" */
+struct text import_number(struct arena *arena, uint64_t number);
+
+#endif

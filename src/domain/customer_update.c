@@ -1,0 +1,149 @@
+/* customer_update.c: 10-customers section 6. */
+#include "domain/customers.h"
+#include "domain/records.h"
+#include "domain/tax_metadata.h"
+#include "model/entity_json.h"
+
+#include <assert.h>
+
+static const struct text old_external_ids = TEXT_LITERAL("old_external_ids");
+
+static const struct field change_options[] = {
+    {FIELD(struct customer_change, integration_entity_mapping, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
+};
+
+const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
+                                           struct customer_change *change)
+{
+    struct failure *failure = NULL;
+
+    *change = (struct customer_change){0};
+    change->given = fields_read_change(customer_entity.fields, customer_entity.field_count, object,
+                                       &change->customer, arena, &failure);
+    fields_read_json(change_options, 1, object, change, arena, &failure);
+    if (!failure && change->integration_entity_mapping && change->integration_entity_mapping->count > 0)
+        failure_add_field(&failure, arena, TEXT("integration_entity_mapping"),
+                          TEXT("is not supported yet: leave it out, or send []"));
+    return failure ? failure : tax_metadata_check(change->customer.metadata, arena);
+}
+
+/* ---- metadata ---- */
+
+static const struct json_value *read_map(struct text map, struct arena *arena)
+{
+    struct json_error error;
+    const struct json_value *object = json_read(arena, text_is_set(map) ? map : TEXT("{}"), &error);
+
+    assert(object); /* it was read and written again before */
+    return object;
+}
+
+/* Whether two maps have the same members, in whatever order. An unset one is not as good as {}. */
+static bool maps_equal(struct text a, struct text b, struct arena *arena)
+{
+    if (text_equal(a, b) || !text_is_set(a) || !text_is_set(b))
+        return text_equal(a, b) && text_is_set(a) == text_is_set(b);
+    const struct json_value *left = read_map(a, arena), *right = read_map(b, arena);
+    const struct json_value *key = json_first(left);
+
+    if (left->count != right->count)
+        return false;
+    for (uint32_t i = 0; i < left->count; i++) {
+        const struct json_value *value = json_next(key), *other = json_member(right, key->text);
+
+        if (!other || !text_equal(value->text, other->text))
+            return false;
+        key = json_next(value);
+    }
+    return true;
+}
+
+/* The list of superseded ids that the request's metadata has, else the stored one. */
+static struct text superseded_ids(const struct customer *before, const struct customer *after,
+                                  struct arena *arena)
+{
+    const struct json_value *list = json_member(read_map(after->metadata, arena), old_external_ids);
+
+    if (!list)
+        list = json_member(read_map(before->metadata, arena), old_external_ids);
+    return list ? list->text : text_empty;
+}
+
+/* Section 6.3: the previous external_id goes to the end of the list. */
+static struct text with_former_id(const struct customer *before, const struct customer *after,
+                                  struct arena *arena)
+{
+    struct text list = superseded_ids(before, after, arena);
+    const struct json_value *map = read_map(after->metadata, arena), *key = json_first(map);
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    list = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(list), list.length ? "," : "",
+                        TEXT_FORMAT(before->external_id));
+    json_writer_init(&writer, &buffer);
+    json_begin_object(&writer);
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct json_value *value = json_next(key);
+
+        if (!text_equal(key->text, old_external_ids)) {
+            json_key(&writer, key->text);
+            json_string(&writer, value->text);
+        }
+        key = json_next(value);
+    }
+    json_key(&writer, old_external_ids);
+    json_string(&writer, list);
+    json_end_object(&writer);
+    struct text metadata = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return metadata;
+}
+
+/* ---- the change ---- */
+
+bool customer_change_apply(const struct customer_change *change, const struct customer *before,
+                           struct arena *arena, struct customer *after)
+{
+    bool differs = false;
+
+    *after = *before;
+    for (size_t i = 0; i < customer_entity.field_count; i++) {
+        const struct field *field = &customer_entity.fields[i];
+
+        if (!(change->given >> i & 1))
+            continue;
+        assert(field_is_text(field)); /* all that a client gives of a customer */
+        struct text value = field_text_of(field, &change->customer), old = field_text_of(field, before);
+        bool is_same = field->type == FIELD_STRING_MAP ? maps_equal(old, value, arena)
+                                                       : field_equal(field, before, &change->customer);
+
+        if (is_same)
+            continue;
+        *field_text(field, after) = value;
+        differs = true;
+    }
+    if (!text_equal(before->external_id, after->external_id))
+        after->metadata = with_former_id(before, after, arena);
+    return differs;
+}
+
+const struct failure *customer_update(struct transaction *transaction, struct text id,
+                                      const struct customer_change *change, struct customer *updated)
+{
+    struct customer *before = ARENA_NEW(transaction->arena, struct customer);
+    struct customer *after = ARENA_NEW(transaction->arena, struct customer);
+    const struct failure *failure = customer_get(transaction, id, before);
+
+    if (failure)
+        return failure;
+    if (!text_equal(before->status, status_published))
+        return failure_add(
+            failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("the customer is archived")),
+            transaction->arena, TEXT("customer_id"), id);
+    customer_change_apply(change, before, transaction->arena, after);
+    RECORD_STAMP_UPDATED(after, transaction->call);
+    transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
+    *updated = *after;
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* user_create.c: conventions sections 6.1 and 22.5. */
+#include "base/ulid.h"
+#include "domain/records.h"
+#include "domain/users.h"
+#include "model/entity_json.h"
+#include "model/format.h"
+
+static const struct text type_user = TEXT_LITERAL("user");
+static const struct text user_types[] = {TEXT_LITERAL("user"), TEXT_LITERAL("service_account"), {NULL, 0}};
+static const struct text role_everything = TEXT_LITERAL("super_admin");
+
+/* Which roles a type of user can have (section 6.1). */
+static const struct text user_roles[] = {
+    TEXT_LITERAL("super_admin"), TEXT_LITERAL("all_reader"), TEXT_LITERAL("all_writer"), {NULL, 0}};
+static const struct text service_account_roles[] = {
+    TEXT_LITERAL("super_admin"), TEXT_LITERAL("event_ingestor"), TEXT_LITERAL("event_reader"), {NULL, 0}};
+
+static const struct field creation_fields[] = {
+    {FIELD(struct user, email, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255, .check = format_email},
+    {FIELD(struct user, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255},
+    {FIELD(struct user, type, FIELD_TEXT), .flags = FIELD_INPUT, .fallback = TEXT_LITERAL("user"),
+     .values = user_types},
+    {FIELD(struct user, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT},
+};
+
+static bool is_among(struct text value, const struct text *values)
+{
+    for (; values->data; values++)
+        if (text_equal(*values, value))
+            return true;
+    return false;
+}
+
+static void check_roles(const struct user *creation, struct arena *arena, struct failure **failure)
+{
+    const struct text *allowed = text_equal(creation->type, type_user) ? user_roles : service_account_roles;
+    struct json_error error;
+    const struct json_value *roles = json_read(arena, creation->roles, &error);
+    const struct json_value *role = json_first(roles);
+
+    for (uint32_t i = 0; i < roles->count; i++, role = json_next(role)) {
+        if (!is_among(role->text, allowed))
+            failure_add_field(failure, arena, TEXT("roles"),
+                              arena_format(arena, "%.*s is no role of a %.*s", TEXT_FORMAT(role->text),
+                                           TEXT_FORMAT(creation->type)));
+        else if (text_equal(role->text, role_everything) && roles->count > 1)
+            failure_add_field(failure, arena, TEXT("roles"), TEXT("super_admin includes every other role"));
+    }
+}
+
+/* The letters outside ASCII stay as they are: their case is not ours to judge. */
+static struct text lower_case(struct text text, struct arena *arena)
+{
+    char *copy = arena_string(arena, text);
+
+    for (size_t i = 0; i < text.length; i++)
+        if (copy[i] >= 'A' && copy[i] <= 'Z')
+            copy[i] = (char)(copy[i] - 'A' + 'a');
+    return (struct text){copy, text.length};
+}
+
+const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
+                                         struct user *creation)
+{
+    struct failure *failure = NULL;
+
+    *creation = (struct user){0};
+    fields_read_json(creation_fields, sizeof creation_fields / sizeof creation_fields[0], object, creation,
+                     arena, &failure);
+    if (failure)
+        return failure;
+    bool is_person = text_equal(creation->type, type_user),
+         has_roles = creation->roles.length > 0 && !text_equal(creation->roles, TEXT("[]"));
+
+    if (is_person && creation->email.length == 0)
+        failure_add_field(&failure, arena, TEXT("email"), TEXT("is required for a user"));
+    if (!is_person && creation->email.length > 0)
+        failure_add_field(&failure, arena, TEXT("email"), TEXT("is not for a service account"));
+    if (!is_person && !has_roles)
+        failure_add_field(&failure, arena, TEXT("roles"), TEXT("are required for a service account"));
+    if (has_roles)
+        check_roles(creation, arena, &failure);
+    else
+        creation->roles = TEXT("[\"super_admin\"]");
+    if (creation->email.length)
+        creation->email = lower_case(creation->email, arena);
+    return failure;
+}
+
+const struct failure *user_create(struct transaction *transaction, struct text tenant_id,
+                                  const struct user *creation, struct user *created)
+{
+    const struct call *call = transaction->call;
+
+    *created = *creation;
+    created->id = ulid_make_id(transaction->arena, user_entity.id_prefix, call->now_us);
+    created->tenant_id = tenant_id;
+    RECORD_STAMP_CREATED(created, call);
+    transaction_insert(transaction, NULL, &user_entity, created);
+    return NULL;
+}

@@ -1,0 +1,36 @@
+#include "http/byte_class.h"
+
+enum { TOKEN = HTTP_BYTE_TOKEN, TARGET = HTTP_BYTE_TARGET, HOST = HTTP_BYTE_HOST, VALUE = HTTP_BYTE_VALUE };
+
+const uint8_t http_byte_classes[256] = {
+    ['\t'] = VALUE,
+    [' '] = VALUE,
+    ['!'] = TOKEN | TARGET | HOST | VALUE,
+    ['"'] = TARGET | VALUE,
+    ['#'] = TOKEN | VALUE,
+    ['$'] = TOKEN | TARGET | HOST | VALUE,
+    ['%'] = TOKEN | TARGET | VALUE,
+    ['&' ... '\''] = TOKEN | TARGET | HOST | VALUE,
+    ['(' ... ')'] = TARGET | HOST | VALUE,
+    ['*' ... '+'] = TOKEN | TARGET | HOST | VALUE,
+    [','] = TARGET | VALUE,
+    ['-' ... '.'] = TOKEN | TARGET | HOST | VALUE,
+    ['/'] = TARGET | VALUE,
+    ['0' ... '9'] = TOKEN | TARGET | HOST | VALUE,
+    [':'] = TARGET | VALUE,
+    [';'] = TARGET | HOST | VALUE,
+    ['<'] = TARGET | VALUE,
+    ['='] = TARGET | HOST | VALUE,
+    ['>' ... '@'] = TARGET | VALUE,
+    ['A' ... 'Z'] = TOKEN | TARGET | HOST | VALUE,
+    ['[' ... ']'] = TARGET | VALUE,
+    ['^'] = TOKEN | TARGET | VALUE,
+    ['_'] = TOKEN | TARGET | HOST | VALUE,
+    ['`'] = TOKEN | TARGET | VALUE,
+    ['a' ... 'z'] = TOKEN | TARGET | HOST | VALUE,
+    ['{'] = TARGET | VALUE,
+    ['|'] = TOKEN | TARGET | VALUE,
+    ['}'] = TARGET | VALUE,
+    ['~'] = TOKEN | TARGET | HOST | VALUE,
+    [0x80 ... 0xFF] = VALUE,
+};

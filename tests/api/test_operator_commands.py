@@ -1,0 +1,358 @@
+"""Tenants, environments, users and keys from the command line, with a server and without one."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+import farthing_server
+from farthing_server import BINARY, environment, run, run_ok, variables_of
+from http_client import Client
+
+BOTH = pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+
+
+@pytest.fixture
+def operator(initialised, start_server):
+    """Commands on a data directory: operator("tenant", "list") gives what it printed."""
+    directory, credentials = initialised
+
+    class Operator:
+        def __init__(self):
+            self.directory, self.credentials, self.server = directory, credentials, None
+
+        def start(self):
+            self.server = start_server(directory)
+
+        def try_(self, *arguments, **options):
+            return run(*arguments, "--data", directory, **options)
+
+        def __call__(self, *arguments):
+            return run_ok(*arguments, "--data", directory)
+
+        def json(self, *arguments):
+            return json.loads(self(*arguments, "--json"))
+
+        def refused(self, *arguments, code=1):
+            process = self.try_(*arguments)
+            assert (process.returncode, process.stdout) == (code, ""), process
+            assert len(process.stderr.splitlines()) == 1, process.stderr
+            return process.stderr
+
+    return Operator()
+
+
+def rows_of(directory, query):
+    output = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sqlite3,sys,json; print(json.dumps(sqlite3.connect(sys.argv[1])"
+         ".execute(sys.argv[2]).fetchall()))", str(directory / "farthing.db"), query],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    return json.loads(output)
+
+
+# --- tenants ---------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_tenant_from_nothing_to_a_first_customer(operator, running):
+    if running:
+        operator.start()
+    made = variables_of(operator("tenant", "create", "Acme & söhne"))
+    assert re.fullmatch(r"tenant_[0-9A-Z]{26}", made["FARTHING_TENANT_ID"])
+    assert re.fullmatch(r"user_[0-9A-Z]{26}", made["FARTHING_USER_ID"])
+    assert re.fullmatch(r"env_[0-9A-Z]{26}", made["FARTHING_ENVIRONMENT_ID"])
+    listed = operator.json("tenant", "list")["items"]
+    assert [(tenant["name"], tenant["internal_status"]) for tenant in listed] == [
+        ("Farthing", "trialing"),
+        ("Acme & söhne", "trialing"),
+    ]
+    assert listed[1]["id"] == made["FARTHING_TENANT_ID"]
+    assert "Acme & söhne" in operator("tenant", "list")
+    output = operator("key", "create", "--name", "k", "--environment", made["FARTHING_ENVIRONMENT_ID"])
+    if not running:
+        operator.start()
+    with Client(operator.server.address, variables_of(output)["FARTHING_API_KEY"]) as client:
+        assert client.create({"external_id": "one", "name": "One"})["tenant_id"] == made["FARTHING_TENANT_ID"]
+
+
+def test_json_of_a_new_tenant(operator):
+    made = operator.json("tenant", "create", "Acme")
+    assert made["tenant"]["name"] == "Acme"
+    assert made["tenant"]["internal_status"] == "trialing"
+    assert made["environment"]["name"] == "Sandbox"
+    assert made["environment"]["type"] == "development"
+    assert made["user"]["tenant_id"] == made["tenant"]["id"]
+    assert made["user"]["roles"] == ["super_admin"]
+
+
+def test_a_taken_name_and_names_that_are_none(operator):
+    said = operator.refused("tenant", "create", "Farthing")
+    assert "already" in said and operator.credentials.tenant_id in said
+    operator.refused("tenant", "create", "")
+    operator.refused("tenant", "create", "x" * 101)
+    operator("tenant", "create", "x" * 100)
+    assert len(operator.json("tenant", "list")["items"]) == 2
+
+
+def test_init_refuses_a_name_before_it_makes_anything(directory):
+    for name in ("", "x" * 101):
+        process = run("init", "--data", directory, "--tenant", name)
+        assert (process.returncode, process.stdout, len(process.stderr.splitlines())) == (2, "", 1)
+        assert not directory.exists()
+
+
+def writes_and_reads(client, external_id):
+    return (
+        client.post("/v1/customers", {"external_id": external_id, "name": "n"}),
+        client.get("/v1/customers/external/first"),
+    )
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_suspend_and_resume_take_effect_before_they_return(operator, by):
+    operator.start()
+    other = variables_of(operator("tenant", "create", "Other"))
+    other_key = variables_of(operator("key", "create", "--name", "k", "--environment", other["FARTHING_ENVIRONMENT_ID"]))
+    reference = "Farthing" if by == "name" else operator.credentials.tenant_id
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        assert client.post("/v1/customers", {"external_id": "first", "name": "n"}).status == 201
+        for round_number in range(3):
+            assert operator("tenant", "suspend", reference) == f"suspended {operator.credentials.tenant_id}\n"
+            write, read = writes_and_reads(client, f"suspended-{round_number}")
+            assert (write.status, read.status) == (403, 200)
+            assert write.json()["code"] == "permission_denied"
+            assert write.json()["success"] is False
+            assert write.json()["http_status_code"] == 403
+            assert operator.json("tenant", "list")["items"][0]["internal_status"] == "suspended"
+            # A key made meanwhile is no way around it.
+            key = variables_of(
+                operator("key", "create", "--name", "k", "--environment", operator.credentials.environment_id)
+            )["FARTHING_API_KEY"]
+            assert client.post("/v1/customers", {"external_id": "y", "name": "n"}, key=key).status == 403
+            with Client(operator.server.address, other_key["FARTHING_API_KEY"]) as other_client:
+                assert other_client.create({"external_id": f"other-{round_number}", "name": "n"})
+            assert operator("tenant", "resume", reference) == f"resumed {operator.credentials.tenant_id}\n"
+            write, read = writes_and_reads(client, f"resumed-{round_number}")
+            assert (write.status, read.status) == (201, 200)
+
+
+def test_a_suspension_outlives_the_server(operator):
+    operator("tenant", "suspend", "Farthing")
+    operator("tenant", "suspend", "Farthing")
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        assert client.post("/v1/customers", {"external_id": "a", "name": "n"}).status == 403
+        operator("tenant", "resume", "Farthing")
+        assert client.post("/v1/customers", {"external_id": "a", "name": "n"}).status == 201
+        operator("tenant", "resume", "Farthing")
+    operator.server.stop()
+    assert operator.json("tenant", "list")["items"][0]["internal_status"] == "active"
+    changes = rows_of(
+        operator.directory,
+        "SELECT action, changes FROM audit_log WHERE entity_type = 'tenant' ORDER BY sequence",
+    )
+    assert [action for action, _ in changes] == ["created", "updated", "updated"], "repeated, they change nothing"
+    assert json.loads(changes[1][1]) == {
+        "before": {"internal_status": "trialing"},
+        "after": {"internal_status": "suspended"},
+    }
+
+
+def test_tenants_that_are_none_or_several(operator):
+    for command in ("suspend", "resume"):
+        assert "Nobody" in operator.refused("tenant", command, "Nobody")
+    farthing_server.create_tenant(operator.directory, "Twin")
+    farthing_server.create_tenant(operator.directory, "Twin")
+    twins = [tenant["id"] for tenant in operator.json("tenant", "list")["items"] if tenant["name"] == "Twin"]
+    said = operator.refused("tenant", "suspend", "Twin")
+    assert all(twin in said for twin in twins)
+    assert operator("tenant", "suspend", twins[1]) == f"suspended {twins[1]}\n"
+
+
+# --- environments ----------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_environments(operator, running):
+    if running:
+        operator.start()
+    made = variables_of(operator("environment", "create", "Live", "--type", "production"))
+    listed = operator.json("environment", "list")["items"]
+    assert [(item["name"], item["type"], item["tenant_name"]) for item in listed] == [
+        ("Sandbox", "development", "Farthing"),
+        ("Live", "production", "Farthing"),
+    ]
+    assert listed[1]["id"] == made["FARTHING_ENVIRONMENT_ID"]
+    assert "already" in operator.refused("environment", "create", "Live")
+    assert "type" in operator.refused("environment", "create", "Other", "--type", "staging")
+    operator.refused("environment", "create", "x" * 51)
+    operator.refused("environment", "create", "")
+    operator("tenant", "create", "Acme")
+    assert "--tenant" in operator.refused("environment", "create", "Live")
+    created = operator.json("environment", "create", "Live", "--tenant", "Acme")["environment"]
+    assert (created["name"], created["type"], created["tenant_name"]) == ("Live", "development", "Acme")
+    assert len(operator.json("environment", "list", "--tenant", "Acme")["items"]) == 2
+    assert len(operator.json("environment", "list")["items"]) == 4
+    operator.refused("environment", "list", "--tenant", "Nobody")
+
+
+# --- users -----------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_users(operator, running):
+    if running:
+        operator.start()
+    created = operator.json("user", "create", "--email", "Bob@Example.com", "--name", "Bob", "--role", "all_reader")
+    user = created["user"]
+    assert (user["email"], user["name"], user["type"], user["roles"]) == (
+        "bob@example.com",
+        "Bob",
+        "user",
+        ["all_reader"],
+    )
+    assert "email" in operator.refused("user", "create", "--email", "bob@EXAMPLE.com")
+    robot = variables_of(
+        operator("user", "create", "--type", "service_account", "--role", "event_reader", "--role", "event_ingestor")
+    )["FARTHING_USER_ID"]
+    items = operator.json("user", "list")["items"]
+    assert [item["type"] for item in items] == ["user", "user", "service_account"]
+    assert items[2]["id"] == robot
+    keys = {}
+    for name, user_id in (("reader", user["id"]), ("robot", robot)):
+        keys[name] = operator.json("key", "create", "--name", name, "--user", user_id)
+    assert keys["reader"]["secret"]["roles"] == ["all_reader"]
+    assert keys["robot"]["secret"]["user_type"] == "service_account"
+    if not running:
+        operator.start()
+    with Client(operator.server.address, keys["reader"]["api_key"]) as client:
+        assert client.get("/v1/customers/none").status == 404
+        assert client.post("/v1/customers", {"external_id": "x", "name": "n"}).status == 403
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        ([], "email"),
+        (["--email", "nonsense"], "email"),
+        (["--email", "a@b.de", "--type", "robot"], "type"),
+        (["--email", "a@b.de", "--role", "king"], "roles"),
+        (["--email", "a@b.de", "--role", "event_reader"], "roles"),
+        (["--email", "a@b.de", "--role", "super_admin", "--role", "all_reader"], "roles"),
+        (["--type", "service_account"], "roles"),
+        (["--type", "service_account", "--role", "all_reader"], "roles"),
+        (["--type", "service_account", "--role", "event_reader", "--email", "a@b.de"], "email"),
+        (["--email", "a@b.de", "--tenant", "Nobody"], "Nobody"),
+    ],
+    ids=" ".join,
+)
+def test_users_that_are_refused(operator, flags, said):
+    assert said in operator.refused("user", "create", *flags)
+    assert len(operator.json("user", "list")["items"]) == 1
+
+
+def test_a_key_for_a_user_of_another_tenant(operator):
+    other = variables_of(operator("tenant", "create", "Other"))
+    said = operator.refused(
+        "key", "create", "--name", "k", "--environment", operator.credentials.environment_id,
+        "--user", other["FARTHING_USER_ID"],
+    )
+    assert "user" in said
+
+
+def test_every_write_is_in_the_audit_log(operator):
+    operator("tenant", "create", "Acme")
+    operator("environment", "create", "Live", "--tenant", "Acme")
+    operator("user", "create", "--tenant", "Acme", "--email", "a@example.com")
+    written = rows_of(operator.directory, "SELECT entity_type, action FROM audit_log ORDER BY sequence")
+    assert sorted(map(tuple, written[4:])) == sorted(
+        [("tenant", "created"), ("user", "created"), ("environment", "created"), ("environment", "created"),
+         ("user", "created")]
+    )
+
+
+# --- output ----------------------------------------------------------------------------------------------------
+
+
+def test_key_commands_as_json(operator):
+    made = operator.json("key", "create", "--name", "robot")
+    assert re.fullmatch(r"sk_[0-9A-Z]{26}", made["api_key"])
+    key_id = made["secret"]["id"]
+    assert key_id in [item["id"] for item in operator.json("key", "list")["items"]]
+    assert operator.json("key", "revoke", key_id) == {"id": key_id, "status": "deleted"}
+    assert key_id not in [item["id"] for item in operator.json("key", "list")["items"]]
+
+
+def test_a_table_fits_what_is_in_it_and_no_name_talks_to_the_terminal(operator):
+    operator("tenant", "create", "x" * 90)
+    operator("tenant", "create", "日本")
+    operator("tenant", "create", "evil \x1b[2J\nname")
+    lines = operator("tenant", "list").splitlines()
+    assert len(lines) == 5
+    column = lines[0].index("NAME")
+    assert [line[column:] for line in lines[1:]] == ["Farthing", "x" * 90, "日本", "evil ?[2J?name"]
+
+
+def test_output_that_cannot_be_written(operator):
+    with open("/dev/full", "w") as full:
+        for command in (["version"], ["help"], ["key", "list", "--data", operator.directory], ["config", "example"]):
+            process = subprocess.run(
+                [str(BINARY), *map(str, command)], stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+            )
+            assert process.returncode == 1, command
+            assert len(process.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away(operator):
+    command = f"set -o pipefail; '{BINARY}' help | true; '{BINARY}' config example | head -n 1"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment())
+    assert process.stderr == ""
+    assert process.stdout.startswith("#")
+
+
+def test_closed_standard_streams_do_not_become_the_database(operator):
+    for stream in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        subprocess.run(
+            ["bash", "-c", f"'{BINARY}' key create --name x --data '{operator.directory}' {stream}"],
+            capture_output=True, env=environment(), check=False,
+        )
+    assert rows_of(operator.directory, "PRAGMA integrity_check") == [["ok"]]
+    assert operator.json("tenant", "list")["items"][0]["name"] == "Farthing"
+
+
+# --- the lock and the socket -----------------------------------------------------------------------------------
+
+
+def test_a_socket_that_is_gone(operator):
+    operator.start()
+    (operator.directory / "admin.sock").unlink()
+    said = operator.refused("key", "list")
+    assert str(operator.server.process.pid) in said
+    assert "admin.sock" in said and "restart" in said
+
+
+def test_a_lock_file_that_is_gone_lets_nobody_in(operator):
+    operator.start()
+    (operator.directory / "lock").unlink()
+    process = operator.try_("serve", "--listen", "127.0.0.1:0")
+    assert process.returncode == 1
+    assert "in use" in process.stderr
+    assert len(operator.json("tenant", "list")["items"]) == 1, "over the socket"
+
+
+def test_commands_side_by_side_wait_for_each_other(operator):
+    processes = [
+        subprocess.Popen(
+            [str(BINARY), "tenant", "create", f"tenant {number}", "--data", str(operator.directory)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(),
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        _, said = process.communicate(timeout=farthing_server.seconds(30))
+        assert process.returncode == 0, said
+    assert len(operator.json("tenant", "list")["items"]) == 5
+
+
