@@ -155,7 +155,6 @@ static void *hurry_main(void *argument)
         LOG_WARNING("stopping at once", LOG_STRING("signal", strsignal(received)));
         http_server_cut(drain->server);
     }
-    return NULL;
 }
 
 static void end_serving(struct instance *instance, struct drain *drain)
