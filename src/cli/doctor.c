@@ -1,7 +1,9 @@
 /* doctor.c: `farthing doctor`: one line for each thing that a server needs. It changes nothing. */
 #include "cli/doctor.h"
 
+#include "base/log.h"
 #include "cli/commands.h"
+#include "cli/entrances.h"
 #include "cli/serve.h"
 #include "cli/variables.h"
 
@@ -68,8 +70,9 @@ static void check_addresses(struct doctor *doctor)
     if (!doctor->settings_hold || doctor->is_in_use)
         return;
     config = http_config_of(doctor->settings);
-    if (http_start_is_possible(&config, doctor->arena, &reason))
-        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses are free"), text_none);
+    if (entrances_configure(doctor->settings, &config, doctor->arena, &reason) &&
+        http_start_is_possible(&config, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses can be listened on"), text_none);
     else
         doctor_say(doctor, VERDICT_FAIL, "listen", reason, text_none); /* which says what to do */
 }
@@ -100,6 +103,7 @@ enum exit_code command_doctor(struct invocation *invocation)
     struct doctor doctor = {
         .invocation = invocation, .arena = &invocation->arena, .settings = &invocation->settings};
 
+    log_configure(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR); /* the report is what is said */
     begin_report(&doctor);
     check_configuration(&doctor);
     doctor_check_data(&doctor);

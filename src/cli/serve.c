@@ -2,15 +2,17 @@
 #include "cli/serve.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/entrances.h"
 #include "cli/instance.h"
+#include "cli/reload.h"
+#include "cli/systemd.h"
 #include "cli/variables.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { METRICS_TOKEN_LENGTH_MIN = 16 };
 
 static void configure_log(const struct settings *settings)
 {
@@ -21,14 +23,7 @@ static void configure_log(const struct settings *settings)
 struct http_config http_config_of(const struct settings *settings)
 {
     struct http_config config = http_config_default();
-    const struct text *addresses;
-    unsigned address_count = settings_list(settings, "listen", &addresses);
 
-    for (unsigned i = 0; i < address_count; i++)
-        http_config_listen(&config, addresses[i], HTTP_ENTRANCE_PUBLIC);
-    address_count = settings_list(settings, "metrics-listen", &addresses);
-    for (unsigned i = 0; i < address_count; i++)
-        http_config_listen(&config, addresses[i], HTTP_ENTRANCE_METRICS);
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
@@ -48,11 +43,6 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->metrics_token = settings_text(settings, "metrics-token");
-    if (text_is_set(config->metrics_token) && config->metrics_token.length < METRICS_TOKEN_LENGTH_MIN) {
-        *reason =
-            arena_format(arena, "metrics-token must have at least %d characters", METRICS_TOKEN_LENGTH_MIN);
-        return false;
-    }
     if (text_equal(access_log, TEXT("off")))
         return true;
     config->access_log = log_sink_open(access_log, arena, reason);
@@ -79,15 +69,76 @@ static void tell_of_installation(const struct installation *installation)
                  LOG_TEXT("secret_id", installation->secret.id));
 }
 
-/* SIGTERM and SIGINT are taken by this thread alone, when it asks for them. */
+/* ---- signals ---- */
+
+/* They are taken by the threads that ask for them alone. */
 static void block_signals(sigset_t *signals)
 {
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
+
+/* Reloads at each SIGHUP, until a signal says that it is over. */
+static int wait_for_end(const sigset_t *signals, const struct reload *reloads)
+{
+    int received = 0;
+
+    for (;;) {
+        sigwait(signals, &received);
+        if (received != SIGHUP)
+            return received;
+        systemd_notify_reloading();
+        reload(reloads);
+        systemd_notify("READY=1");
+    }
+}
+
+struct drain {
+    struct http_server *server;
+    const sigset_t *signals;
+    pthread_t hurry;
+};
+
+/* While the server drains: a second signal cuts what is left. After a third one nobody wants to wait for the
+ * database's end either; what was acknowledged is on the disk. */
+static void *hurry_main(void *argument)
+{
+    const struct drain *drain = argument;
+    int received = 0, state;
+
+    for (unsigned count = 0;;) {
+        sigwait(drain->signals, &received); /* ended by pthread_cancel */
+        if (received == SIGHUP)
+            continue;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+        if (++count > 1)
+            _exit(EXIT_FAILED);
+        LOG_WARNING("stopping at once", LOG_STRING("signal", strsignal(received)));
+        http_server_cut(drain->server);
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    }
+    return NULL;
+}
+
+static void end_serving(struct instance *instance, struct drain *drain)
+{
+    bool may_hurry = pthread_create(&drain->hurry, NULL, hurry_main, drain) == 0;
+
+    api_set_draining(instance->api);
+    http_server_drain(drain->server);
+    instance_close(instance);
+    if (may_hurry) {
+        pthread_cancel(drain->hurry);
+        pthread_join(drain->hurry, NULL);
+    }
+    http_server_free(drain->server);
+}
+
+/* ---- serving ---- */
 
 static void tell_of_addresses(const struct http_server *server, const struct http_config *config,
                               const struct instance *instance)
@@ -95,26 +146,28 @@ static void tell_of_addresses(const struct http_server *server, const struct htt
     for (unsigned i = 0; i < config->listen_count; i++)
         if (config->listen[i].entrance != HTTP_ENTRANCE_ADMIN)
             LOG_INFO("listening", LOG_TEXT("address", http_server_address(server, i)),
+                     LOG_STRING("scheme", http_server_is_tls(server, i) ? "https" : "http"),
                      LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
 }
 
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
-                            const sigset_t *signals, struct arena *arena)
+                            struct reload *reloads, const sigset_t *signals, struct arena *arena)
 {
     struct http_handler handler = api_handler(instance->api);
     struct text reason;
-    struct http_server *server = http_server_start(config, &handler, arena, &reason);
-    int received = 0;
+    struct drain drain = {.signals = signals};
 
-    if (!server)
+    drain.server = http_server_start(config, &handler, arena, &reason);
+    if (!drain.server)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    tell_of_addresses(server, config, instance);
-    sigwait(signals, &received);
+    reloads->server = drain.server;
+    tell_of_addresses(drain.server, config, instance);
+    systemd_notify("READY=1");
+    int received = wait_for_end(signals, reloads);
+
+    systemd_notify("STOPPING=1");
     LOG_INFO("draining", LOG_STRING("signal", strsignal(received)));
-    api_set_draining(instance->api);
-    http_server_drain(server);
-    instance_close(instance);
-    http_server_free(server);
+    end_serving(instance, &drain);
     LOG_INFO("stopped");
     return EXIT_DONE;
 }
@@ -130,6 +183,8 @@ enum exit_code command_serve(struct invocation *invocation)
 
     configure_log(&invocation->settings);
     variables_check(arena, log_warning, NULL);
+    if (!entrances_configure(&invocation->settings, &config, arena, &reason))
+        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
@@ -145,7 +200,8 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        code = serve(&instance, &config, &signals, arena);
+        code = serve(&instance, &config, &(struct reload){&invocation->settings, NULL, api_config.access_log},
+                     &signals, arena);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     }

@@ -26,7 +26,7 @@ enum {
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
     HTTP_WRITE_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_DRAIN_TIMEOUT_MS_DEFAULT = 30 * 1000,
-    HTTP_LISTEN_MAX = 24, /* addresses of one server */
+    HTTP_LISTEN_MAX = 40, /* addresses of one server */
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
     HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
     HTTP_TRUSTED_NETWORKS_MAX = 32,
@@ -183,7 +183,7 @@ struct http_trust {
 struct http_config {
     struct http_listen listen[HTTP_LISTEN_MAX];
     unsigned listen_count;
-    /* Files in PEM form: certificate chain and key. Both or none; they live as long as the server. */
+    /* Files in PEM form: certificate chain and key. Both or none. */
     struct text tls_certificate_path, tls_key_path;
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
@@ -235,10 +235,11 @@ struct http_server *http_server_start(const struct http_config *config, const st
 struct text http_server_address(const struct http_server *server, unsigned index);
 /* Whether TLS is spoken there. */
 bool http_server_is_tls(const struct http_server *server, unsigned index);
-/* Reads certificate and key again; connections that are there go on as they are. False with a reason, and the
- * old ones in use, when the new ones cannot be. True when there is no TLS. Any thread, while the server runs.
- */
-bool http_server_reload_tls(struct http_server *server, struct arena *arena, struct text *reason);
+/* Has a server with TLS take other files, or the same ones again; connections that are there go on as they
+ * are. False with a reason, and the old ones still in use, when the new ones cannot be. While the server
+ * runs, by one thread at a time. */
+bool http_server_reload_tls(struct http_server *server, struct text certificate_path, struct text key_path,
+                            struct arena *arena, struct text *reason);
 /* From any thread, while the server is not freed. */
 void http_server_counters(const struct http_server *server, struct http_counters *counters);
 /* Stops accepting, lets the requests under way finish (each reply then says `Connection: close`), closes idle
@@ -246,6 +247,9 @@ void http_server_counters(const struct http_server *server, struct http_counters
  * is left is cut. An exchange that is still with the handler by then stays readable until http_server_free,
  * but can no longer be replied to. Called from any other thread; a second call does nothing. */
 void http_server_drain(struct http_server *server);
+/* Ends a drain before its time: what is left is cut now. From any thread, between the beginning of
+ * http_server_drain and http_server_free. */
+void http_server_cut(struct http_server *server);
 /* Frees everything. After http_server_drain. */
 void http_server_free(struct http_server *server);
 

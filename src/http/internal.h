@@ -380,7 +380,7 @@ struct http_server {
     unsigned loop_count; /* made */
     unsigned threads_running;
     bool is_drained;
-    _Atomic bool is_draining;
+    _Atomic bool is_draining, is_cut;
     _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
     _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
     struct http_admission admission;

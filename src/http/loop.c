@@ -265,6 +265,8 @@ static void turn(struct http_loop *loop)
         http_listeners_resume(loop);
     if (!loop->is_draining && atomic_load(&loop->server->is_draining))
         begin_drain(loop);
+    if (loop->is_draining && atomic_load(&loop->server->is_cut))
+        loop->drain_until_us = loop->now_us;
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);

@@ -233,8 +233,11 @@ struct http_server *http_server_start(const struct http_config *config, const st
     struct http_server *server = new_server(config, handler);
 
     if (open_tls(config, &server->tls, arena, reason) && make_loops(server, arena, reason) &&
-        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason))
+        listen_everywhere(server, arena, reason) && run_loops(server, arena, reason)) {
+        if (server->tls)
+            http_tls_warn(server->tls, config->tls_certificate_path, config->tls_key_path, arena);
         return server;
+    }
     http_server_drain(server);
     http_server_free(server);
     return NULL;
@@ -252,10 +255,11 @@ bool http_server_is_tls(const struct http_server *server, unsigned index)
     return server->bound[index].is_tls;
 }
 
-bool http_server_reload_tls(struct http_server *server, struct arena *arena, struct text *reason)
+bool http_server_reload_tls(struct http_server *server, struct text certificate_path, struct text key_path,
+                            struct arena *arena, struct text *reason)
 {
-    assert(server->magic == HTTP_SERVER_MAGIC);
-    return !server->tls || http_tls_reload(server->tls, arena, reason);
+    assert(server->magic == HTTP_SERVER_MAGIC && server->tls);
+    return http_tls_reload(server->tls, certificate_path, key_path, arena, reason);
 }
 
 static uint64_t read_counter(const _Atomic uint64_t *counter)
@@ -302,6 +306,14 @@ void http_server_drain(struct http_server *server)
         http_loop_wake(&server->loops[i]);
     for (unsigned i = 0; i < server->threads_running; i++)
         pthread_join(server->loops[i].thread, NULL);
+}
+
+void http_server_cut(struct http_server *server)
+{
+    assert(server->magic == HTTP_SERVER_MAGIC);
+    atomic_store(&server->is_cut, true);
+    for (unsigned i = 0; i < server->threads_running; i++)
+        http_loop_wake(&server->loops[i]);
 }
 
 void http_server_free(struct http_server *server)

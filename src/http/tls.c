@@ -94,10 +94,14 @@ static bool can_be_read(const char *what, const char *path, struct arena *arena,
     return true;
 }
 
+/* The context has a place for each type of key; "no certificate" is said of the key's place. */
 static bool is_other_key(unsigned long error)
 {
-    return ERR_GET_LIB(error) == ERR_LIB_X509 && (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
-                                                  ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
+    int library = ERR_GET_LIB(error), reason = ERR_GET_REASON(error);
+
+    return (library == ERR_LIB_X509 &&
+            (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)) ||
+           (library == ERR_LIB_SSL && reason == SSL_R_NO_CERTIFICATE_ASSIGNED);
 }
 
 static bool read_files(SSL_CTX *context, const char *certificate, const char *key, struct arena *arena,
@@ -150,32 +154,28 @@ static int days_left(SSL_CTX *context)
     return days;
 }
 
-void http_tls_warn(struct http_tls *tls, struct arena *arena)
+void http_tls_warn(struct http_tls *tls, struct text certificate_path, struct text key_path,
+                   struct arena *arena)
 {
     int days = days_left(tls->context);
 
     if (days < 0)
         LOG_WARNING("the TLS certificate has expired or is not valid yet; clients will refuse it",
-                    LOG_TEXT("path", tls->certificate_path));
+                    LOG_TEXT("path", certificate_path));
     else if (days < HTTP_TLS_EXPIRY_WARNING_DAYS)
-        LOG_WARNING("the TLS certificate expires soon", LOG_TEXT("path", tls->certificate_path),
+        LOG_WARNING("the TLS certificate expires soon", LOG_TEXT("path", certificate_path),
                     LOG_INTEGER("days", days));
-    warn_of_permissions(arena_string(arena, tls->key_path));
+    warn_of_permissions(arena_string(arena, key_path));
 }
 
 /* NULL with a reason. */
-static SSL_CTX *load(struct http_tls *tls, bool may_be_expired, struct arena *arena, struct text *reason)
+static SSL_CTX *load(struct http_tls *tls, struct text certificate_path, struct text key_path,
+                     struct arena *arena, struct text *reason)
 {
-    const char *certificate = arena_string(arena, tls->certificate_path);
-    const char *key = arena_string(arena, tls->key_path);
     SSL_CTX *context = new_context(&tls->tickets);
-    bool is_good = read_files(context, certificate, key, arena, reason);
 
-    if (is_good && !may_be_expired && days_left(context) < 0) {
-        *reason = arena_format(arena, "the TLS certificate %s has expired or is not valid yet", certificate);
-        is_good = false;
-    }
-    if (is_good)
+    if (read_files(context, arena_string(arena, certificate_path), arena_string(arena, key_path), arena,
+                   reason))
         return context;
     SSL_CTX_free(context);
     return NULL;
@@ -188,30 +188,35 @@ struct http_tls *http_tls_open(struct text certificate_path, struct text key_pat
 
     if (!tls)
         abort();
-    tls->certificate_path = certificate_path;
-    tls->key_path = key_path;
     tls->socket_method = http_tls_socket_method();
     pthread_mutex_init(&tls->lock, NULL);
     http_tickets_init(&tls->tickets);
-    tls->context = load(tls, true, arena, reason);
+    tls->context = load(tls, certificate_path, key_path, arena, reason);
     if (tls->context)
         return tls;
     http_tls_close(tls);
     return NULL;
 }
 
-bool http_tls_reload(struct http_tls *tls, struct arena *arena, struct text *reason)
+bool http_tls_reload(struct http_tls *tls, struct text certificate_path, struct text key_path,
+                     struct arena *arena, struct text *reason)
 {
-    SSL_CTX *context = load(tls, false, arena, reason), *before;
+    SSL_CTX *context = load(tls, certificate_path, key_path, arena, reason), *before;
 
     if (!context)
         return false;
+    if (days_left(context) < 0) {
+        *reason = arena_format(arena, "the TLS certificate %.*s has expired or is not valid yet",
+                               TEXT_FORMAT(certificate_path));
+        SSL_CTX_free(context);
+        return false;
+    }
     pthread_mutex_lock(&tls->lock);
     before = tls->context;
     tls->context = context;
     pthread_mutex_unlock(&tls->lock);
     SSL_CTX_free(before); /* sessions that came of it hold it themselves */
-    http_tls_warn(tls, arena);
+    http_tls_warn(tls, certificate_path, key_path, arena);
     return true;
 }
 

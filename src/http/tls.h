@@ -53,18 +53,21 @@ struct http_tls {
     SSL_CTX *context;
     BIO_METHOD *socket_method;
     struct http_tickets tickets;
-    struct text certificate_path, key_path; /* in the caller's memory */
 };
 
 /* Reads certificate chain and key (PEM). NULL with a one-line reason. A certificate that has expired will do:
  * who starts again must not have less than before. */
 struct http_tls *http_tls_open(struct text certificate_path, struct text key_path, struct arena *arena,
                                struct text *reason);
-/* Logs a certificate that has expired, or soon will, and a key that others may read. */
-void http_tls_warn(struct http_tls *tls, struct arena *arena);
-/* Reads both files again; connections that are there keep what they have. False with a reason, and nothing
- * changed, when they cannot be used or the certificate has expired. Any thread. */
-bool http_tls_reload(struct http_tls *tls, struct arena *arena, struct text *reason);
+/* Logs a certificate that has expired, or soon will, and a key that others may read. Not while another thread
+ * reloads. */
+void http_tls_warn(struct http_tls *tls, struct text certificate_path, struct text key_path,
+                   struct arena *arena);
+/* Takes other files, or the same ones again; connections that are there keep what they have. False with a
+ * reason, and nothing changed, when they cannot be used or the certificate has expired. One thread at a
+ * time. */
+bool http_tls_reload(struct http_tls *tls, struct text certificate_path, struct text key_path,
+                     struct arena *arena, struct text *reason);
 void http_tls_close(struct http_tls *tls);
 
 /* ---- tls_session.c: what a connection has ---- */

@@ -129,19 +129,32 @@ def kill_leftovers():
             process.kill()
 
 
+def socket_address(text):
+    """What a socket connects to: (host, port), or the path of a Unix socket."""
+    if text.startswith("unix:"):
+        return text.removeprefix("unix:")
+    host, port = text.rsplit(":", 1)
+    return host.strip("[]"), int(port)
+
+
 class Server:
     """One `farthing serve`. Its standard error goes to a file, so that it never waits for a reader."""
 
-    def __init__(self, directory, *arguments, listen="127.0.0.1:0", wait=True, **variables):
+    def __init__(
+        self, directory, *arguments, listen="127.0.0.1:0", wait=True, launcher=(), pass_fds=(), **variables
+    ):
+        """`launcher` is what runs the command; without `listen` the server chooses where to listen."""
         self.directory = Path(directory)
         self.log_path = self.directory.parent / f"{self.directory.name}.{time.monotonic_ns()}.log"
         self.log_file = open(self.log_path, "wb")
-        command = [str(BINARY), "serve", "--data", str(directory), "--listen", listen, *map(str, arguments)]
+        where = ["--listen", listen] if listen else []
+        command = [*launcher, str(BINARY), "serve", "--data", str(directory), *where, *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.log_file,
+            pass_fds=pass_fds,
             env=environment(**variables),
         )
         _started.append(self.process)
@@ -159,11 +172,14 @@ class Server:
     def _has_started(self):
         for line in self.log.splitlines():
             if re.search(r'"?message"?[=:]\s*"?listening"?', line):
-                host, port = re.search(r'"?address"?[=:]\s*"?([^"\s,}]+)', line).group(1).rsplit(":", 1)
-                self.address = (host, int(port))
+                self.address = socket_address(re.search(r'"?address"?[=:]\s*"?([^"\s,}]+)', line).group(1))
                 return True
         assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.log}"
         return False
+
+    def addresses(self):
+        """All addresses that the server listens on, as it logs them: [(address, scheme)]."""
+        return re.findall(r'message="listening" address=(\S+) scheme=(\S+)', self.log)
 
     def terminate(self):
         """Asks the server to drain. Does not wait."""

@@ -1,0 +1,49 @@
+#include "cli/reload.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+static void tell_what_needs_a_restart(const struct settings *started, const struct settings *now)
+{
+    for (int i = 0; settings_table[i].name; i++)
+        if (!(settings_table[i].traits & RELOADS) && settings_differ(started, now, i))
+            LOG_WARNING("a changed setting needs a restart", LOG_STRING("setting", settings_table[i].name));
+}
+
+static bool reload_certificate(const struct reload *reload, const struct settings *now, struct arena *arena)
+{
+    struct text certificate = settings_text(now, "tls-cert"), key = settings_text(now, "tls-key"), reason;
+    bool had_one = text_is_set(settings_text(reload->started, "tls-cert"));
+
+    if (had_one != text_is_set(certificate)) {
+        LOG_WARNING("a changed setting needs a restart", LOG_STRING("setting", "tls-cert"));
+        return true;
+    }
+    if (!had_one || http_server_reload_tls(reload->server, certificate, key, arena, &reason))
+        return true;
+    LOG_ERROR("the TLS certificate stays as it was", LOG_TEXT("reason", reason));
+    return false;
+}
+
+void reload(const struct reload *reload)
+{
+    struct settings *now = malloc(sizeof *now);
+    struct arena arena;
+    struct text reason;
+
+    if (!now)
+        abort();
+    if (reload->access_log)
+        log_sink_reopen(reload->access_log);
+    arena_init(&arena);
+    if (!settings_load_again(reload->started, now, &arena, &reason)) {
+        LOG_ERROR("the configuration stays as it was", LOG_TEXT("reason", reason));
+    } else {
+        tell_what_needs_a_restart(reload->started, now);
+        if (reload_certificate(reload, now, &arena))
+            LOG_INFO("reloaded", LOG_TEXT("file", now->file));
+    }
+    arena_free(&arena);
+    free(now);
+}
