@@ -113,6 +113,8 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 
 /* "flag", "environment FARTHING_LISTEN", "file /etc/farthing.conf:12" or "default". */
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena);
+/* What a person is told of a setting: its help, the words it can be, whether it can change later. */
+struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
 
