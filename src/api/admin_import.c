@@ -195,6 +195,7 @@ static const struct route routes[] = {
      .path = TEXT_LITERAL("/admin/import/customers"),
      .access = ACCESS_ADMIN,
      .lane = LANE_WRITE,
+     .is_background = true,
      .status = 200,
      .parse = parse_import,
      .run = run_import,

@@ -7,12 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    ANSWER_SECONDS_MAX = 60,
-    READ_STEP_BYTES = 16 * 1024,
-    STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */,
-    STATUS_DIGITS = 3
-};
+enum { READ_STEP_BYTES = 16 * 1024, STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */, STATUS_DIGITS = 3 };
 
 static bool receive_all(int fd, struct buffer *received)
 {
@@ -68,20 +63,17 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
 
     if (!admin_host_open(&host, data_path, arena, reason))
         return false;
-    static const struct timeval limit = {.tv_sec = ANSWER_SECONDS_MAX};
     int fd = admin_connect(host.socket_path);
-
-    /* A server that hangs must not take its operator's command with it. */
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     bool answered = fd >= 0 && exchange_on(fd, method, path, body, arena, reply);
 
     if (fd >= 0)
         close(fd);
     if (!answered)
         *reason = host.is_us ? TEXT("the request got no answer")
-                             : TEXT("the server closed its admin socket without an answer, or gave none for "
-                                    "a minute; try again");
+                             : arena_format(arena,
+                                            "the server gave no answer on its admin socket within %d "
+                                            "seconds, or closed it; try again",
+                                            ADMIN_ANSWER_SECONDS_MAX);
     admin_host_close(&host);
     return answered;
 }

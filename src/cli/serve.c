@@ -8,11 +8,17 @@
 #include "cli/systemd.h"
 #include "cli/variables.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum {
+    /* Larger allocations are pages of their own, which go back to the system when they are freed. */
+    LARGE_ALLOCATION_BYTES = 512 * 1024,
+};
 
 static void configure_log(const struct settings *settings)
 {
@@ -26,12 +32,30 @@ struct http_config http_config_of(const struct settings *settings)
 
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
+    config.buffered_bytes_max = (size_t)settings_number(settings, "buffered-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
     config.body_timeout_ms = (int)settings_number(settings, "body-timeout-ms");
     config.idle_timeout_ms = (int)settings_number(settings, "idle-timeout-ms");
     config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
     config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
     return config;
+}
+
+/* Left alone, the allocator learns from one freed body of ten megabytes to keep the next twenty for itself.
+ */
+static void configure_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 2 * LARGE_ALLOCATION_BYTES);
+}
+
+static void configure_rate_limits(const struct settings *settings, struct api_config *config)
+{
+    config->rate_limit_per_key = (unsigned)settings_number(settings, "rate-limit-per-key");
+    config->rate_limit_per_key_burst = (unsigned)settings_number(settings, "rate-limit-per-key-burst");
+    config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
+    config->rate_limit_per_address_burst =
+        (unsigned)settings_number(settings, "rate-limit-per-address-burst");
 }
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
@@ -42,6 +66,8 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     struct text access_log = settings_text(settings, "access-log");
 
     *config = api_config_default();
+    config->allowed_origins = settings_text(settings, "allowed-origins");
+    configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))
         return true;
@@ -181,6 +207,7 @@ enum exit_code command_serve(struct invocation *invocation)
     struct text reason;
     sigset_t signals;
 
+    configure_memory();
     configure_log(&invocation->settings);
     variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "http/http.h"
 
-enum { LOOPS_MAX = 1024 };
+enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -68,6 +68,12 @@ const struct setting settings_table[] = {
     CHOICE_SETTING("forwarded-header", "NAME", "x-forwarded-for", forwarded_headers, "where trusted proxies say it"),
     NUMBER_SETTING("loops", "0", 0, LOOPS_MAX, "event loops; 0 is one for each processor"),
     BYTES_SETTING("body-bytes-max", "10485760", 1, INT32_MAX, "the largest request body"),
+    BYTES_SETTING("buffered-bytes-max", "67108864", 1048576, INT64_MAX, "memory for requests and replies under way, all together"),
+    TEXT_SETTING("allowed-origins", "LIST", "*", "whose pages browsers may let call the API: * for all, or origins joined by commas"),
+    NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
+    NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has"),
+    NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
+    NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),

@@ -18,9 +18,10 @@
 
 /* Limits. */
 enum {
-    STORE_WRITE_QUEUE_MAX = 10000,     /* commands that wait for the writer; more are refused */
-    STORE_BATCH_COMMANDS_MAX = 1024,   /* commands that share a transaction */
-    STORE_BATCH_US_MAX = 5000,         /* how long a batch may run before it commits */
+    STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
+    STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
+    STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
+    STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
@@ -141,6 +142,9 @@ struct store_command {
      * was done. Must be quick: hand over to a loop. */
     void (*done)(struct store_command *command);
     const struct failure *failure;
+    /* A part of something long that lets others go first: of these, one is run behind all other commands that
+     * wait, and STORE_BACKGROUND_BATCH when none does. */
+    bool is_background;
 };
 
 /* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
