@@ -17,7 +17,7 @@ from servers import Farthing
 USUAL, ACTIVE, IDLE = 64, 1_000, 10_000
 IDLE_CLIENTS = 50  # addresses that they come from: no one client may have so many
 DESCRIPTORS_BESIDE = 2_000
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 2.5
 SHARE_OF_MAXIMUM = 0.25
 
 
@@ -106,3 +106,4 @@ def idle_connections(port, count):
     finally:
         for connection in connections:
             connection.close()
+        time.sleep(SETTLE_SECONDS)  # that the server has closed them too, and given their memory back
