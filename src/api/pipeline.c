@@ -178,6 +178,7 @@ static void submit_write(struct exchange *exchange)
     exchange->command.call = &exchange->call;
     exchange->command.run = run_write;
     exchange->command.done = hand_back;
+    exchange->command.is_background = exchange->route->is_background;
     exchange->task.run = finish_write;
     if (store_submit(exchange->loop->api->store, &exchange->command))
         return;

@@ -53,9 +53,10 @@ struct route {
     enum access access;
     struct permission permission;
     enum lane lane;
-    int status;    /* of success */
-    bool has_body; /* a JSON object is read before anything runs */
-    bool is_probe; /* asked every few seconds by what watches the server: not in the access log */
+    int status;         /* of success */
+    bool has_body;      /* a JSON object is read before anything runs */
+    bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
+    bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
 
     /* Reads the body and the query; outside any transaction. */
     const struct failure *(*parse)(struct exchange *exchange);

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 enum {
-    IMPORT_CHUNK_ROWS = 256,           /* of a request: about a millisecond of the writer's time */
+    IMPORT_CHUNK_ROWS = 64,            /* of a request: about a millisecond of the writer's time */
     IMPORT_CHUNK_BYTES = 256 * 1024,   /* a chunk of so many is sent, whatever its rows */
     IMPORT_CONNECTIONS = 4,            /* chunks under way */
     IMPORT_RETRY_MS_FIRST = 50,        /* doubled with each try … */

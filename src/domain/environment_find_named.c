@@ -5,7 +5,7 @@
 STORE_QUERY(scopes_named, &scope_row_entity,
             "SELECT {columns} FROM scopes WHERE environment_id IN "
             "(SELECT e.id FROM environments AS e JOIN tenants AS t ON t.id = e.tenant_id "
-            "WHERE ($1 = '' OR e.id = $1 OR e.name = $1) AND ($2 = '' OR t.id = $2 OR t.name = $2)) "
+            "WHERE $1 IN ('', e.id, e.name) AND $2 IN ('', t.id, t.name)) "
             "ORDER BY scope LIMIT 2");
 
 const struct failure *environment_find_named(struct transaction *transaction, struct text tenant,

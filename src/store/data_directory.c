@@ -26,6 +26,7 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
         .path = path,
         .database_path = inside(arena, path, "farthing.db"),
         .admin_socket_path = inside(arena, path, "admin.sock"),
+        .command_socket_path = inside(arena, path, "command.sock"),
         .directory_fd = -1,
         .lock_fd = -1,
     };
@@ -36,7 +37,8 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
 static bool is_ours_without_database(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
-           strcmp(name, "admin.sock") == 0 || strcmp(name, "farthing.conf") == 0;
+           strcmp(name, "admin.sock") == 0 || strcmp(name, "command.sock") == 0 ||
+           strcmp(name, "farthing.conf") == 0;
 }
 
 enum data_directory_state data_directory_state(const struct data_directory *directory)
@@ -135,6 +137,16 @@ static int lock_one(const struct data_directory *directory, const char *path, in
     return -1;
 }
 
+/* What root's commands make must stay open to the user that runs the server. */
+static void leave_to_owner(const struct data_directory *directory)
+{
+    struct stat status;
+
+    if (geteuid() == 0 && fstat(directory->directory_fd, &status) == 0 &&
+        fchown(directory->lock_fd, status.st_uid, status.st_gid) != 0)
+        errno = 0;
+}
+
 bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
 {
     const char *lock_path = inside(arena, directory->path, "lock").data;
@@ -151,6 +163,7 @@ bool data_directory_lock(struct data_directory *directory, struct arena *arena, 
         data_directory_unlock(directory);
         return false;
     }
+    leave_to_owner(directory);
     int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
 
     /* The number is for people only; a lock that could not be described is still held. */

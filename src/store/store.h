@@ -18,9 +18,10 @@
 
 /* Limits. */
 enum {
-    STORE_WRITE_QUEUE_MAX = 10000,     /* commands that wait for the writer; more are refused */
-    STORE_BATCH_COMMANDS_MAX = 1024,   /* commands that share a transaction */
-    STORE_BATCH_US_MAX = 5000,         /* how long a batch may run before it commits */
+    STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
+    STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
+    STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
+    STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
@@ -141,6 +142,9 @@ struct store_command {
      * was done. Must be quick: hand over to a loop. */
     void (*done)(struct store_command *command);
     const struct failure *failure;
+    /* A part of something long that lets others go first: of these, one is run behind all other commands that
+     * wait, and STORE_BACKGROUND_BATCH when none does. */
+    bool is_background;
 };
 
 /* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
@@ -172,6 +176,12 @@ void store_reader_end(struct store_reader *reader);
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
+
+/* Looks at the database file in a data directory that the caller has locked, without changing anything:
+ * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
+ * False with a one-line reason (in `arena`) when something is wrong. */
+bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason);
 
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told. Any thread. */

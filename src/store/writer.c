@@ -36,6 +36,7 @@ struct writer {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t woken;
     struct command_list queue;
+    struct command_list background; /* those that let others go first */
     bool stopping;
 };
 
@@ -196,8 +197,28 @@ static void answer(struct command_list *batch)
 
 /* ---- the thread ---- */
 
-/* Waits for commands and takes them all. False when the writer is to end. `idle` tells that nothing came for
- * a while. */
+static bool has_commands(const struct writer *writer)
+{
+    return writer->queue.first || writer->background.first;
+}
+
+/* Moves to `pending` what is to be done now: all that waits, and behind it a little of what lets others go
+ * first. */
+static void take_commands(struct writer *writer, struct command_list *pending)
+{
+    int background = writer->queue.first ? 1 : STORE_BACKGROUND_BATCH;
+
+    *pending = writer->queue;
+    if (!pending->first)
+        pending->end = &pending->first;
+    list_init(&writer->queue);
+    for (; background > 0 && writer->background.first; background--)
+        list_append(pending, list_take(&writer->background));
+}
+
+/* Waits for commands and takes them. False when the writer is to end. `idle` tells that nothing came for a
+ * while.
+ */
 static bool wait_for_commands(struct writer *writer, struct command_list *pending, bool *idle)
 {
     struct timespec until;
@@ -206,17 +227,14 @@ static bool wait_for_commands(struct writer *writer, struct command_list *pendin
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
     pthread_mutex_lock(&writer->mutex);
-    while (!writer->queue.first && !writer->stopping && waited != ETIMEDOUT)
+    while (!has_commands(writer) && !writer->stopping && waited != ETIMEDOUT)
         waited = checkpointer_has_work(writer->checkpointer)
                      ? pthread_cond_timedwait(&writer->woken, &writer->mutex, &until)
                      : pthread_cond_wait(&writer->woken, &writer->mutex);
-    bool more = writer->queue.first || !writer->stopping;
+    bool more = has_commands(writer) || !writer->stopping;
 
-    *idle = !writer->queue.first;
-    *pending = writer->queue;
-    if (!pending->first)
-        pending->end = &pending->first;
-    list_init(&writer->queue);
+    *idle = !has_commands(writer);
+    take_commands(writer, pending);
     pthread_mutex_unlock(&writer->mutex);
     return more;
 }
@@ -265,6 +283,7 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
     writer->store = store;
     writer->connection = connection;
     list_init(&writer->queue);
+    list_init(&writer->background);
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -280,13 +299,12 @@ bool writer_submit(struct writer *writer, struct store_command *command)
 {
     assert(writer->magic == WRITER_MAGIC);
     pthread_mutex_lock(&writer->mutex);
-    bool taken = !writer->stopping && writer->queue.count < STORE_WRITE_QUEUE_MAX;
+    bool taken = !writer->stopping && writer->queue.count + writer->background.count < STORE_WRITE_QUEUE_MAX;
+    /* The writer looks at the queues before it sleeps: only the first command has to wake it. */
+    bool wake = taken && !has_commands(writer);
 
     if (taken)
-        list_append(&writer->queue, command);
-    /* The writer looks at the queue before it sleeps: only the first command of a queue has to wake it. */
-    bool wake = taken && writer->queue.count == 1;
-
+        list_append(command->is_background ? &writer->background : &writer->queue, command);
     pthread_mutex_unlock(&writer->mutex);
     metrics_add(&metrics_here()->writer_commands_waiting, taken);
     if (wake)

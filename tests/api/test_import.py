@@ -1,0 +1,748 @@
+"""`farthing import customers`: every option, every error, and that nothing is there twice or lost, whoever is killed."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import random
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+import farthing_server
+from farthing_server import BINARY, create_environment, create_tenant, environment, run, seconds, wait_until
+from http_client import Client
+
+LONG = os.environ.get("FARTHING_TEST_LONG") == "1"
+
+
+# ---- helpers ----
+
+
+@pytest.fixture
+def place(initialised, tmp_path):
+    """A data directory without a server, and a folder for files."""
+    directory, credentials = initialised
+    return Place(directory, credentials, tmp_path)
+
+
+class Place:
+    def __init__(self, directory, credentials, folder):
+        self.directory, self.credentials, self.folder = directory, credentials, folder
+
+    def file(self, content, name="customers.csv"):
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def run(self, path, *arguments, **options):
+        return run("import", "customers", path, "--data", self.directory, "--json", *arguments, **options)
+
+    def expect(self, path, *arguments, code=0, stdin=None, **counts):
+        """Imports and compares what is counted; kinds that are not named must be 0. Returns the summary."""
+        process = self.run(path, *arguments, stdin=stdin)
+        assert process.returncode == code, (process.stdout, process.stderr)
+        summary = json.loads(process.stdout)
+        kinds = ("created", "updated", "unchanged", "different", "refused")
+        assert {kind: summary[kind] for kind in kinds if summary[kind]} == counts, process.stderr
+        summary["stderr"] = process.stderr
+        return summary
+
+    def usage(self, path, *arguments, stdin=None):
+        """Expects a usage error and returns its one line."""
+        process = self.run(path, *arguments, stdin=stdin)
+        assert process.returncode == 2, (process.stdout, process.stderr)
+        assert process.stdout == ""
+        (line,) = process.stderr.splitlines()
+        assert line.startswith("farthing: ")
+        return line
+
+    def rejects(self, name="customers.csv.rejected.csv"):
+        return list(csv.reader(io.StringIO((self.folder / name).read_text(), newline="")))
+
+    def rows(self, sql):
+        database = sqlite3.connect(f"file:{self.directory}/farthing.db?mode=ro", uri=True)
+        try:
+            return database.execute(sql).fetchall()
+        finally:
+            database.close()
+
+    def customer(self, external_id):
+        database = sqlite3.connect(f"file:{self.directory}/farthing.db?mode=ro", uri=True)
+        database.row_factory = sqlite3.Row
+        try:
+            found = database.execute("SELECT * FROM customers WHERE external_id = ?", [external_id]).fetchall()
+        finally:
+            database.close()
+        assert len(found) == 1, external_id
+        return dict(found[0])
+
+    def require_trail(self, count):
+        """`count` customers, none twice, each with one audit row and one outbox row."""
+        assert self.rows("SELECT count(*), count(DISTINCT external_id), count(DISTINCT id) FROM customers") == [
+            (count, count, count)
+        ]
+        for table in ("audit_log", "system_events"):
+            found = self.rows(f"SELECT count(*), count(DISTINCT entity_id) FROM {table} WHERE entity_type = 'customer'")
+            assert found == [(count, count)], table
+
+
+def many(count, start=0, name="Customer"):
+    return "external_id,name,email\n" + "".join(
+        f"c{i},{name} {i},c{i}@example.com\n" for i in range(start, start + count)
+    )
+
+
+# ---- CSV ----
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("last", [True, False])
+def test_csv_as_rfc_4180_has_it(place, line_end, mark, last):
+    text = line_end.join(['external_id,name,"metadata.note"', 'a,"Acme, ""Inc""","first', 'second"', "", "b,Beta,"])
+    path = place.file(mark + text + (line_end if last else ""))
+    place.expect(path, created=2)
+    assert place.customer("a")["name"] == 'Acme, "Inc"'
+    assert json.loads(place.customer("a")["metadata"]) == {"note": f"first{line_end}second"}
+    assert place.customer("b")["metadata"] is None
+
+
+def test_every_field_goes_where_the_api_has_it(place, start_server):
+    row = {
+        "external_id": "all",
+        "name": "Acme GmbH",
+        "email": "ap@acme.example",
+        "contact": "+49 30 1234",
+        "address_line1": "Torstraße 1",
+        "address_line2": "Hof",
+        "address_city": "Berlin",
+        "address_state": "BE",
+        "address_postal_code": "10119",
+        "address_country": "DE",
+        "timezone": "Europe/Berlin",
+    }
+    header = [*row, "metadata.tier", "metadata.Sales Person"]
+    path = place.file(",".join(header) + "\n" + ",".join([*row.values(), "gold", "Eva"]) + "\n")
+    place.expect(path, created=1)
+    server = start_server(place.directory)
+    with Client(server.address, place.credentials.api_key) as client:
+        found = client.get("/v1/customers/external/all").json()
+        row["metadata"] = {"tier": "gold", "Sales Person": "Eva"}
+        assert {name: found[name] for name in row} == row
+        row["external_id"] = "by request"
+        posted = client.post("/v1/customers", row).json()
+    same = [name for name in posted if name not in ("id", "external_id", "created_at", "updated_at", "created_by", "updated_by")]
+    assert {name: posted[name] for name in same} == {name: found[name] for name in same}
+
+
+def test_refused_rows_are_named_by_line_field_and_reason(place):
+    path = place.file(
+        "external_id,name,email,address_country\n"
+        "good,Good,,\n"
+        ",No Id,,\n"
+        'quoted,"over\ntwo lines",not-an-address,\n'
+        "two,,x@localhost,us\n"
+        "few,Few\n"
+        "many,Many,,,,\n"
+        'quote,a"b,,\n'
+        'behind,"a"b,,\n'
+        "return,a\rb,,\n"
+        "last,Last,,\n"
+    )
+    summary = place.expect(path, created=2, refused=8, code=1)
+    assert summary["rows"] == 10 and summary["complete"]
+    header, *rejected = place.rejects()
+    assert header == ["line", "field", "reason", "external_id", "name", "email", "address_country"]
+    by_line = {int(row[0]): row for row in rejected}
+    assert sorted(by_line) == [3, 4, 6, 7, 8, 9, 10, 11]
+    assert by_line[3][1:3] == ["external_id", "external_id is required"]
+    assert by_line[4][1] == "email" and by_line[4][2].startswith("email must be one e-mail address")
+    assert by_line[4][3:] == ["quoted", "over\ntwo lines", "not-an-address", ""]
+    assert by_line[6][1] == "name, email, address_country"
+    assert re.match(r"name is required; email must be .*; address_country must be ", by_line[6][2])
+    assert by_line[7][2] == "has fewer fields than the header"
+    assert by_line[8][2] == "has more fields than the header"
+    assert "quote inside a field" in by_line[9][2] and by_line[9][3] == 'quote,a"b,,'
+    assert "closing quote" in by_line[10][2]
+    assert "carriage return" in by_line[11][2]
+    assert {row[0] for row in place.rows("SELECT external_id FROM customers")} == {"good", "last"}
+    assert (place.folder / "customers.csv.rejected.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_rejects_can_be_put_right_and_imported(place):
+    place.expect(place.file("external_id,name,email\na,Acme,bad\nb,Beta,\n"), created=1, refused=1, code=1)
+    rejected = place.folder / "customers.csv.rejected.csv"
+    fixed = place.file(rejected.read_text().replace("a,Acme,bad", "a,Acme,a@acme.example"), "fixed.csv")
+    summary = place.expect(fixed, created=1)
+    assert "columns that go nowhere: line, field, reason" in summary["stderr"]
+    assert place.customer("a")["email"] == "a@acme.example"
+
+
+def test_a_quote_that_is_never_closed(place):
+    place.expect(place.file('external_id,name\na,Acme\nb,"Beta\nc,Gamma\n'), created=1, refused=1, code=1)
+    assert place.rejects()[1][:3] == ["3", "", "begins a quoted field that is never closed"]
+
+
+def test_wrong_encodings(place):
+    place.expect(place.file(b"external_id,name\na,Caf\xe9\nb,Caf\xc3\xa9\nc,nul\0\n"), created=1, refused=2, code=1)
+    rejected = (place.folder / "customers.csv.rejected.csv").read_bytes()
+    assert b'2,"name","name is not UTF-8",a,Caf\xe9\n' in rejected
+    assert b'4,"name","name has a NUL character",' in rejected
+    process = place.run(place.file("external_id,name\n".encode("utf-16"), "wide.csv"))
+    assert process.returncode == 1 and "is UTF-16; save it as UTF-8" in process.stderr
+
+
+def test_a_row_beyond_the_limit_is_refused_alone(place):
+    huge = "x" * 300_000
+    place.expect(place.file(f'external_id,name\na,Acme\nb,{huge}\nc,"{huge}\n{huge}"\nd,Delta\n'), created=2, refused=2, code=1)
+    assert [row[0] for row in place.rejects()[1:]] == ["3", "4"]
+    assert all("longer than 262144 bytes" in row[2] for row in place.rejects()[1:])
+    lines = "".join(json.dumps({"external_id": key, "name": name}) + "\n" for key, name in [("e", huge), ("f", "F")])
+    place.expect(place.file(lines, "long.jsonl"), created=1, refused=1, code=1)
+
+
+def test_files_that_cannot_be_imported(place):
+    for content, expected in [
+        ("", "is empty"),
+        ("name,email\nx,y\n", "has no column external_id; it has name, email"),
+        ("external_id,name,name\n", 'has two columns called "name"'),
+    ]:
+        process = place.run(place.file(content))
+        assert process.returncode in (1, 2) and expected in process.stderr, process.stderr
+    process = place.run(place.folder / "absent.csv")
+    assert process.returncode == 1 and "No such file" in process.stderr
+    process = place.run(place.folder)
+    assert process.returncode == 1 and "is a directory" in process.stderr
+    assert place.rows("SELECT count(*) FROM customers") == [(0,)]
+
+
+# ---- JSON Lines ----
+
+
+def test_json_lines(place):
+    lines = [
+        {"external_id": "a", "name": "Acme", "metadata": {"k": "v\n\"w\""}, "unknown": [1, {"x": None}]},
+        {"external_id": "b", "name": "Beta", "tax_rate_overrides": [{"tax_rate_code": "x"}]},
+        {"external_id": "c", "name": 5},
+        {"name": "no id"},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + "\n\n  \nnot json\n[]\n" + '{"external_id":"d","name":"D"}'
+    place.expect(place.file(text, "customers.jsonl"), created=2, refused=5, code=1)
+    header, *rejected = place.rejects("customers.jsonl.rejected.csv")
+    assert header == ["line", "field", "reason", "row"]
+    assert [(row[0], row[1]) for row in rejected] == [
+        ("2", "tax_rate_overrides"), ("3", "name"), ("4", "external_id"), ("7", ""), ("8", ""),
+    ]
+    assert rejected[1][2] == "name must be a string, not number"
+    assert json.loads(rejected[0][3]) == lines[1]
+    assert json.loads(place.customer("a")["metadata"]) == {"k": 'v\n"w"'}
+
+
+def test_json_nested_to_the_limit_is_refused_alone(place):
+    deep = '{"external_id":"deep","name":"x","m":' + "[" * 100 + "]" * 100 + "}"
+    edge = '{"external_id":"edge","name":"x","m":' + "[" * 63 + "]" * 63 + "}"
+    place.expect(place.file(f'{deep}\n{edge}\n{{"external_id":"a","name":"A"}}\n', "x.jsonl"), created=2, refused=1, code=1)
+
+
+def test_json_lines_with_a_map(place):
+    lines = [
+        {"id": "a", "Name": "Acme", "tier": "gold", "metadata": {"own": "1"}, "email": "a@acme.example"},
+        {"id": "b", "first": "Ann", "last": "Lee"},
+        {"id": "c", "Name": None},
+    ]
+    path = place.file("".join(json.dumps(line) + "\n" for line in lines), "export.ndjson")
+    place.expect(path, "--map", "external_id=id,name=Name,name=first+last,metadata.tier=tier", created=2, refused=1, code=1)
+    assert json.loads(place.customer("a")["metadata"]) == {"own": "1", "tier": "gold"}
+    assert place.customer("a")["email"] == "a@acme.example"
+    assert place.customer("b")["name"] == "Ann Lee" and place.customer("b")["metadata"] is None
+
+
+# ---- formats and packing ----
+
+
+def test_format_follows_from_the_name_or_the_flag(place):
+    text = '{"external_id":"a","name":"A"}\n'
+    place.expect(place.file(text, "a.json"), created=1)
+    place.expect(place.file(text.replace('"a"', '"b"'), "b.txt"), "--format", "jsonl", created=1)
+    place.expect(place.file(gzip.compress(text.replace('"a"', '"c"').encode()), "c.jsonl.gz"), created=1)
+    place.expect(place.file("external_id,name\nd,D\n", "d.jsonl"), "--format=csv", created=1)
+    assert "--format must be csv or jsonl" in place.usage(place.file(text, "a.json"), "--format", "xml")
+
+
+def zstd(data):
+    return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
+
+
+def packers():
+    yield pytest.param(gzip.compress, id="gzip")
+    has_zstd = subprocess.run(["which", "zstd"], capture_output=True).returncode == 0
+    yield pytest.param(zstd, id="zstd", marks=pytest.mark.skipif(not has_zstd, reason="needs the zstd tool"))
+
+
+@pytest.mark.parametrize("pack", packers())
+def test_packed_files_whatever_their_name(place, pack):
+    content = many(3000).encode()
+    half = content.index(b"\nc1500,") + 1
+    path = place.file(pack(content[:half]) + pack(content[half:]), "customers.csv")
+    place.expect(path, created=3000)
+    place.require_trail(3000)
+
+
+@pytest.mark.parametrize("pack", packers())
+def test_packed_and_truncated(place, pack):
+    generator = random.Random(1)
+    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(30000))
+    packed = pack(content.encode())
+    process = place.run(place.file(packed[: len(packed) // 2]))
+    summary = json.loads(process.stdout)
+    assert process.returncode == 1 and "ends in the middle of its compressed data" in process.stderr
+    assert not summary["complete"] and 0 < summary["created"] < 30000 and summary["refused"] == 0
+    for external_id, name in place.rows("SELECT external_id, name FROM customers"):
+        assert f"\n{external_id},{name}\n" in content  # no half row
+    place.expect(place.file(packed), created=30000 - summary["created"], unchanged=summary["created"])
+    place.require_trail(30000)
+
+
+@pytest.mark.parametrize("pack", packers())
+def test_packed_and_damaged(place, pack):
+    generator = random.Random(2)
+    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(30000))
+    packed = bytearray(pack(content.encode()))
+    packed[len(packed) // 2 : len(packed) // 2 + 64] = bytes(64)
+    process = place.run(place.file(bytes(packed)))
+    assert process.returncode == 1 and ("is damaged" in process.stderr), process.stderr
+
+
+def test_standard_input(place):
+    place.expect("-", created=10, stdin=many(10))
+    process = subprocess.run(
+        [BINARY, "import", "customers", "-", "--data", place.directory, "--json"],
+        input=gzip.compress(many(20).encode()), capture_output=True, env=environment(), cwd=place.folder,
+    )
+    assert json.loads(process.stdout)["created"] == 10 and json.loads(process.stdout)["unchanged"] == 10
+
+
+# ---- maps ----
+
+
+def test_a_map_for_other_systems(place):
+    text = "Id,Company,First,Last,Mail,Tier,Junk\n1,Acme,,,a@acme.example,gold,x\n2,,Ann,Lee,,,\n3,,,,c@c.example,,\n"
+    rules = ["--map", "external_id=Id,name=Company,name=First+Last", "--map", "name=Mail,email=Mail,metadata.tier=tier"]
+    summary = place.expect(place.file(text), *rules, created=3)
+    assert "columns that go nowhere: Junk" in summary["stderr"]
+    assert [place.customer(key)["name"] for key in "123"] == ["Acme", "Ann Lee", "c@c.example"]
+    assert json.loads(place.customer("1")["metadata"]) == {"tier": "gold"}
+
+
+def test_unmapped_columns_kept_as_metadata(place):
+    summary = place.expect(place.file("external_id,name,Region,Size\na,Acme,EU,\n"), "--unmapped", "metadata", created=1)
+    assert summary["stderr"] == ""
+    assert json.loads(place.customer("a")["metadata"]) == {"Region": "EU"}
+
+
+def test_maps_that_are_wrong(place):
+    path = place.file("external_id,name\na,A\n")
+    assert 'has no column "Nom"; it has external_id, name' in place.usage(path, "--map", "name=Nom")
+    assert "takes FIELD=COLUMN" in place.usage(path, "--map", "name")
+    assert "takes FIELD=COLUMN" in place.usage(path, "--map", "name=")
+    assert 'names "nome", which is not a field' in place.usage(path, "--map", "nome=name")
+    assert "there are stripe, chargebee" in place.usage(path, "--preset", "paypal")
+    assert "--unmapped must be ignore or metadata" in place.usage(path, "--unmapped", "keep")
+    assert "is for CSV" in place.usage(place.file("{}", "x.jsonl"), "--unmapped", "metadata")
+
+
+def test_preset_stripe(place):
+    header = ("id,Description,Email,Name,Created (UTC),Delinquent,Card ID,Card Address Line1,Card Address Line2,"
+              "Card Address City,Card Address State,Card Address Country,Card Address Zip,plan (metadata)")
+    rows = [
+        "cus_1,The first,ap@acme.example,Acme,2024-01-01 10:00,false,card_1,1 Main St,Apt 2,Springfield,IL,US,62701,gold",
+        "cus_2,Only described,,,2024-01-02 10:00,false,,,,,,,,",
+        "cus_3,,only@mail.example,,2024-01-03 10:00,false,,,,,,,,",
+        "cus_4,,,,2024-01-03 10:00,false,,,,,,,,",
+    ]
+    place.expect(place.file("\n".join([header, *rows])), "--preset", "stripe", created=3, refused=1, code=1)
+    first = place.customer("cus_1")
+    assert (first["name"], first["email"], first["address_line1"], first["address_line2"]) == (
+        "Acme", "ap@acme.example", "1 Main St", "Apt 2")
+    assert (first["address_city"], first["address_state"], first["address_postal_code"], first["address_country"]) == (
+        "Springfield", "IL", "62701", "US")
+    assert json.loads(first["metadata"]) == {"plan": "gold"}
+    assert [place.customer(key)["name"] for key in ("cus_2", "cus_3")] == ["Only described", "only@mail.example"]
+
+
+def test_preset_chargebee_and_a_rule_over_it(place):
+    header = ("customer[id],customer[first_name],customer[last_name],customer[email],customer[company],customer[phone],"
+              "billing_address[line1],billing_address[city],billing_address[state],billing_address[zip],"
+              "billing_address[country],customer[auto_collection],ref")
+    rows = ["1,Ann,Lee,ann@acme.example,Acme,555,1 Main St,Springfield,IL,62701,US,on,r1", "2,Bob,Ray,,,,,,,,,on,r2"]
+    path = place.file("\n".join([header, *rows]))
+    place.expect(path, "--preset", "chargebee", created=2)
+    assert [place.customer(key)["name"] for key in "12"] == ["Acme", "Bob Ray"]
+    assert place.customer("1")["contact"] == "555" and place.customer("1")["address_country"] == "US"
+    place.expect(path, "--preset", "chargebee", "--map", "external_id=ref", created=2)
+    assert place.customer("r1")["email"] == "ann@acme.example"
+
+
+# ---- again, and updates ----
+
+
+def test_run_again_it_changes_nothing(place):
+    path = place.file(many(500))
+    place.expect(path, created=500)
+    before = place.rows("SELECT * FROM customers ORDER BY id")
+    place.expect(path, unchanged=500)
+    assert place.rows("SELECT * FROM customers ORDER BY id") == before
+    place.require_trail(500)
+
+
+def test_what_differs_is_told_and_only_updated_on_demand(place):
+    place.expect(place.file("external_id,name,email,metadata.k\na,Acme,a@a.example,1\nb,Beta,,\n"), created=2)
+    before = place.rows("SELECT * FROM customers ORDER BY id")
+    path = place.file("external_id,name,email,metadata.k\na,Acme 2,,\nb,Beta,,\n")
+    place.expect(path, different=1, unchanged=1)
+    assert place.rows("SELECT * FROM customers ORDER BY id") == before
+    place.expect(path, "--update", "--dry-run", updated=1, unchanged=1)
+    assert place.rows("SELECT * FROM customers ORDER BY id") == before
+    place.expect(path, "--update", updated=1, unchanged=1)
+    updated = place.customer("a")
+    assert (updated["name"], updated["email"], updated["metadata"]) == ("Acme 2", "a@a.example", '{"k":"1"}')
+    assert updated["updated_at"] > updated["created_at"]
+    assert place.rows("SELECT action, changes FROM audit_log WHERE entity_type = 'customer' ORDER BY sequence")[2:] == [
+        ("updated", '{"before":{"name":"Acme"},"after":{"name":"Acme 2"}}')
+    ]
+    assert [row[0] for row in place.rows("SELECT event_name FROM system_events ORDER BY sequence")] == [
+        "customer.created", "customer.created", "customer.updated"]
+
+
+def test_updates_follow_the_rules_of_a_change(place):
+    def lines(*objects):
+        return place.file("".join(json.dumps(thing) + "\n" for thing in objects), "c.jsonl")
+
+    place.expect(lines({"external_id": "a", "name": "A", "email": "a@a.example", "contact": "1", "timezone": "Europe/Berlin",
+                        "metadata": {"x": "1", "y": "2"}}), created=1)
+    place.expect(lines({"external_id": "a", "metadata": {"y": "2", "x": "1"}, "name": None}), "--update", unchanged=1)
+    place.expect(lines({"external_id": "a", "email": "", "contact": "", "metadata": {"z": "3"}}), "--update", updated=1)
+    found = place.customer("a")
+    assert (found["email"], found["contact"], found["metadata"], found["name"]) == ("", "", '{"z":"3"}', "A")
+    place.expect(lines({"external_id": "a", "name": "", "timezone": "", "email": "x"}), "--update", refused=1, code=1)
+    assert place.rejects("c.jsonl.rejected.csv")[1][1] == "name, email, timezone"
+    assert place.customer("a") == found
+
+
+def test_twice_in_one_file(place):
+    place.expect(place.file("external_id,name\na,First\na,Second\na,First\n"), created=1, different=1, unchanged=1)
+    place.expect(place.file("external_id,name\nb,First\nb,Second\n"), "--update", created=1, updated=1)
+    assert [place.customer(key)["name"] for key in "ab"] == ["First", "Second"]
+
+
+def test_an_archived_customer_is_not_there(place):
+    place.expect(place.file("external_id,name\na,A\n"), created=1)
+    database = sqlite3.connect(place.directory / "farthing.db")
+    database.execute("UPDATE customers SET status = 'archived'")
+    database.commit()
+    database.close()
+    place.expect(place.file("external_id,name\na,A\n"), created=1)
+    assert place.rows("SELECT status FROM customers ORDER BY id") == [("archived",), ("published",)]
+
+
+# ---- dry run, events, trail ----
+
+
+def test_dry_run_validates_everything_and_writes_nothing(place, start_server):
+    path = place.file("external_id,name,email\na,A,\nb,B,bad\n")
+    for with_server in (False, True):
+        if with_server:
+            start_server(place.directory)
+        summary = place.expect(path, "--dry-run", created=1, refused=1, code=1)
+        assert summary["dry_run"] is True
+    assert place.rows("SELECT count(*) FROM customers") == [(0,)]
+    assert place.rows("SELECT count(*) FROM audit_log WHERE entity_type = 'customer'") == [(0,)]
+    assert place.rejects()[1][:2] == ["3", "email"]
+
+
+def test_quiet_events(place):
+    place.expect(place.file(many(100)), "--quiet-events", created=100)
+    place.expect(place.file(many(100, name="Renamed")), "--quiet-events", "--update", updated=100)
+    assert place.rows("SELECT count(*) FROM system_events") == [(0,)]
+    assert place.rows("SELECT action, count(*) FROM audit_log WHERE entity_type = 'customer' GROUP BY 1") == [
+        ("created", 100), ("updated", 100)]
+
+
+def test_the_trail_names_the_import(place):
+    summary = place.expect(place.file(many(300)), created=300)
+    place.require_trail(300)
+    assert re.fullmatch(r"import_[0-9A-Z]{26}", summary["import_id"])
+    assert place.rows("SELECT DISTINCT request_id, actor_id FROM audit_log WHERE entity_type = 'customer'") == [
+        (summary["import_id"], "")]
+
+
+# ---- environments ----
+
+
+def test_environments_by_name_and_id(place):
+    staging = create_environment(place.directory, place.credentials.tenant_id, "Staging")
+    path = place.file("external_id,name\na,A\n")
+    process = place.run(path)
+    assert process.returncode == 1 and "there are several environments" in process.stderr
+    assert place.expect(path, "--environment", "Staging", created=1)["environment_id"] == staging.environment_id
+    assert place.expect(path, "--environment", staging.environment_id, unchanged=1)
+    assert place.expect(path, "--environment", "Sandbox", created=1)["environment_id"] == place.credentials.environment_id
+    process = place.run(path, "--environment", "Nowhere")
+    assert process.returncode == 1 and 'there is no environment "Nowhere"' in process.stderr
+
+
+def test_tenants_when_a_name_is_not_enough(place):
+    other = create_tenant(place.directory, "Other & Söhne")
+    path = place.file("external_id,name\na,A\n")
+    process = place.run(path, "--environment", "Sandbox")
+    assert process.returncode == 1 and "several environments match" in process.stderr
+    found = place.expect(path, "--environment", "Sandbox", "--tenant", "Other & Söhne", created=1)
+    assert found["environment_id"] == other.environment_id
+    assert place.expect(path, "--tenant", place.credentials.tenant_id, created=1)["environment_id"] == place.credentials.environment_id
+
+
+# ---- what a person sees ----
+
+
+def test_the_summary_for_people(place):
+    path = place.file("external_id,name\na,A\nb,\n")
+    process = run("import", "customers", path, "--data", place.directory)
+    assert process.returncode == 1
+    first, *rest = process.stdout.splitlines()
+    assert re.match(rf"imported {re.escape(str(path))}: 2 rows in [0-9.]+ s, [0-9,]+/s \(env_\w+, import_\w+\)$", first)
+    assert [" ".join(line.split()) for line in rest] == ["1 created", f"1 refused, see {path}.rejected.csv"]
+
+
+def test_the_bar_on_a_terminal_fits_its_width(place):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    path = place.file(many(20000))
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    process = subprocess.Popen(
+        [BINARY, "import", "customers", path, "--data", place.directory], stdout=subprocess.PIPE, stderr=slave, env=environment())
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data
+    assert process.wait(seconds(30)) == 0
+    process.stdout.close()
+    os.close(master)
+    lines = [line.replace("\x1b[K", "") for line in shown.decode().split("\r") if "rows" in line]
+    assert lines, shown
+    assert all(len(line) < 60 for line in lines), lines
+    assert any(re.search(r"^\[#*\.*\] [0-9,]+ rows, [0-9,]+/s, \d+ %, \d+:\d\d left", line) for line in lines), lines
+    assert shown.endswith(b"\r\x1b[K")
+
+
+def test_rejects_elsewhere_and_never_over_the_file(place):
+    path = place.file("external_id,name\na,\n")
+    place.expect(path, "--rejects", place.folder / "bad.csv", refused=1, code=1)
+    assert place.rejects("bad.csv")[1][0] == "2"
+    assert "would write over" in place.usage(path, "--rejects", path)
+    assert path.read_text() == "external_id,name\na,\n"
+    process = place.run(path, "--rejects", place.folder / "no" / "such" / "folder")
+    assert process.returncode == 1 and "could not be written" in process.stderr
+
+
+def test_without_a_database(tmp_path):
+    process = run("import", "customers", "-", "--data", tmp_path / "none", stdin="external_id,name\n")
+    assert process.returncode == 1 and "there is no database" in process.stderr
+
+
+# ---- a server that runs ----
+
+
+def test_through_a_running_server(place, start_server):
+    server = start_server(place.directory)
+    path = place.file(many(2000))
+    with Client(server.address, place.credentials.api_key) as client:
+        created = client.post("/v1/customers", {"external_id": "c7", "name": "Customer 7", "email": "c7@example.com"}).json()
+        place.expect(path, created=1999, unchanged=1)
+        assert client.get("/v1/customers/external/c7").json()["id"] == created["id"]
+        assert client.get("/v1/customers/external/c1999").json()["name"] == "Customer 1999"
+        assert client.post("/v1/customers", {"external_id": "c8", "name": "x"}).status == 409
+    server.stop()
+    place.require_trail(2000)
+
+
+def test_the_route_exists_on_the_admin_socket_alone(place, start_server):
+    server = start_server(place.directory)
+    with Client(server.address, place.credentials.api_key) as client:
+        for path in ("/admin/import/customers", "/admin/import/customers/check"):
+            assert client.request("POST", path, body=b'{"external_id":"a","name":"A"}\n').status == 404
+    assert place.rows("SELECT count(*) FROM customers") == [(0,)]
+
+
+def admin_exchange(directory, path, body):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds(10))
+        connection.connect(str(directory / "admin.sock"))
+        connection.sendall(
+            b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body
+        )
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_the_route_has_limits(place, start_server):
+    start_server(place.directory)
+    status, body = admin_exchange(place.directory, "/admin/import/customers", b"{}\n" * 1025)
+    assert status == 400 and "at most 1024 rows" in body["message"]
+    status, body = admin_exchange(place.directory, "/admin/import/customers", b"\n".join([b"{}"] * 1024))
+    assert status == 200 and len(body["refused"]) == 1024
+    status, body = admin_exchange(place.directory, "/admin/import/customers?environment=%zz", b"")
+    assert status == 400
+
+
+def start_import(place, path, *arguments, **options):
+    return subprocess.Popen(
+        [BINARY, "import", "customers", path, "--data", place.directory, "--json", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options)
+
+
+def count_customers(place):
+    return place.rows("SELECT count(*) FROM customers")[0][0]
+
+
+MANY = 30000
+
+
+@pytest.mark.parametrize("with_server", [True, False])
+def test_interrupted_and_resumed(place, start_server, with_server):
+    if with_server:
+        start_server(place.directory)
+    path = place.file(many(MANY))
+    process = start_import(place, path)
+    wait_until(lambda: count_customers(place) > 500, 20, "the import to begin")
+    process.send_signal(signal.SIGINT)
+    output, complaint = process.communicate(timeout=seconds(30))
+    summary = json.loads(output)
+    assert process.returncode == 1 and "interrupted; run the same command again" in complaint
+    assert not summary["complete"] and summary["created"] == count_customers(place) < MANY
+    place.expect(path, created=MANY - summary["created"], unchanged=summary["created"])
+    place.require_trail(MANY)
+
+
+@pytest.mark.parametrize("with_server", [True, False])
+def test_client_killed_and_resumed(place, start_server, with_server):
+    server = start_server(place.directory) if with_server else None
+    path = place.file(many(MANY))
+    process = start_import(place, path)
+    wait_until(lambda: count_customers(place) > 500, 20, "the import to begin")
+    process.kill()
+    process.communicate()
+    process = place.run(path)
+    summary = json.loads(process.stdout)
+    assert process.returncode == 0 and summary["created"] + summary["unchanged"] == MANY and summary["unchanged"] > 0
+    if server:
+        server.stop()
+    place.require_trail(MANY)
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_the_server_goes_and_comes_back(place, start_server, how):
+    """The import waits for it and goes on: nothing twice, nothing lost."""
+    server = start_server(place.directory)
+    path = place.file(many(MANY) + "bad,,\n")
+    process = start_import(place, path)
+    for _ in range(2):
+        reached = count_customers(place)
+        wait_until(lambda: count_customers(place) > reached + 1000, 20, "the import to get on")
+        getattr(server, how)()
+        time.sleep(0.2)
+        server = start_server(place.directory)
+    output, complaint = process.communicate(timeout=seconds(60))
+    summary = json.loads(output)
+    assert process.returncode == 1 and summary["complete"], complaint
+    assert summary["created"] + summary["unchanged"] == MANY and summary["refused"] == 1
+    assert [row[0] for row in place.rejects()[1:]] == [str(MANY + 2)]
+    server.stop()
+    place.require_trail(MANY)
+
+
+def test_a_server_that_stays_away_ends_the_import(place, start_server):
+    server = start_server(place.directory)
+    path = place.file(many(MANY))
+    process = start_import(place, path, "--retry-seconds", 1)
+    wait_until(lambda: count_customers(place) > 500, 20, "the import to begin")
+    server.kill()
+    output, complaint = process.communicate(timeout=seconds(30))
+    assert process.returncode == 1 and "the server is gone; run the same command again to go on" in complaint
+    assert not json.loads(output)["complete"]
+    place.run(path)
+    place.require_trail(MANY)
+
+
+def test_creates_and_gets_go_on_beside_it(place, start_server):
+    server = start_server(place.directory)
+    process = start_import(place, place.file(many(MANY)))
+    waits = []
+    with Client(server.address, place.credentials.api_key) as client:
+        wait_until(lambda: client.get("/v1/customers/external/c100").status == 200, 20, "the import to begin")
+        number = 0
+        while process.poll() is None and number < 2000:
+            begun = time.monotonic()
+            assert client.post("/v1/customers", {"external_id": f"beside {number}", "name": "x"}).status == 201
+            assert client.get(f"/v1/customers/external/beside%20{number}").status == 200
+            waits.append(time.monotonic() - begun)
+            number += 1
+    output, _ = process.communicate(timeout=seconds(60))
+    assert json.loads(output)["created"] == MANY
+    assert len(waits) > 20
+    assert sorted(waits)[len(waits) // 2] < seconds(0.25), "creates are starved"
+    server.stop()
+    place.require_trail(MANY + number)
+
+
+def test_two_imports_of_one_file_at_once(place, start_server):
+    server = start_server(place.directory)
+    path = place.file(many(5000))
+    summaries = []
+
+    def work(name):
+        process = start_import(place, path, "--rejects", place.folder / name)
+        summaries.append(json.loads(process.communicate(timeout=seconds(60))[0]))
+
+    threads = [threading.Thread(target=work, args=[name]) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(summary["created"] for summary in summaries) == 5000
+    assert sum(summary["unchanged"] for summary in summaries) == 5000
+    server.stop()
+    place.require_trail(5000)
+
+
+@pytest.mark.skipif(not LONG, reason="with --long")
+def test_a_million_rows(place, start_server):
+    server = start_server(place.directory)
+    path = place.file(many(1_000_000))
+    process = start_import(place, path)
+    output, complaint = process.communicate(timeout=seconds(900))
+    assert process.returncode == 0 and json.loads(output)["created"] == 1_000_000, complaint
+    status = (farthing_server.Path("/proc") / str(server.process.pid) / "status").read_text()
+    assert int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) < 256 * 1024, "memory is bounded"
+    server.stop()
+    place.require_trail(1_000_000)
