@@ -459,7 +459,7 @@ struct http_handler api_handler(struct api *api)
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,
-        .refused_total = &reply_too_many_connections,
-        .refused_client = &reply_too_many_of_client,
+        .refused_total = reply_too_many_connections(api),
+        .refused_client = reply_too_many_of_client(api),
     };
 }
