@@ -2,7 +2,7 @@
 #include "cli/settings.h"
 #include "http/address.h"
 
-enum { PORT_MAX = 65535 };
+enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4 };
 
 static struct text without(struct text text, struct text prefix)
 {
@@ -47,4 +47,16 @@ const char *setting_rule_network(struct text value)
                    http_network_parse(value, &network)
                ? NULL
                : "must be an address, a network such as 10.0.0.0/8, loopback or unix";
+}
+
+const char *setting_rule_mode(struct text value)
+{
+    bool is_octal = value.length > 0 && value.length <= MODE_DIGITS_MAX;
+
+    for (size_t i = 0; i < value.length; i++)
+        is_octal = is_octal && value.data[i] >= '0' && value.data[i] <= '7';
+    /* Four digits begin with a zero: there is nothing to set for users, groups and the sticky bit. */
+    return is_octal && (value.length < MODE_DIGITS_MAX || value.data[0] == '0')
+               ? NULL
+               : "must be octal digits such as 0660";
 }

@@ -124,5 +124,6 @@ struct text setting_value_read(const struct setting *setting, struct text value,
 /* Rules for `check` (setting_rules.c). */
 const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
 const char *setting_rule_network(struct text value); /* an address or a network, or "loopback" */
+const char *setting_rule_mode(struct text value);    /* permissions of a file, octal */
 
 #endif
