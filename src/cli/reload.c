@@ -41,6 +41,7 @@ void reload(const struct reload *reload)
         LOG_ERROR("the configuration stays as it was", LOG_TEXT("reason", reason));
     } else {
         tell_what_needs_a_restart(reload->started, now);
+        log_set_level((enum log_level)settings_choice(now, "log-level"));
         if (reload_certificate(reload, now, &arena))
             LOG_INFO("reloaded", LOG_TEXT("file", now->file));
     }

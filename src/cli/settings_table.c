@@ -80,7 +80,7 @@ const struct setting settings_table[] = {
     DURATION_SETTING("write-timeout-ms", "60000", "how long a client may take to read a reply"),
     DURATION_SETTING("drain-timeout-ms", "30000", "how long requests may take to finish after SIGTERM"),
     CHOICE_SETTING("log-format", "FORMAT", "logfmt", log_formats, "how a line of the log is written"),
-    CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged; `farthing log level` changes it while the server runs"),
+    CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged; `farthing log level` changes it while the server runs", .traits = RELOADS),
     TEXT_SETTING("access-log", "DESTINATION", "off", "where a line for each request goes: off, stdout or a file, which SIGHUP opens again; in the log's format"),
     LIST_SETTING("metrics-listen", "ADDRESS", NULL, "where GET /metrics is served without a token, and the API is not; an address as for listen", .check = setting_rule_listen, .example = "127.0.0.1:9464"),
     TEXT_SETTING("metrics-token", "TOKEN", NULL, "has GET /metrics answer beside the API, to whoever sends this as a bearer token; at least 16 characters", .traits = SECRET, .check = setting_rule_token, .example = "a-long-random-text"),

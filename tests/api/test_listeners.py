@@ -278,7 +278,7 @@ def test_names_of_passed_sockets(initialised, start_with, listening, tmp_path):
         assert_serves(TlsConnection(unnamed.getsockname(), certificate.context()))
 
 
-@pytest.mark.parametrize("address", ["fd:0", "fd:99"])
+@pytest.mark.parametrize("address", ["fd:0", "fd:99", "fd:4294967299"])
 def test_what_is_no_listening_socket(initialised, address):
     directory, _ = initialised
     process = run("serve", "--data", directory, "--listen", address)

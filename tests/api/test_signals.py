@@ -77,6 +77,18 @@ def test_hang_ups_disturb_nobody(initialised, start_server):
             wait_until(lambda: server.log.count('message="reloaded"') == count, 5, "the reload")
 
 
+def test_a_hang_up_reads_the_log_level_again(initialised, start_server, tmp_path):
+    directory, _ = initialised
+    config = tmp_path / "farthing.conf"
+    config.write_text("log-level = info\n")
+    server = start_server(directory, "--config", config)
+    config.write_text("log-level = error\n")
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    server.stop()
+    assert 'message="listening"' in server.log and "draining" not in server.log
+
+
 # --- the service manager -----------------------------------------------------------------------------------------
 
 
