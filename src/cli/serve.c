@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,25 +128,24 @@ struct drain {
     struct http_server *server;
     const sigset_t *signals;
     pthread_t hurry;
+    atomic_bool is_over;
 };
 
 /* While the server drains: a second signal cuts what is left. After a third one nobody wants to wait for the
  * database's end either; what was acknowledged is on the disk. */
 static void *hurry_main(void *argument)
 {
-    const struct drain *drain = argument;
-    int received = 0, state;
+    struct drain *drain = argument;
+    int received = 0;
 
-    for (unsigned count = 0;;) {
-        sigwait(drain->signals, &received); /* ended by pthread_cancel */
-        if (received == SIGHUP)
+    for (unsigned count = 0; !atomic_load(&drain->is_over);) {
+        sigwait(drain->signals, &received);
+        if (received == SIGHUP) /* also how end_serving wakes this thread */
             continue;
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
         if (++count > 1)
             _exit(EXIT_FAILED);
         LOG_WARNING("stopping at once", LOG_STRING("signal", strsignal(received)));
         http_server_cut(drain->server);
-        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     }
     return NULL;
 }
@@ -158,7 +158,8 @@ static void end_serving(struct instance *instance, struct drain *drain)
     http_server_drain(drain->server);
     instance_close(instance);
     if (may_hurry) {
-        pthread_cancel(drain->hurry);
+        atomic_store(&drain->is_over, true);
+        pthread_kill(drain->hurry, SIGHUP);
         pthread_join(drain->hurry, NULL);
     }
     http_server_free(drain->server);

@@ -46,7 +46,7 @@ const char *setting_rule_network(struct text value)
     return text_equal(value, TEXT("loopback")) || text_equal(value, TEXT("unix")) ||
                    http_network_parse(value, &network)
                ? NULL
-               : "must be an address, ADDRESS/BITS, loopback or unix";
+               : "must be an address, a network such as 10.0.0.0/8, loopback or unix";
 }
 
 const char *setting_rule_mode(struct text value)
