@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 enum {
-    METRICS_TOKEN_LENGTH_MIN = 16,
     /* Larger allocations are pages of their own, which go back to the system when they are freed. */
     LARGE_ALLOCATION_BYTES = 512 * 1024,
 };
@@ -58,13 +57,6 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
     config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
     config->rate_limit_per_address_burst =
         (unsigned)settings_number(settings, "rate-limit-per-address-burst");
-}
-
-static bool is_token_long_enough(const struct settings *settings)
-{
-    struct text token = settings_text(settings, "metrics-token");
-
-    return !text_is_set(token) || token.length >= METRICS_TOKEN_LENGTH_MIN;
 }
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
@@ -221,9 +213,6 @@ enum exit_code command_serve(struct invocation *invocation)
     variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
-    if (!is_token_long_enough(&invocation->settings))
-        return complain(EXIT_USAGE, "metrics-token must have at least %d characters",
-                        METRICS_TOKEN_LENGTH_MIN);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
