@@ -277,6 +277,7 @@ static const struct failure *check_rate(struct exchange *exchange, struct rate_l
         rate_limit_take(limit, source, http_loop_monotonic_us(exchange->http->loop));
     if (!exchange->retry_after_seconds)
         return NULL;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_RATE_LIMITED], 1);
     return failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
                        arena_format(exchange->arena, "too many requests %.*s; try again in %u s",
                                     TEXT_FORMAT(of_whom), exchange->retry_after_seconds));
