@@ -7,6 +7,8 @@
  *   get:connections=64,rows=1000000[,rate=5000]   GET of a random one of the first `rows` seeded customers
  *   create:connections=64[,rate=5000]             POST of a new customer
  *
+ * With in-turn=1 a stream with a rate uses all its connections one after the other, else as few as will do.
+ *
  * Without a rate the loop is closed: each connection sends its next request when the reply to the last one is
  * here, and a latency runs from the sending. With a rate (requests a second) the loop is open: requests are
  * due at equal distances, whatever the server does, and a latency runs from the moment the request was due,
@@ -70,8 +72,9 @@ struct stream {
     int64_t last_reply_ns;
     struct histogram latencies;
     struct connection *connections;
-    struct connection *idle[CONNECTIONS_MAX]; /* open loop: those without a request under way */
-    unsigned idle_count;
+    struct connection *idle[CONNECTIONS_MAX]; /* open loop: those without a request under way, in a ring */
+    unsigned idle_first, idle_count;
+    bool in_turn; /* open loop: the one that has been idle for longest is taken, else the last one */
 };
 
 struct run {
@@ -90,6 +93,19 @@ static int64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static void idle_add(struct stream *stream, struct connection *connection)
+{
+    stream->idle[(stream->idle_first + stream->idle_count++) % CONNECTIONS_MAX] = connection;
+}
+
+static struct connection *idle_take(struct stream *stream)
+{
+    stream->idle_count--;
+    if (!stream->in_turn)
+        return stream->idle[(stream->idle_first + stream->idle_count) % CONNECTIONS_MAX];
+    return stream->idle[stream->idle_first++ % CONNECTIONS_MAX];
 }
 
 /* Sends the stream's next request. A request is far smaller than a socket's buffer, which is empty here, so a
@@ -161,7 +177,7 @@ static void reply_done(struct run *run, struct connection *connection)
     stream->completed++;
     stream->last_reply_ns = now;
     if (stream->rate > 0)
-        stream->idle[stream->idle_count++] = connection;
+        idle_add(stream, connection);
     else if (now < run->end_ns)
         connection_send(run, connection, now);
 }
@@ -201,7 +217,7 @@ static int64_t send_due(struct run *run)
             continue;
         int64_t due = due_ns(run, stream);
         while (due <= now && due < run->end_ns && stream->idle_count > 0) {
-            connection_send(run, stream->idle[--stream->idle_count], due);
+            connection_send(run, idle_take(stream), due);
             due = due_ns(run, stream);
         }
         if (stream->idle_count > 0 && due < next_ns)
@@ -273,7 +289,7 @@ static void stream_start(struct run *run, struct stream *stream)
 {
     for (unsigned i = 0; i < stream->connection_count; i++) {
         if (stream->rate > 0)
-            stream->idle[stream->idle_count++] = &stream->connections[i];
+            idle_add(stream, &stream->connections[i]);
         else
             connection_send(run, &stream->connections[i], now_ns());
     }
@@ -318,6 +334,8 @@ static void stream_option(struct stream *stream, char *option)
         stream->rows = (uint64_t)number;
     else if (strcmp(option, "rate") == 0)
         stream->rate = number;
+    else if (strcmp(option, "in-turn") == 0)
+        stream->in_turn = number != 0;
     else
         errx(2, "unknown option of a stream: %s", option);
 }

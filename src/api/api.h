@@ -13,6 +13,11 @@ struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
     struct text allowed_origins;
+    /* Requests a second, of one API key and of one client's address (an IPv4 address, an IPv6 /64), and how
+     * many may come at once. A rate of 0: no limit; a burst of 0: as many as a second has. Public routes
+     * (/health) and the admin entrance are not limited. */
+    unsigned rate_limit_per_key, rate_limit_per_key_burst;
+    unsigned rate_limit_per_address, rate_limit_per_address_burst;
     /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
      * Only its hash is kept. */
     struct text metrics_token;

@@ -21,6 +21,7 @@ struct router;
 
 struct api {
     struct api_config config;
+    struct rate_limit *key_limit, *address_limit; /* NULL: none */
     struct store *store;
     struct key_table *keys;
     struct router *router;
@@ -59,8 +60,9 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    void *input;  /* what `parse` made of the request */
-    void *result; /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds; /* of a 429 */
+    void *input;                  /* what `parse` made of the request */
+    void *result;                 /* what `run` found or did, for `render` */
 };
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape

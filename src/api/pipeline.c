@@ -4,6 +4,7 @@
 #include "api/exchange.h"
 #include "api/observe.h"
 #include "api/openapi.h"
+#include "api/rate_limit.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/instant.h"
@@ -52,6 +53,8 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
 
 void api_close(struct api *api)
 {
+    rate_limit_free(api->key_limit);
+    rate_limit_free(api->address_limit);
     router_free(api->router);
     key_table_free(api->keys);
     buffer_free(&api->description_buffer);
@@ -59,9 +62,17 @@ void api_close(struct api *api)
     free(api);
 }
 
+static struct rate_limit *new_limit(unsigned per_second, unsigned burst)
+{
+    return per_second ? rate_limit_new(per_second, burst ? burst : per_second) : NULL;
+}
+
 void api_configure(struct api *api, const struct api_config *config)
 {
+    assert(!api->key_limit && !api->address_limit); /* once, before there are requests */
     api->config = *config;
+    api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
+    api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
     if (text_is_set(config->metrics_token))
         sha256(config->metrics_token, api->metrics_token_digest);
     api->has_metrics_token = text_is_set(config->metrics_token);
@@ -256,6 +267,34 @@ static const struct failure *find_route(struct exchange *exchange)
     return NULL;
 }
 
+/* Takes a request from a bucket; not again for a request whose head has come by before. */
+static const struct failure *check_rate(struct exchange *exchange, struct rate_limit *limit, uint64_t source,
+                                        struct text of_whom)
+{
+    if (exchange->http->is_admitted)
+        return NULL;
+    exchange->retry_after_seconds =
+        rate_limit_take(limit, source, http_loop_monotonic_us(exchange->http->loop));
+    if (!exchange->retry_after_seconds)
+        return NULL;
+    return failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
+                       arena_format(exchange->arena, "too many requests %.*s; try again in %u s",
+                                    TEXT_FORMAT(of_whom), exchange->retry_after_seconds));
+}
+
+static const struct failure *check_address_rate(struct exchange *exchange)
+{
+    struct rate_limit *limit = exchange->loop->api->address_limit;
+
+    if (!limit || exchange->http->entrance != HTTP_ENTRANCE_PUBLIC)
+        return NULL;
+    struct http_address client = http_exchange_client(exchange->http);
+
+    if (client.kind != HTTP_ADDRESS_IP)
+        return NULL;
+    return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
+}
+
 static const struct failure *check_access(struct exchange *exchange)
 {
     if (exchange->route->access == ACCESS_METRICS)
@@ -270,7 +309,12 @@ static const struct failure *check_access(struct exchange *exchange)
         return failure;
     exchange->call.scope = &exchange->caller.scope;
     exchange->call.actor_id = exchange->caller.user_id;
-    return permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
+    struct rate_limit *limit = exchange->loop->api->key_limit;
+
+    if (limit)
+        failure = check_rate(exchange, limit, rate_limit_source(key), TEXT("with this key"));
+    return failure ? failure
+                   : permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
 }
 
 static const struct failure *decode_parameters(struct exchange *exchange)
@@ -312,8 +356,13 @@ static const struct failure *read_body(struct exchange *exchange)
 static const struct failure *prepare_head(struct exchange *exchange)
 {
     const struct failure *failure = find_route(exchange);
+    bool is_public = !failure && exchange->route->access == ACCESS_PUBLIC;
+    /* Before anything that costs more, and for what does not exist as well. */
+    const struct failure *too_often = is_public ? NULL : check_address_rate(exchange);
 
-    return failure ? failure : check_access(exchange);
+    if (too_often || failure)
+        return too_often ? too_often : failure;
+    return check_access(exchange);
 }
 
 static const struct failure *prepare(struct exchange *exchange)
@@ -343,6 +392,7 @@ static const struct refusal refusals[] = {
     [HTTP_REFUSAL_URL_TOO_LONG] = {414, FAILURE_VALIDATION},
     [HTTP_REFUSAL_HEADER_TOO_LARGE] = {431, FAILURE_VALIDATION},
     [HTTP_REFUSAL_NOT_IMPLEMENTED] = {501, FAILURE_NOT_IMPLEMENTED},
+    [HTTP_REFUSAL_OVERLOADED] = {503, FAILURE_SERVICE_UNAVAILABLE},
     [HTTP_REFUSAL_VERSION] = {505, FAILURE_NOT_IMPLEMENTED},
 };
 
@@ -361,15 +411,18 @@ static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange
     return exchange;
 }
 
-/* Nobody sends us much whom we do not know. The checks are made again when the body is there: a key may be
- * revoked in between. */
+/* Nobody sends us much whom we do not know, and nobody what we do not read. The checks are made again when
+ * the body is there: a key may be revoked in between. */
 static bool on_head(void *loop_state, struct http_exchange *http)
 {
     struct exchange *exchange = new_exchange(loop_state, http);
-    const struct failure *failure = http->request.method == HTTP_OPTIONS ? NULL : prepare_head(exchange);
+    bool is_preflight = http->request.method == HTTP_OPTIONS;
+    const struct failure *failure = is_preflight ? NULL : prepare_head(exchange);
 
     if (failure)
         reply_failure(exchange, failure);
+    else if (is_preflight || !exchange->route->has_body)
+        http->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     return !failure;
 }
 

@@ -175,24 +175,35 @@ static struct text envelope(struct exchange *exchange, const struct failure *fai
     return buffer_text(&exchange->loop->body);
 }
 
+/* What a failure says to the client's program beside its body. */
+static struct text failure_headers(struct exchange *exchange, enum failure_code code)
+{
+    switch (code) {
+    case FAILURE_UNAUTHENTICATED:
+        return TEXT("WWW-Authenticate: Bearer\r\n");
+    case FAILURE_TOO_MANY_REQUESTS:
+        return arena_format(exchange->arena, "Retry-After: %u\r\n", exchange->retry_after_seconds);
+    case FAILURE_SERVICE_UNAVAILABLE:
+        return arena_format(exchange->arena, "Retry-After: %d\r\n", RETRY_AFTER_SECONDS);
+    default:
+        return text_empty;
+    }
+}
+
 void reply_failure(struct exchange *exchange, const struct failure *failure)
 {
-    struct text extra = text_empty;
-
-    if (failure->code == FAILURE_UNAUTHENTICATED)
-        extra = TEXT("WWW-Authenticate: Bearer\r\n");
-    else if (failure->code == FAILURE_SERVICE_UNAVAILABLE)
-        extra = arena_format(exchange->arena, "Retry-After: %d\r\n", RETRY_AFTER_SECONDS);
     int status = failure_status(failure->code);
 
-    send(exchange, status, json_media_type, extra, envelope(exchange, failure, status), false);
+    send(exchange, status, json_media_type, failure_headers(exchange, failure->code),
+         envelope(exchange, failure, status), false);
 }
 
 void reply_refusal(struct exchange *exchange, int status, enum failure_code code, const char *reason)
 {
     const struct failure *failure = failure_new(exchange->arena, code, text_from_string(reason));
 
-    send(exchange, status, json_media_type, text_empty, envelope(exchange, failure, status), true);
+    send(exchange, status, json_media_type, failure_headers(exchange, code),
+         envelope(exchange, failure, status), true);
 }
 
 /* Names and commas; anything else is not for us to repeat. */

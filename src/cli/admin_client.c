@@ -70,7 +70,10 @@ bool admin_request(struct text data_path, const char *method, struct text path, 
         close(fd);
     if (!answered)
         *reason = host.is_us ? TEXT("the request got no answer")
-                             : TEXT("the server closed its admin socket without an answer; try again");
+                             : arena_format(arena,
+                                            "the server gave no answer on its admin socket within %d "
+                                            "seconds, or closed it; try again",
+                                            ADMIN_ANSWER_SECONDS_MAX);
     admin_host_close(&host);
     return answered;
 }

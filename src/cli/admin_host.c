@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 int admin_connect(struct text socket_path)
 {
+    static const struct timeval limit = {.tv_sec = ADMIN_ANSWER_SECONDS_MAX};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (socket_path.length >= sizeof address.sun_path) {
@@ -18,6 +20,9 @@ int admin_connect(struct text socket_path)
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    /* A server that hangs must not take its operator's command with it. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     memcpy(address.sun_path, socket_path.data, socket_path.length);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;

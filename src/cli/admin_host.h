@@ -6,6 +6,8 @@
 
 #include "cli/instance.h"
 
+enum { ADMIN_ANSWER_SECONDS_MAX = 60 };
+
 struct http_server;
 
 struct admin_host {
@@ -20,7 +22,8 @@ bool admin_host_open(struct admin_host *host, struct text data_path, struct aren
                      struct text *reason);
 void admin_host_close(struct admin_host *host);
 
-/* A connection to an admin socket; -1, with errno, when nobody answers there. */
+/* A connection to an admin socket, with a limit of time for each answer; -1, with errno, when nobody answers
+ * there. */
 int admin_connect(struct text socket_path);
 /* False when the other side is gone. */
 bool admin_send(int fd, struct text bytes);

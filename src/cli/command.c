@@ -196,6 +196,8 @@ static bool read_arguments(struct invocation *invocation, int argument_count, ch
         return false;
     }
     fill_in_defaults(invocation);
+    if (invocation->command->settings == SETTINGS_LATER)
+        return true;
     if (settings_load(&invocation->settings, invocation->command->settings, &reason))
         return true;
     complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));

@@ -123,7 +123,7 @@ static void print_command_help(const struct command *command)
     for (int i = 0; settings_table[i].name; i++)
         if (settings_in_scope(i, command->settings))
             print_setting(&settings_table[i]);
-    if (command->settings == SETTINGS_ALL)
+    if (command->settings >= SETTINGS_ALL)
         puts("\nA flag wins over the environment, that over the configuration file, that over the default.\n"
              "`farthing config example` prints a configuration file.");
 }

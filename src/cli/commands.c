@@ -58,6 +58,13 @@ static const struct flag key_create_flags[] = {
 
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
+static const struct flag doctor_flags[] = {
+    FLAG_JSON,
+    {"thorough", NULL, NULL, "read the whole database as well, which takes its time; not while a server runs",
+     false},
+    {0},
+};
+
 const struct command commands[] = {
     {"init", NULL, "Make a data directory with a tenant, an environment and a first API key", init_flags,
      command_init, SETTINGS_DATA},
@@ -92,6 +99,8 @@ const struct command commands[] = {
      SETTINGS_ALL},
     {"config show", NULL, "Print every setting, its value and where it is from", json_flags,
      command_config_show, SETTINGS_ALL},
+    {"doctor", NULL, "Look at everything a server needs and say what to do", doctor_flags, command_doctor,
+     SETTINGS_LATER},
     {"version", NULL, "Print the version", no_flags, command_version, SETTINGS_NONE},
     {0},
 };

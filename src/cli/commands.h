@@ -23,6 +23,7 @@ enum exit_code command_log_level(struct invocation *invocation);
 enum exit_code command_config_example(struct invocation *invocation);
 enum exit_code command_config_check(struct invocation *invocation);
 enum exit_code command_config_show(struct invocation *invocation);
+enum exit_code command_doctor(struct invocation *invocation);
 enum exit_code command_import_customers(struct invocation *invocation);
 enum exit_code command_version(struct invocation *invocation);
 

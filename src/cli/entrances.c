@@ -48,18 +48,6 @@ static bool add_all_inherited(const struct systemd_socket *sockets, unsigned cou
     return true;
 }
 
-static bool add_metrics_addresses(const struct settings *settings, struct http_config *config,
-                                  struct text *reason)
-{
-    const struct text *addresses;
-    unsigned count = settings_list(settings, "metrics-listen", &addresses);
-
-    for (unsigned i = 0; i < count; i++)
-        if (!add(config, addresses[i], HTTP_ENTRANCE_METRICS, reason))
-            return false;
-    return true;
-}
-
 /* Sockets that were passed take the place of the default address. */
 static bool add_addresses(const struct settings *settings, struct http_config *config, struct arena *arena,
                           struct text *reason)
@@ -84,6 +72,18 @@ static bool add_addresses(const struct settings *settings, struct http_config *c
     if (socket_count > 0 && !uses_sockets)
         LOG_WARNING("the sockets that were passed are not used; add `systemd` to the addresses",
                     LOG_INTEGER("sockets", socket_count));
+    return true;
+}
+
+static bool add_metrics_addresses(const struct settings *settings, struct http_config *config,
+                                  struct text *reason)
+{
+    const struct text *addresses;
+    unsigned count = settings_list(settings, "metrics-listen", &addresses);
+
+    for (unsigned i = 0; i < count; i++)
+        if (!add(config, addresses[i], HTTP_ENTRANCE_METRICS, reason))
+            return false;
     return true;
 }
 

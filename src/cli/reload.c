@@ -53,6 +53,8 @@ void reload(const struct reload *reload)
 
     if (!now)
         abort();
+    if (reload->access_log)
+        log_sink_reopen(reload->access_log);
     arena_init(&arena);
     settings_init(now, &arena);
     if (!read_again(reload->started, now, &reason)) {

@@ -1,4 +1,5 @@
 /* serve.c: `farthing serve`. */
+#include "cli/serve.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/entrances.h"
@@ -7,13 +8,18 @@
 #include "cli/systemd.h"
 #include "cli/variables.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { METRICS_TOKEN_LENGTH_MIN = 16 };
+enum {
+    METRICS_TOKEN_LENGTH_MIN = 16,
+    /* Larger allocations are pages of their own, which go back to the system when they are freed. */
+    LARGE_ALLOCATION_BYTES = 512 * 1024,
+};
 
 static void configure_log(const struct settings *settings)
 {
@@ -21,18 +27,43 @@ static void configure_log(const struct settings *settings)
                   (enum log_level)settings_choice(settings, "log-level"));
 }
 
-static struct http_config http_config_of(const struct settings *settings)
+struct http_config http_config_of(const struct settings *settings)
 {
     struct http_config config = http_config_default();
 
     config.loop_count = (unsigned)settings_number(settings, "loops");
     config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
+    config.buffered_bytes_max = (size_t)settings_number(settings, "buffered-bytes-max");
     config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
     config.body_timeout_ms = (int)settings_number(settings, "body-timeout-ms");
     config.idle_timeout_ms = (int)settings_number(settings, "idle-timeout-ms");
     config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
     config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
     return config;
+}
+
+/* Left alone, the allocator learns from one freed body of ten megabytes to keep the next twenty for itself.
+ */
+static void configure_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 2 * LARGE_ALLOCATION_BYTES);
+}
+
+static void configure_rate_limits(const struct settings *settings, struct api_config *config)
+{
+    config->rate_limit_per_key = (unsigned)settings_number(settings, "rate-limit-per-key");
+    config->rate_limit_per_key_burst = (unsigned)settings_number(settings, "rate-limit-per-key-burst");
+    config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
+    config->rate_limit_per_address_burst =
+        (unsigned)settings_number(settings, "rate-limit-per-address-burst");
+}
+
+static bool is_token_long_enough(const struct settings *settings)
+{
+    struct text token = settings_text(settings, "metrics-token");
+
+    return !text_is_set(token) || token.length >= METRICS_TOKEN_LENGTH_MIN;
 }
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
@@ -43,12 +74,9 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     struct text access_log = settings_text(settings, "access-log");
 
     *config = api_config_default();
+    config->allowed_origins = settings_text(settings, "allowed-origins");
+    configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
-    if (text_is_set(config->metrics_token) && config->metrics_token.length < METRICS_TOKEN_LENGTH_MIN) {
-        *reason =
-            arena_format(arena, "metrics-token must have at least %d characters", METRICS_TOKEN_LENGTH_MIN);
-        return false;
-    }
     if (text_equal(access_log, TEXT("off")))
         return true;
     config->access_log = log_sink_open(access_log, arena, reason);
@@ -157,7 +185,7 @@ static void tell_of_addresses(const struct http_server *server, const struct htt
 }
 
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
-                            const struct settings *settings, const sigset_t *signals, struct arena *arena)
+                            struct reload *reloads, const sigset_t *signals, struct arena *arena)
 {
     struct http_handler handler = api_handler(instance->api);
     struct text reason;
@@ -166,9 +194,10 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
     drain.server = http_server_start(config, &handler, arena, &reason);
     if (!drain.server)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    reloads->server = drain.server;
     tell_of_addresses(drain.server, config, instance);
     systemd_notify("READY=1");
-    int received = wait_for_end(signals, &(struct reload){settings, drain.server});
+    int received = wait_for_end(signals, reloads);
 
     systemd_notify("STOPPING=1");
     LOG_INFO("draining", LOG_STRING("signal", strsignal(received)));
@@ -186,10 +215,14 @@ enum exit_code command_serve(struct invocation *invocation)
     struct text reason;
     sigset_t signals;
 
+    configure_memory();
     configure_log(&invocation->settings);
     variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    if (!is_token_long_enough(&invocation->settings))
+        return complain(EXIT_USAGE, "metrics-token must have at least %d characters",
+                        METRICS_TOKEN_LENGTH_MIN);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
@@ -205,7 +238,8 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        code = serve(&instance, &config, &invocation->settings, &signals, arena);
+        code = serve(&instance, &config, &(struct reload){&invocation->settings, NULL, api_config.access_log},
+                     &signals, arena);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     }

@@ -65,11 +65,13 @@ static struct text read_number(const struct setting *setting, struct text value,
     return arena_format(arena, "%lld", (long long)*number);
 }
 
-static struct text what_it_must_be(const struct setting *setting, struct arena *arena)
+static struct text what_it_must_be(const struct setting *setting, struct text value, struct arena *arena)
 {
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_LIST:
+        if (value.length && setting->check)
+            return text_from_string(setting->check(value));
         break;
     case SETTING_NUMBER:
     case SETTING_DURATION_MS:
@@ -95,7 +97,7 @@ struct text setting_value_read(const struct setting *setting, struct text value,
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_LIST:
-        if (value.length)
+        if (value.length && !(setting->check && setting->check(value)))
             shown = value;
         break;
     case SETTING_NUMBER:
@@ -111,6 +113,6 @@ struct text setting_value_read(const struct setting *setting, struct text value,
         break;
     }
     if (!text_is_set(shown))
-        *complaint = what_it_must_be(setting, arena);
+        *complaint = what_it_must_be(setting, value, arena);
     return shown;
 }

@@ -33,7 +33,7 @@ bool settings_in_scope(int index, enum settings_scope scope)
 {
     struct text name = text_from_string(settings_table[index].name);
 
-    return scope == SETTINGS_ALL ||
+    return scope >= SETTINGS_ALL ||
            (scope == SETTINGS_DATA && (text_equal(name, TEXT("data")) || text_equal(name, TEXT("config"))));
 }
 
@@ -290,6 +290,31 @@ bool settings_load(struct settings *settings, enum settings_scope scope, struct 
         return false;
     fill_in_defaults(settings);
     return needs_are_met(settings, reason);
+}
+
+bool settings_load_again(const struct settings *settings, struct settings *fresh, struct arena *arena,
+                         struct text *reason)
+{
+    settings_init(fresh, arena);
+    for (int i = 0; settings_table[i].name; i++) {
+        const struct setting_state *state = &settings->states[i];
+
+        if (state->count == 0 || state->origin != ORIGIN_FLAG)
+            continue;
+        fresh->states[i] = *state;
+        fresh->states[i].file_line = 0;
+    }
+    return settings_load(fresh, SETTINGS_ALL, reason);
+}
+
+bool settings_differ(const struct settings *one, const struct settings *other, int index)
+{
+    const struct setting_state *a = &one->states[index], *b = &other->states[index];
+
+    for (unsigned i = 0; i < a->count && i < b->count; i++)
+        if (!text_equal(a->values[i], b->values[i]))
+            return true;
+    return a->count != b->count;
 }
 
 /* ---- asking ---- */

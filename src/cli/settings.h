@@ -46,6 +46,8 @@ struct setting {
     unsigned traits;
     int64_t minimum, maximum;
     const struct setting_choice *choices;
+    /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
+    const char *(*check)(struct text value);
     const char *example; /* a value to show where there is no default */
     const char *needs;   /* a setting that must be given when this one is */
 };
@@ -75,6 +77,7 @@ enum settings_scope {
     SETTINGS_NONE,
     SETTINGS_DATA, /* only where the data directory is: `data` and `config` */
     SETTINGS_ALL,
+    SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
 
 /* The settings as the environment and the file give them, below what settings_set_flag has set already; each
@@ -82,6 +85,12 @@ enum settings_scope {
  * farthing.conf in the data directory if it is there (SETTINGS_ALL only). False with one line that names the
  * place. */
 bool settings_load(struct settings *settings, enum settings_scope scope, struct text *reason);
+/* The same settings once more into `fresh`, with the flags as they were given and the environment and the
+ * file as they are now: for a running server. False with a reason leaves `settings` as the ones that hold. */
+bool settings_load_again(const struct settings *settings, struct settings *fresh, struct arena *arena,
+                         struct text *reason);
+/* Whether a setting of the table has other values in the one than in the other. */
+bool settings_differ(const struct settings *one, const struct settings *other, int index);
 /* Empty settings whose texts go to the arena. */
 void settings_init(struct settings *settings, struct arena *arena);
 /* A value that a flag gives, before settings_load. */
@@ -111,5 +120,9 @@ void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
  * *complaint what it must be ("must be a number from 1 to 10"), when the setting cannot have it. */
 struct text setting_value_read(const struct setting *setting, struct text value, struct arena *arena,
                                int64_t *number, struct text *complaint);
+
+/* Rules for `check` (setting_rules.c). */
+const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
+const char *setting_rule_network(struct text value); /* an address or a network, or "loopback" */
 
 #endif

@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "http/http.h"
 
-enum { LOOPS_MAX = 1024 };
+enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
 
-#define DAY_MS (24 * 60 * 60 * 1000)
+#define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /* The macros give the columns names; what stands behind them is `.traits = RELOADS` and the like. */
 #define TEXT_SETTING(setting_name, word, standard, text, ...)                                                \
@@ -58,16 +58,22 @@ static const struct setting_choice forwarded_headers[] = {
 const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; else farthing.conf in the data directory, if it is there", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
-    LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose"),
+    LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose", .check = setting_rule_listen),
     TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on"),
     TEXT_SETTING("tls-cert", "FILE", NULL, "the TLS certificate with its chain (PEM); TCP addresses without http:// then speak HTTPS", .traits = RELOADS, .needs = "tls-key", .example = "/etc/farthing/tls.crt"),
     TEXT_SETTING("tls-key", "FILE", NULL, "the certificate's private key (PEM, without passphrase)", .traits = RELOADS, .needs = "tls-cert", .example = "/etc/farthing/tls.key"),
     NUMBER_SETTING("connections-max", "65536", 1, INT32_MAX, "connections at a time, as far as the limit of open files allows; more are told 503"),
     NUMBER_SETTING("connections-per-client-max", "0", 0, INT32_MAX, "of them, those of one address (of one /64 for IPv6) that is no trusted proxy; more are told 429; 0 is half of all"),
-    LIST_SETTING("trust-proxy", "NETWORK", NULL, "proxies that are believed when they say whom a request is from: an address, ADDRESS/BITS, loopback or unix", .example = "10.0.0.0/8"),
+    LIST_SETTING("trust-proxy", "NETWORK", NULL, "proxies that are believed when they say whom a request is from: an address, ADDRESS/BITS, loopback or unix", .check = setting_rule_network, .example = "10.0.0.0/8"),
     CHOICE_SETTING("forwarded-header", "NAME", "x-forwarded-for", forwarded_headers, "where trusted proxies say it"),
     NUMBER_SETTING("loops", "0", 0, LOOPS_MAX, "event loops; 0 is one for each processor"),
     BYTES_SETTING("body-bytes-max", "10485760", 1, INT32_MAX, "the largest request body"),
+    BYTES_SETTING("buffered-bytes-max", "67108864", 1048576, INT64_MAX, "memory for requests and replies under way, all together"),
+    TEXT_SETTING("allowed-origins", "LIST", "*", "whose pages browsers may let call the API: * for all, or origins joined by commas"),
+    NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
+    NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has"),
+    NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
+    NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),
@@ -76,7 +82,7 @@ const struct setting settings_table[] = {
     CHOICE_SETTING("log-format", "FORMAT", "logfmt", log_formats, "how a line of the log is written"),
     CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged; `farthing log level` changes it while the server runs"),
     TEXT_SETTING("access-log", "DESTINATION", "off", "where a line for each request goes: off, stdout or a file, which SIGHUP opens again; in the log's format"),
-    LIST_SETTING("metrics-listen", "ADDRESS", NULL, "where GET /metrics is served without a token, and the API is not; as for listen", .example = "127.0.0.1:9464"),
+    LIST_SETTING("metrics-listen", "ADDRESS", NULL, "where GET /metrics is served without a token, and the API is not; an address as for listen", .example = "127.0.0.1:9464"),
     TEXT_SETTING("metrics-token", "TOKEN", NULL, "has GET /metrics answer beside the API, to whoever sends this as a bearer token; at least 16 characters", .traits = SECRET, .example = "a-long-random-text"),
     {0},
 };

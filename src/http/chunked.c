@@ -51,10 +51,15 @@ static bool take_size_digit(struct http_chunked *decoder, unsigned digit)
     return true;
 }
 
+static bool exceeds(const struct http_chunked *decoder, uint64_t body_bytes_max)
+{
+    return decoder->chunk_bytes_left > body_bytes_max - decoder->body_length;
+}
+
 /* What ends the size, or one extension behind it: the end of the line, or another extension. */
 static bool take_size_end(struct http_chunked *decoder, char byte, uint64_t body_bytes_max)
 {
-    if (decoder->chunk_bytes_left > body_bytes_max - decoder->body_length)
+    if (exceeds(decoder, body_bytes_max))
         return refuse(decoder, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
     if (byte == ';')
         return go_on(decoder, HTTP_CHUNK_EXTENSION_NAME);
@@ -219,6 +224,12 @@ enum http_parse_status http_chunked_decode(struct http_chunked *decoder, const c
     size_t at = 0;
 
     assert(decoder->state != HTTP_CHUNK_DONE && !decoder->refusal);
+    assert(decoder->body_length <= body_bytes_max);
+    *taken = 0;
+    if (decoder->state == HTTP_CHUNK_DATA && exceeds(decoder, body_bytes_max)) {
+        refuse(decoder, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
+        return HTTP_PARSE_REFUSED;
+    }
     while (at < length && decoder->state != HTTP_CHUNK_DONE) {
         if (decoder->state == HTTP_CHUNK_DATA) {
             size_t count = take_data(decoder, input + at, length - at, output);

@@ -51,8 +51,9 @@ struct http_chunked {
 /* Decodes `length` more bytes at `input` and writes the body's at `output`, which may be the same place or
  * any before it: there are never more of them. `*taken` says how many bytes of the input were read: all of
  * them, except that those behind the end of a whole body are the next request's. A body of more than
- * `body_bytes_max` bytes is refused when the size of the chunk that makes it so is read. How the bytes were
- * split never changes the outcome. Not to be called again after HTTP_PARSE_DONE or HTTP_PARSE_REFUSED. */
+ * `body_bytes_max` bytes is refused when the size of the chunk that makes it so is read; the limit
+ * may be lowered between two calls, but not below what was decoded. How the bytes were split never changes
+ * the outcome. Not to be called again after HTTP_PARSE_DONE or HTTP_PARSE_REFUSED. */
 enum http_parse_status http_chunked_decode(struct http_chunked *decoder, const char *input, size_t length,
                                            char *output, uint64_t body_bytes_max, size_t *taken);
 

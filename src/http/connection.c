@@ -158,7 +158,8 @@ static void receive(struct http_connection *connection)
 {
     struct http_bytes *input = &connection->input;
 
-    http_intake_reserve(connection);
+    if (!http_intake_reserve(connection))
+        return;
     ssize_t count = receive_bytes(connection, input->data + input->end, input->capacity - input->end);
 
     if (count > 0)
@@ -201,11 +202,20 @@ static enum step step_handshaking(struct http_connection *connection)
     return STEP_WAIT;
 }
 
-static enum step step_reading(struct http_connection *connection)
+/* Whether what was said must leave before more is. */
+static bool must_flush(const struct http_connection *connection)
 {
     size_t gathered = http_bytes_length(&connection->output);
 
-    if ((gathered && !connection->is_writable) || gathered >= HTTP_OUTPUT_GATHER_BYTES)
+    if (gathered && !connection->is_writable)
+        return true;
+    return gathered >= HTTP_OUTPUT_GATHER_BYTES ||
+           (gathered >= HTTP_BUFFER_BYTES && !http_server_may_buffer(connection->loop->server, gathered));
+}
+
+static enum step step_reading(struct http_connection *connection)
+{
+    if (must_flush(connection))
         return flush(connection) ? STEP_AGAIN : STEP_WAIT;
     if (http_bytes_length(&connection->input) && http_intake_take(connection))
         return STEP_AGAIN;

@@ -37,8 +37,11 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
     }
     record->connection = connection;
     record->has_no_body_yet = false;
-    record->exchange = (struct http_exchange){
-        .arena = &record->arena, .loop = loop, .entrance = connection->entrance, .peer = connection->peer};
+    record->exchange = (struct http_exchange){.arena = &record->arena,
+                                              .loop = loop,
+                                              .entrance = connection->entrance,
+                                              .peer = connection->peer,
+                                              .body_bytes_max = loop->server->config.body_bytes_max};
     connection->record = record;
     return record;
 }
@@ -53,6 +56,7 @@ void http_exchange_release(struct http_connection *connection)
     record->connection = NULL;
     if (!HTTP_POOLS_KEEP_MEMORY || loop->exchanges_kept == HTTP_EXCHANGES_KEPT_MAX) {
         free_record(record);
+        loop->buffers.freed_bytes += sizeof *record;
         return;
     }
     arena_reset(&record->arena);
@@ -96,6 +100,7 @@ bool http_exchange_admit(struct http_connection *connection)
     assert(is_admitted == (connection->phase == HTTP_HANDLING));
     if (is_admitted) {
         record->has_no_body_yet = false;
+        record->exchange.is_admitted = true;
         connection->phase = HTTP_READING;
     }
     return is_admitted;

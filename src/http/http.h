@@ -20,7 +20,9 @@ enum {
     HTTP_URL_BYTES_MAX = 16 * 1024,
     HTTP_HEADER_BYTES_MAX = 32 * 1024, /* request line and header fields together, the URL counted as well */
     HTTP_HEADER_COUNT_MAX = 100,
+    HTTP_SMALL_BODY_BYTES_MAX = 16 * 1024, /* a larger one is taken only with the handler's consent */
     HTTP_BODY_BYTES_MAX_DEFAULT = 10 * 1024 * 1024,
+    HTTP_BUFFERED_BYTES_MAX_DEFAULT = 64 * 1024 * 1024,
     HTTP_HEADER_TIMEOUT_MS_DEFAULT = 10 * 1000,
     HTTP_BODY_TIMEOUT_MS_DEFAULT = 60 * 1000,
     HTTP_IDLE_TIMEOUT_MS_DEFAULT = 120 * 1000,
@@ -73,6 +75,7 @@ enum http_refusal {
     HTTP_REFUSAL_URL_TOO_LONG,     /* 414 */
     HTTP_REFUSAL_HEADER_TOO_LARGE, /* 431 */
     HTTP_REFUSAL_NOT_IMPLEMENTED,  /* 501: a transfer coding we do not know */
+    HTTP_REFUSAL_OVERLOADED,       /* 503: all buffers together are full */
     HTTP_REFUSAL_VERSION,          /* 505 */
 };
 
@@ -91,7 +94,10 @@ struct http_exchange {
     enum http_refusal
         refusal; /* not NONE: words a reply to a request that could not be read; `request` may be empty */
     const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
-    struct arena *arena;        /* emptied after the reply */
+    bool is_admitted;           /* on_head has said yes to this request before */
+    size_t body_bytes_max; /* config.body_bytes_max; on_head may lower it, to HTTP_SMALL_BODY_BYTES_MAX at
+                              least */
+    struct arena *arena;   /* emptied after the reply */
     struct http_loop *loop;
     enum http_entrance entrance;
     struct http_address peer; /* the other end of the connection; the client is http_exchange_client */
@@ -188,6 +194,10 @@ struct http_config {
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
+    /* Of all buffers together. Beyond it a request that needs more than one buffer (16 KiB) is told 503, and
+     * replies of pipelined requests are sent before more of them are handled. Each connection may have one
+     * buffer and one reply all the same, so that the bound is this plus that for each connection. */
+    size_t buffered_bytes_max;
     unsigned connections_max; /* at public entrances; beyond, a connection is told 503 and closed */
     /* Those of one client, which is an IPv4 address, an IPv6 /64, but no trusted proxy; beyond, 429. 0: as
      * many as there are. */
@@ -204,6 +214,7 @@ struct http_counters {
     uint64_t connections_open;           /* now */
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
+    uint64_t buffered_bytes;             /* now, of requests and replies on their way */
     uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
     uint64_t buffers_used;               /* of 16 KiB, that hold bytes; as of each loop's last turn */
     uint64_t buffers_kept;               /* the same, that are free */

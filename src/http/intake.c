@@ -8,34 +8,51 @@ static size_t missing_bytes(const struct http_connection *connection)
     const struct http_parse *parse = &connection->parse;
     size_t length = http_bytes_length(&connection->input);
     /* What chunks add is gone before more is read, so that one buffer beside the largest body is enough. */
-    uint64_t body_bytes = parse->is_chunked
-                              ? connection->loop->server->config.body_bytes_max + HTTP_BUFFER_BYTES
-                              : parse->content_length;
+    uint64_t body_bytes = parse->is_chunked ? connection->record->exchange.body_bytes_max + HTTP_BUFFER_BYTES
+                                            : parse->content_length;
 
     return parse->head_length + (size_t)body_bytes - length;
 }
 
-void http_intake_reserve(struct http_connection *connection)
+static void grow_input(struct http_connection *connection, size_t more)
 {
     struct http_bytes *input = &connection->input;
-    struct http_pool *buffers = &connection->loop->buffers;
-    size_t length = http_bytes_length(input), more = length;
-
-    if (length == 0) {
-        http_bytes_reserve(input, buffers, 1);
-        return;
-    }
-    if (input->end < input->capacity)
-        return;
-    if (connection->head_is_parsed && missing_bytes(connection) < more)
-        more = missing_bytes(connection);
     const char *before = input->data + input->start;
 
-    http_bytes_reserve(input, buffers, more);
+    http_bytes_reserve(input, &connection->loop->buffers, more);
     if (input->data + input->start != before) { /* the request's texts must be made again */
         connection->parse = (struct http_parse){0};
         connection->head_is_parsed = false;
     }
+}
+
+bool http_intake_reserve(struct http_connection *connection)
+{
+    struct http_bytes *input = &connection->input;
+    size_t length = http_bytes_length(input), more = length ? length : 1;
+
+    if (input->end < input->capacity)
+        return true;
+    if (connection->head_is_parsed && missing_bytes(connection) < more)
+        more = missing_bytes(connection);
+    if (length + more > HTTP_BUFFER_BYTES && length + more > input->capacity &&
+        !http_server_may_buffer(connection->loop->server, more)) {
+        http_exchange_dispatch(connection, HTTP_REFUSAL_OVERLOADED,
+                               "the server has no memory left for large requests; try again later");
+        return false;
+    }
+    grow_input(connection, more);
+    return true;
+}
+
+static bool is_too_large(const struct http_connection *connection)
+{
+    return connection->parse.content_length > connection->record->exchange.body_bytes_max;
+}
+
+static void refuse_large_body(struct http_connection *connection)
+{
+    http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
 }
 
 /* Parses the head of the request at the start of the input. True when it is whole and may have its body. */
@@ -54,8 +71,8 @@ static bool parse_head(struct http_connection *connection, struct http_exchange_
     case HTTP_PARSE_DONE:
         break;
     }
-    if (parse->content_length > connection->loop->server->config.body_bytes_max) {
-        http_exchange_dispatch(connection, HTTP_REFUSAL_BODY_TOO_LARGE, "the body is too large");
+    if (is_too_large(connection)) {
+        refuse_large_body(connection);
         return false;
     }
     connection->head_is_parsed = true;
@@ -71,8 +88,8 @@ static enum http_parse_status decode_body(struct http_connection *connection, st
     char *body_start = input->data + input->start + connection->parse.head_length;
     char *raw = body_start + chunked->body_length;
     size_t raw_length = (size_t)(input->data + input->end - raw), taken;
-    enum http_parse_status status = http_chunked_decode(
-        chunked, raw, raw_length, raw, connection->loop->server->config.body_bytes_max, &taken);
+    enum http_parse_status status = http_chunked_decode(chunked, raw, raw_length, raw,
+                                                        connection->record->exchange.body_bytes_max, &taken);
 
     *body = (struct text){body_start, (size_t)chunked->body_length};
     if (status == HTTP_PARSE_INCOMPLETE)
@@ -114,7 +131,9 @@ static void admit_body(struct http_connection *connection)
         !http_exchange_admit(connection))
         return;
     connection->body_is_admitted = true;
-    if (parse->expects_continue)
+    if (is_too_large(connection))
+        refuse_large_body(connection);
+    else if (parse->expects_continue)
         put_continue(connection);
 }
 

@@ -30,7 +30,8 @@
 #endif
 
 enum {
-    HTTP_BUFFER_BYTES = 16 * 1024, /* of a pooled buffer: more than nearly every request or reply needs */
+    HTTP_BUFFER_BYTES =
+        HTTP_SMALL_BODY_BYTES_MAX, /* of a pooled buffer: more than nearly every request or reply needs */
     HTTP_BUFFERS_KEPT_MAX = 128,   /* free ones kept a loop: 2 MiB */
     HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
     HTTP_CONNECTIONS_KEPT_MAX = 256,
@@ -42,6 +43,8 @@ enum {
     HTTP_HANDSHAKES_PER_TURN = 4, /* each may take a millisecond */
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
+    HTTP_TRIM_BYTES = 4 * 1024 * 1024,        /* freed: worth looking for pages to give back */
+    HTTP_TRIM_DELAY_MS = 1000,                /* after that, so that it happens when the peak is over */
     HTTP_LINGER_TIMEOUT_MS = 2 * 1000,        /* how long, and */
     HTTP_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* how much a closing connection reads and forgets */
     HTTP_DATE_LINE_BYTES = 37,                /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
@@ -56,6 +59,14 @@ enum {
     HTTP_EXCHANGE_MAGIC = 0x48455843,
 };
 
+/* ---- counters: written by one thread, read by any ---- */
+
+static inline void http_count(_Atomic uint64_t *counter, int64_t change)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)change,
+                          memory_order_relaxed);
+}
+
 /* ---- pool.c: memory that goes round ---- */
 
 /* Blocks of one size; the last one given back is the first one taken, because it is still in the cache. */
@@ -63,7 +74,9 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
-    unsigned used; /* taken and not yet given back */
+    unsigned used;                   /* taken and not yet given back */
+    size_t freed_bytes;              /* given back to the allocator since somebody last cleared this */
+    _Atomic uint64_t buffered_bytes; /* memory of all http_bytes of this pool; other loops look at it */
 };
 
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);
@@ -221,8 +234,9 @@ char *http_connection_reserve(struct http_connection *connection, size_t size);
 /* ---- intake.c ---- */
 
 /* Makes room in the input for what is still to come of the request, but never for much more than has already
- * arrived: a promise of ten megabytes costs nothing until it is kept. */
-void http_intake_reserve(struct http_connection *connection);
+ * arrived: a promise of ten megabytes costs nothing until it is kept. False when it has refused the request
+ * instead, because all buffers together have grown too large. */
+bool http_intake_reserve(struct http_connection *connection);
 /* Takes the request at the start of the input and hands it, or a refusal, to the handler. False when more
  * bytes are needed. */
 bool http_intake_take(struct http_connection *connection);
@@ -288,12 +302,6 @@ struct http_loop_counters {
     _Atomic uint64_t buffers_used, buffers_kept; /* set once a turn */
 };
 
-static inline void http_count(_Atomic uint64_t *counter, int64_t change)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)change,
-                          memory_order_relaxed);
-}
-
 struct http_loop {
     uint32_t magic;
     struct http_server *server;
@@ -311,6 +319,7 @@ struct http_loop {
     struct http_link ready;   /* connections that can go on without waiting for an event */
     struct http_wait_list waits[HTTP_WAIT_COUNT];
     struct http_pool buffers, connections;
+    int64_t trim_due_us;                        /* 0: nothing to give back to the system */
     struct http_exchange_record *exchange_free; /* these keep a block of their arena */
     unsigned exchanges_kept;
     struct http_listener listeners[HTTP_LISTEN_MAX];
@@ -392,6 +401,9 @@ struct http_server {
     unsigned loops_started, loops_failed;
 };
 
+/* Whether all buffers together may take `more` bytes (config.buffered_bytes_max). Looks at every loop: only
+ * for those who need much. Two that ask at the same moment may both be told yes. */
+bool http_server_may_buffer(const struct http_server *server, size_t more);
 /* Called by each loop's thread once. */
 void http_server_loop_started(struct http_server *server, bool success);
 

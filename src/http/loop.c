@@ -4,6 +4,7 @@
 #include "base/instant.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -152,6 +153,8 @@ static int wait_timeout_ms(const struct http_loop *loop)
         next_us = http_listeners_next_us(loop);
     if (loop->is_draining && loop->drain_until_us < next_us)
         next_us = loop->drain_until_us;
+    if (loop->trim_due_us && loop->trim_due_us < next_us)
+        next_us = loop->trim_due_us;
     if (next_us == INT64_MAX)
         return -1;
     int64_t wait_us = next_us > loop->now_us ? next_us - loop->now_us : 0;
@@ -244,6 +247,22 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
+/* After a peak the allocator keeps what was freed, in pages that nobody else can use: they go back to the
+ * system once the peak is over. */
+static void give_memory_back(struct http_loop *loop)
+{
+    size_t freed = loop->buffers.freed_bytes + loop->connections.freed_bytes;
+
+    if (loop->trim_due_us && loop->now_us >= loop->trim_due_us) {
+        malloc_trim(0);
+        loop->trim_due_us = 0;
+    }
+    if (freed < HTTP_TRIM_BYTES)
+        return;
+    loop->buffers.freed_bytes = loop->connections.freed_bytes = 0;
+    loop->trim_due_us = loop->now_us + HTTP_TRIM_DELAY_MS * INT64_C(1000);
+}
+
 static void count_buffers(struct http_loop *loop)
 {
     atomic_store_explicit(&loop->counters.buffers_used, loop->buffers.used, memory_order_relaxed);
@@ -270,6 +289,7 @@ static void turn(struct http_loop *loop)
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
+    give_memory_back(loop);
     count_buffers(loop);
 }
 

@@ -46,6 +46,7 @@ void http_pool_give(struct http_pool *pool, void *memory)
     pool->used--;
     if (pool->kept >= pool->kept_max) {
         free(block);
+        pool->freed_bytes += pool->block_bytes;
         return;
     }
     block->next = pool->free;
@@ -53,12 +54,32 @@ void http_pool_give(struct http_pool *pool, void *memory)
     pool->kept++;
 }
 
+static void note(struct http_pool *pool, size_t freed, size_t taken)
+{
+    http_count(&pool->buffered_bytes, (int64_t)taken - (int64_t)freed);
+}
+
 static void free_memory(struct http_bytes *bytes, struct http_pool *pool)
 {
-    if (bytes->capacity == pool->block_bytes)
+    note(pool, bytes->capacity, 0);
+    if (bytes->capacity == pool->block_bytes) {
         http_pool_give(pool, bytes->data);
-    else
-        free(bytes->data);
+        return;
+    }
+    free(bytes->data);
+    pool->freed_bytes += bytes->capacity;
+}
+
+/* A larger allocation of its own. The system moves pages instead of copying when there are many. */
+static void enlarge(struct http_bytes *bytes, size_t capacity)
+{
+    memmove(bytes->data, bytes->data + bytes->start, http_bytes_length(bytes));
+    bytes->end -= bytes->start;
+    bytes->start = 0;
+    bytes->data = realloc(bytes->data, capacity);
+    if (!bytes->data)
+        abort();
+    bytes->capacity = capacity;
 }
 
 /* Moves the bytes of interest to larger memory. */
@@ -67,6 +88,12 @@ static void move_to(struct http_bytes *bytes, struct http_pool *pool, size_t cap
     struct http_bytes moved = {.capacity = capacity, .end = http_bytes_length(bytes)};
 
     assert(capacity >= pool->block_bytes);
+    if (bytes->capacity > pool->block_bytes) {
+        note(pool, bytes->capacity, capacity);
+        enlarge(bytes, capacity);
+        return;
+    }
+    note(pool, 0, capacity);
     moved.data = capacity == pool->block_bytes ? http_pool_take(pool) : malloc(capacity);
     if (!moved.data)
         abort();

@@ -17,6 +17,7 @@ struct http_config http_config_default(void)
         .unix_socket_mode = HTTP_UNIX_SOCKET_MODE_DEFAULT,
         .connections_max = HTTP_CONNECTIONS_MAX_DEFAULT,
         .body_bytes_max = HTTP_BODY_BYTES_MAX_DEFAULT,
+        .buffered_bytes_max = HTTP_BUFFERED_BYTES_MAX_DEFAULT,
         .header_timeout_ms = HTTP_HEADER_TIMEOUT_MS_DEFAULT,
         .body_timeout_ms = HTTP_BODY_TIMEOUT_MS_DEFAULT,
         .idle_timeout_ms = HTTP_IDLE_TIMEOUT_MS_DEFAULT,
@@ -267,6 +268,15 @@ static uint64_t read_counter(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+bool http_server_may_buffer(const struct http_server *server, size_t more)
+{
+    uint64_t buffered = more;
+
+    for (unsigned i = 0; i < server->loop_count; i++)
+        buffered += read_counter(&server->loops[i].buffers.buffered_bytes);
+    return buffered <= server->config.buffered_bytes_max;
+}
+
 void http_server_counters(const struct http_server *server, struct http_counters *counters)
 {
     *counters = (struct http_counters){0};
@@ -277,6 +287,7 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_open += read_counter(&of_loop->open);
         counters->connections_refused_total += read_counter(&of_loop->refused_total);
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
+        counters->buffered_bytes += read_counter(&server->loops[i].buffers.buffered_bytes);
         counters->accept_pauses += read_counter(&of_loop->accept_pauses);
         counters->buffers_used += read_counter(&of_loop->buffers_used);
         counters->buffers_kept += read_counter(&of_loop->buffers_kept);

@@ -135,6 +135,16 @@ static int lock_one(const struct data_directory *directory, const char *path, in
     return -1;
 }
 
+/* What root's commands make must stay open to the user that runs the server. */
+static void leave_to_owner(const struct data_directory *directory)
+{
+    struct stat status;
+
+    if (geteuid() == 0 && fstat(directory->directory_fd, &status) == 0 &&
+        fchown(directory->lock_fd, status.st_uid, status.st_gid) != 0)
+        errno = 0;
+}
+
 bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
 {
     const char *lock_path = inside(arena, directory->path, "lock").data;
@@ -151,6 +161,7 @@ bool data_directory_lock(struct data_directory *directory, struct arena *arena, 
         data_directory_unlock(directory);
         return false;
     }
+    leave_to_owner(directory);
     int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
 
     /* The number is for people only; a lock that could not be described is still held. */

@@ -177,6 +177,12 @@ struct store *store_open(struct text database_path, struct arena *arena, struct 
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
+/* Looks at the database file in a data directory that the caller has locked, without changing anything:
+ * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
+ * False with a one-line reason (in `arena`) when something is wrong. */
+bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason);
+
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);

@@ -129,6 +129,11 @@ def test_other_commands_take_the_data_directory_from_the_file_that_is_named(conf
         ("loops = 1\nloops = 1", 2, ": loops is set in line 1 already"),
         ("loops = many", 1, ': loops must be a number from 0 to 1024, not "many"'),
         ("log-format = xml", 1, ': log-format must be logfmt or json, not "xml"'),
+        (
+            'listen = "8080"',
+            1,
+            ": listen must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH, fd:N or systemd, not \"8080\"",
+        ),
         ("data =", 1, ": there is no value; leave the line out for the default"),
         ('data = ""', 1, ": data must not be empty"),
         ("[server]", 1, ": there are no sections; every line is NAME = VALUE"),

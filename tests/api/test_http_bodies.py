@@ -149,7 +149,7 @@ def test_a_stranger_that_sends_it_all_the_same_gets_the_answer(shared, raw):
 
 def test_what_follows_an_untaken_body_is_no_request(shared, raw):
     """The body of a refused request looks like a request: it must not be answered."""
-    raw.send(post_head(shared, ("Content-Length", "100"), EXPECT, key=None))
+    raw.send(post_head(shared, LARGE, EXPECT, key=None))
     assert raw.read_reply().status == 401
     raw.send_tolerant(request_bytes("GET", "/health") * 3)
     raw.assert_closed()
@@ -161,3 +161,22 @@ def test_expect_without_a_body_to_wait_for(shared, raw, new_external_id):
     assert raw.exchange(request).status == 201
     raw.socket.shutdown(socket.SHUT_WR)
     raw.assert_closed()
+
+
+@pytest.mark.parametrize("method,path", [("GET", "/health"), ("OPTIONS", "/v1/customers"), ("GET", "/v1/customers/x")])
+@pytest.mark.parametrize(
+    "headers,sent", [([LARGE], b"x" * 30_000), ([CHUNKED], chunks(b"x" * 100_000, 1000))], ids=["length", "chunks"]
+)
+def test_nobody_may_send_much_that_is_not_read(shared, raw, method, path, headers, sent):
+    """Which needs no key for some of them."""
+    raw.send_tolerant(request_bytes(method, path, shared.key, headers=headers) + sent)
+    assert_error(raw.read_reply(), 413, "validation_error")
+    raw.assert_closed()
+
+
+@pytest.mark.parametrize("method,path", [("GET", "/health"), ("OPTIONS", "/v1/customers"), ("GET", "/openapi.json")])
+def test_a_little_that_is_not_read_is_forgiven(shared, raw, method, path):
+    for headers, sent in [([("Content-Length", "10000")], b"x" * 10_000), ([CHUNKED], chunks(b"x" * 10_000, 1000))]:
+        raw.send(request_bytes(method, path, headers=headers))
+        time.sleep(0.05)
+        assert raw.exchange(sent).status == 200

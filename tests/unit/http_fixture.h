@@ -7,6 +7,7 @@
  *           thread through a task
  *   /count  200, the number of requests so far  /sleep    204, after keeping the loop busy
  *   /forbidden  403 as soon as on_head is asked, 200 when it is not
+ *   /small  as /echo, but takes no large body
  * A refusal is answered with its status and its reason as the body. */
 #ifndef FARTHING_TESTS_HTTP_FIXTURE_H
 #define FARTHING_TESTS_HTTP_FIXTURE_H
@@ -240,7 +241,7 @@ static inline void reply_refusal(struct http_exchange *exchange)
         [HTTP_REFUSAL_MALFORMED] = 400,        [HTTP_REFUSAL_TIMEOUT] = 408,
         [HTTP_REFUSAL_BODY_TOO_LARGE] = 413,   [HTTP_REFUSAL_URL_TOO_LONG] = 414,
         [HTTP_REFUSAL_HEADER_TOO_LARGE] = 431, [HTTP_REFUSAL_NOT_IMPLEMENTED] = 501,
-        [HTTP_REFUSAL_VERSION] = 505,
+        [HTTP_REFUSAL_OVERLOADED] = 503,       [HTTP_REFUSAL_VERSION] = 505,
     };
     const struct http_reply reply = {.status = statuses[exchange->refusal],
                                      .content_type = TEXT("text/plain"),
@@ -309,6 +310,8 @@ static inline bool fixture_on_head(void *loop_state, struct http_exchange *excha
 
     state->batch_is_open = true;
     state->fixture->heads++;
+    if (text_equal(exchange->request.path, TEXT("/small")))
+        exchange->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     if (!text_equal(exchange->request.path, TEXT("/forbidden")))
         return true;
     http_reply(exchange, &(struct http_reply){.status = 403, .body = TEXT("no")});

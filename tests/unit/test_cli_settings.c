@@ -11,6 +11,11 @@
 
 static const struct setting_choice colours[] = {{"red", 7}, {"green", 9}, {"verdant", 9}, {"blue", 2}, {0}};
 
+static const char *rule_open(struct text value)
+{
+    return text_equal(value, TEXT("open")) ? NULL : "must be open";
+}
+
 /* In place of the program's own. */
 const struct setting settings_table[] = {
     {.name = "config", .type = SETTING_TEXT, .argument = "FILE", .help = "the file", .traits = FLAG_ONLY},
@@ -32,6 +37,7 @@ const struct setting settings_table[] = {
     {.name = "colour", .type = SETTING_CHOICE, .fallback = "red", .choices = colours, .help = "c"},
     {.name = "peer", .type = SETTING_LIST, .help = "peers"},
     {.name = "token", .type = SETTING_TEXT, .help = "a secret", .traits = SECRET},
+    {.name = "door", .type = SETTING_LIST, .help = "d", .check = rule_open},
     {.name = "lock", .type = SETTING_TEXT, .help = "l", .needs = "lock-key"},
     {.name = "lock-key", .type = SETTING_TEXT, .help = "l", .needs = "lock"},
     {0},
@@ -199,6 +205,31 @@ static void test_wrong_values(void **state)
     expect_text(reason, "--data is given too often");
 }
 
+static void test_rules(void **state)
+{
+    static const char *const addresses[] = {
+        "127.0.0.1:80",          ":80",           "[::1]:0", "name:65535", "unix:/a/b", "fd:3",
+        "https://127.0.0.1:443", "http://unix:x", NULL};
+    static const char *const no_addresses[] = {
+        "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "a:65536", "a:-1", "::1:80",
+        "unix:",    "fd:x",      "https://",   "[]",          ":",       NULL};
+
+    (void)state;
+    for (const char *const *address = addresses; *address; address++)
+        assert_null(setting_rule_listen(text_from_string(*address)));
+    for (const char *const *address = no_addresses; *address; address++)
+        assert_non_null(setting_rule_listen(text_from_string(*address)));
+    assert_null(setting_rule_network(TEXT("10.0.0.0/8")));
+    assert_null(setting_rule_network(TEXT("::1")));
+    assert_null(setting_rule_network(TEXT("loopback")));
+    assert_non_null(setting_rule_network(TEXT("10.0.0.0/33")));
+    assert_false(set("door", "closed"));
+    expect_text(reason, "--door must be open, not \"closed\"");
+    assert_false(set("door", ""));
+    expect_text(reason, "--door must not be empty");
+    assert_true(set("door", "open"));
+}
+
 static void test_wrong_files(void **state)
 {
     (void)state;
@@ -293,6 +324,37 @@ static void test_which_file_is_read(void **state)
     rmdir(directory);
 }
 
+/* What a running server does when it is told to read its configuration again. */
+static void test_loading_again(void **state)
+{
+    static struct settings fresh;
+
+    (void)state;
+    strcpy(directory + strlen(directory) - 6, "XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/farthing.conf", directory);
+    write_file("count = 9\npeer = a\n");
+    assert_true(set("data", directory));
+    assert_true(set("wait-ms", "7"));
+    assert_true(settings_load(&settings, SETTINGS_ALL, &reason));
+    write_file("wait-ms = 8\ncount = 8\npeer = a\n");
+    assert_true(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&fresh, "wait-ms"), 7);
+    assert_int_equal(settings_number(&fresh, "count"), 8);
+    assert_true(settings_differ(&settings, &fresh, settings_find(TEXT("count"))));
+    assert_false(settings_differ(&settings, &fresh, settings_find(TEXT("wait-ms"))));
+    assert_false(settings_differ(&settings, &fresh, settings_find(TEXT("peer"))));
+    write_file("wait-ms = 8\npeer = b\n");
+    assert_true(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&fresh, "count"), 5);
+    assert_true(settings_differ(&settings, &fresh, settings_find(TEXT("peer"))));
+    write_file("nonsense\n");
+    assert_false(settings_load_again(&settings, &fresh, &arena, &reason));
+    assert_int_equal(settings_number(&settings, "count"), 9);
+    unlink(path);
+    rmdir(directory);
+}
+
 /* The default directory's file cannot send the server to another directory. */
 static void test_a_file_that_contradicts_its_place(void **state)
 {
@@ -345,10 +407,12 @@ int main(void)
         SETTINGS_TEST(test_lists),
         SETTINGS_TEST(test_values),
         SETTINGS_TEST(test_wrong_values),
+        SETTINGS_TEST(test_rules),
         SETTINGS_TEST(test_wrong_files),
         SETTINGS_TEST(test_overruled_values_are_checked),
         SETTINGS_TEST(test_settings_that_need_another),
         SETTINGS_TEST(test_which_file_is_read),
+        SETTINGS_TEST(test_loading_again),
         SETTINGS_TEST(test_a_file_that_contradicts_its_place),
         SETTINGS_TEST(test_a_secret_is_not_repeated),
     };

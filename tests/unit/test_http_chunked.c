@@ -164,6 +164,21 @@ static void test_body_limit(void **state)
     assert_int_equal(decode(TEXT("3e8\r\n"), 1).status, HTTP_PARSE_INCOMPLETE);
 }
 
+/* What was promised under a higher limit is not kept under a lower one. */
+static void test_a_limit_that_is_lowered(void **state)
+{
+    static const char input[] = "64\r\nabc";
+    struct http_chunked decoder = {0};
+    char body[64];
+    size_t taken;
+
+    (void)state;
+    assert_int_equal(http_chunked_decode(&decoder, input, 7, body, 1000, &taken), HTTP_PARSE_INCOMPLETE);
+    assert_int_equal(http_chunked_decode(&decoder, "d", 1, body, 100, &taken), HTTP_PARSE_INCOMPLETE);
+    assert_int_equal(http_chunked_decode(&decoder, "e", 1, body, 99, &taken), HTTP_PARSE_REFUSED);
+    assert_int_equal(decoder.refusal, HTTP_REFUSAL_BODY_TOO_LARGE);
+}
+
 /* `count` times `unit` between two texts. */
 static struct text repeated(const char *prefix, const char *unit, size_t count, const char *suffix)
 {
@@ -218,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_body_limit),
+        cmocka_unit_test(test_a_limit_that_is_lowered),
         cmocka_unit_test(test_what_nobody_reads_is_bounded),
     };
 

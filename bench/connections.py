@@ -1,0 +1,106 @@
+"""connections: ten thousand idle connections and a thousand active ones, beside the usual 64.
+
+Gets at a fixed rate, a quarter of what the server can do, are timed on 64 connections; then again while a thousand more
+connections ask as much between them, each in its turn, and ten thousand hold a connection and say nothing. The rounds
+alternate, so that a slow minute meets both.
+"""
+
+import contextlib
+import resource
+import socket
+import time
+
+import measure
+import seed
+from measure import Failure, figure, load, median, memory_kib, memory_text, note, ratio_text
+from servers import Farthing
+
+USUAL, ACTIVE, IDLE = 64, 1_000, 10_000
+DESCRIPTORS_BESIDE = 2_000
+SETTLE_SECONDS = 1.0
+SHARE_OF_MAXIMUM = 0.25
+
+
+class Full:
+    rounds, seconds, customers = 7, 5, 1_000_000
+
+
+class Quick:
+    rounds, seconds, customers = 3, 2, 100_000
+
+
+def run(quick):
+    plan = Quick if quick else Full
+    allow_descriptors(IDLE + DESCRIPTORS_BESIDE)
+    directory, api_key = seed.seeded(plan.customers)
+    seed.warm(directory)
+    with Farthing("farthing", directory, api_key) as server:
+        rate = SHARE_OF_MAXIMUM * most_gets(server, plan)
+        alone, crowded = rounds(server, plan, rate)
+        busy = memory_kib(server.pid)
+    note(f"memory: {memory_text(busy)}")
+    note(f"p99 of {USUAL} connections alone {median(alone)} us, in the crowd {median(crowded)} us")
+    ratios = [b / a for a, b in zip(alone, crowded)]
+    note(f"  crowded / alone: {ratio_text(ratios)}")
+    figure("connections-memory-mb", busy["VmHWM"] / 1024, "<=256", 1)
+    figure("connections-p99-crowded-vs-alone", median(ratios), "<=2.00")
+
+
+def allow_descriptors(count):
+    """For this process and, inherited, for the server."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= count:
+        return
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise Failure(f"needs {count} descriptors a process, but the limit is {hard}; raise it (ulimit -n {count})")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def most_gets(server, plan):
+    sample = load(server, plan.seconds, f"get:connections={USUAL},rows={plan.customers}")
+    note(f"{USUAL} connections, as fast as they can: {sample.text()}")
+    return sample.per_second
+
+
+def rounds(server, plan, rate):
+    """p99 in microseconds of the usual connections, by round: (alone, crowded)."""
+    usual = f"get:connections={USUAL},rows={plan.customers},rate={rate:.0f}"
+    active = f"get:connections={ACTIVE},rows={plan.customers},rate={rate:.0f},in-turn=1"
+    alone, crowded = [], []
+    for number in range(-1, plan.rounds):  # round -1 warms up and is not counted
+        by_itself = load(server, plan.seconds, usual)
+        with idle_connections(server.port, IDLE):
+            in_crowd = load(server, plan.seconds, usual, active)
+        if number < 0:
+            continue
+        require_rate(in_crowd, rate)
+        alone.append(by_itself.streams[0]["p99_us"])
+        crowded.append(in_crowd.streams[0]["p99_us"])
+        note(f"alone p99 {alone[-1]} us; with {IDLE:,} idle and {ACTIVE:,} active: p99 {crowded[-1]} us, "
+             f"theirs {in_crowd.streams[1]['p99_us']} us")
+    return alone, crowded
+
+
+def require_rate(sample, rate):
+    for stream in sample.streams:
+        if stream["per_second"] < 0.95 * rate:
+            raise Failure(f"a stream kept only {stream['per_second']:.0f} of {rate:.0f} gets a second")
+
+
+@contextlib.contextmanager
+def idle_connections(port, count):
+    """Connections that are there; half of them have been answered once before they fell silent."""
+    connections = []
+    try:
+        for number in range(count):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            connections.append(connection)
+            if number % 2:
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+                if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
+                    raise Failure("an idle connection was not answered when it began")
+        time.sleep(SETTLE_SECONDS)
+        yield
+    finally:
+        for connection in connections:
+            connection.close()

@@ -1,0 +1,112 @@
+/* doctor.c: `farthing doctor`: one line for each thing that a server needs. It changes nothing. */
+#include "cli/doctor.h"
+
+#include "cli/commands.h"
+#include "cli/entrances.h"
+#include "cli/serve.h"
+#include "cli/variables.h"
+
+#include <stdio.h>
+
+static const char *const verdicts[] = {"ok", "warn", "fail"};
+
+void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject, struct text finding,
+                struct text advice)
+{
+    struct json_writer *writer = &doctor->writer;
+
+    doctor->fail_count += verdict == VERDICT_FAIL;
+    if (!invocation_switch(doctor->invocation, "json")) {
+        printf("%-4s  %s: %.*s%s%.*s\n", verdicts[verdict], subject, TEXT_FORMAT(finding),
+               text_is_set(advice) ? " — " : "", TEXT_FORMAT(advice));
+        return;
+    }
+    json_begin_object(writer);
+    json_key(writer, TEXT("verdict"));
+    json_string(writer, text_from_string(verdicts[verdict]));
+    json_key(writer, TEXT("subject"));
+    json_string(writer, text_from_string(subject));
+    json_key(writer, TEXT("finding"));
+    json_string(writer, finding);
+    json_key(writer, TEXT("advice"));
+    if (text_is_set(advice))
+        json_string(writer, advice);
+    else
+        json_null(writer);
+    json_end_object(writer);
+}
+
+static void warn_of_variable(void *context, struct text message)
+{
+    doctor_say(context, VERDICT_WARN, "configuration", message, TEXT("correct its name or take it away"));
+}
+
+static void check_configuration(struct doctor *doctor)
+{
+    struct settings *settings = doctor->settings;
+    struct text reason;
+
+    doctor->settings_hold = settings_load(settings, SETTINGS_ALL, &reason);
+    doctor->data = settings_text(settings, "data");
+    if (!text_is_set(doctor->data))
+        doctor->data = text_from_string(settings_table[settings_find(TEXT("data"))].fallback);
+    if (!doctor->settings_hold)
+        doctor_say(doctor, VERDICT_FAIL, "configuration", reason,
+                   TEXT("correct it; `farthing config example` shows how"));
+    else if (text_is_set(settings->file))
+        doctor_say(doctor, VERDICT_OK, "configuration",
+                   arena_format(doctor->arena, "%.*s is valid", TEXT_FORMAT(settings->file)), text_none);
+    else
+        doctor_say(doctor, VERDICT_OK, "configuration", TEXT("valid; there is no file"), text_none);
+    variables_check(doctor->arena, warn_of_variable, doctor);
+}
+
+static void check_addresses(struct doctor *doctor)
+{
+    struct http_config config;
+    struct text reason;
+
+    if (!doctor->settings_hold || doctor->is_in_use)
+        return;
+    config = http_config_of(doctor->settings);
+    if (entrances_configure(doctor->settings, &config, doctor->arena, &reason) &&
+        http_start_is_possible(&config, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses are free"), text_none);
+    else
+        doctor_say(doctor, VERDICT_FAIL, "listen", reason, text_none); /* which says what to do */
+}
+
+static void begin_report(struct doctor *doctor)
+{
+    json_writer_init(&doctor->writer, &doctor->json);
+    json_begin_object(&doctor->writer);
+    json_key(&doctor->writer, TEXT("version"));
+    json_string(&doctor->writer, TEXT(FARTHING_VERSION));
+    json_key(&doctor->writer, TEXT("checks"));
+    json_begin_array(&doctor->writer);
+}
+
+static void end_report(struct doctor *doctor)
+{
+    json_end_array(&doctor->writer);
+    json_key(&doctor->writer, TEXT("ok"));
+    json_bool(&doctor->writer, doctor->fail_count == 0);
+    json_end_object(&doctor->writer);
+    if (invocation_switch(doctor->invocation, "json"))
+        printf("%.*s\n", TEXT_FORMAT(buffer_text(&doctor->json)));
+    buffer_free(&doctor->json);
+}
+
+enum exit_code command_doctor(struct invocation *invocation)
+{
+    struct doctor doctor = {
+        .invocation = invocation, .arena = &invocation->arena, .settings = &invocation->settings};
+
+    begin_report(&doctor);
+    check_configuration(&doctor);
+    doctor_check_data(&doctor);
+    check_addresses(&doctor);
+    doctor_check_machine(&doctor);
+    end_report(&doctor);
+    return doctor.fail_count ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,34 @@
+/* doctor.h: what the files of `farthing doctor` share. Only for the cli room. */
+#ifndef FARTHING_CLI_DOCTOR_H
+#define FARTHING_CLI_DOCTOR_H
+
+#include "cli/command.h"
+#include "json/writer.h"
+
+enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
+
+struct doctor {
+    struct invocation *invocation;
+    struct arena *arena;
+    struct settings *settings;
+    bool
+        settings_hold; /* false: they are wrong, which was said; those that were read before that are there */
+    struct text data;  /* the data directory's path */
+    bool has_database; /* after doctor_check_data */
+    bool is_in_use;    /* by a running server; after doctor_check_data */
+    unsigned fail_count;
+    struct buffer json;
+    struct json_writer writer;
+};
+
+/* One line of the report: what was looked at ("disk"), what was found, and what to do about it (unset when
+ * there is nothing to do). */
+void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject, struct text finding,
+                struct text advice);
+
+/* doctor_data.c: the data directory, its permissions, its disk, the server that uses it, the database. */
+void doctor_check_data(struct doctor *doctor);
+/* doctor_machine.c: limits, clock, time zones, libraries. */
+void doctor_check_machine(struct doctor *doctor);
+
+#endif

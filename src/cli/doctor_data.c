@@ -1,0 +1,240 @@
+/* doctor_data.c: the data directory, its permissions, its disk, the server that uses it, the database. */
+#include "cli/admin_client.h"
+#include "cli/doctor.h"
+#include "store/data_directory.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define MEBIBYTE INT64_C(1048576)
+
+static const int64_t free_bytes_min = 64 * MEBIBYTE; /* less than the log may take */
+static const int64_t free_bytes_usual = 1024 * MEBIBYTE;
+
+/* ---- the directory ---- */
+
+/* The directory that `path` is in, or is to be made in. */
+static const char *parent_of(struct text path, struct arena *arena)
+{
+    while (path.length > 1 && path.data[path.length - 1] == '/')
+        path.length--;
+    while (path.length > 0 && path.data[path.length - 1] != '/')
+        path.length--;
+    return path.length ? arena_string(arena, path) : ".";
+}
+
+static void check_absent(struct doctor *doctor)
+{
+    const char *parent = parent_of(doctor->data, doctor->arena);
+
+    if (access(parent, W_OK | X_OK) == 0)
+        doctor_say(doctor, VERDICT_WARN, "data directory",
+                   arena_format(doctor->arena, "there is no database in %.*s", TEXT_FORMAT(doctor->data)),
+                   TEXT("`farthing init` or `farthing serve` makes one"));
+    else
+        doctor_say(doctor, VERDICT_FAIL, "data directory",
+                   arena_format(doctor->arena, "%.*s cannot be made: %s: %s", TEXT_FORMAT(doctor->data),
+                                parent, strerror(errno)),
+                   TEXT("name another one with --data, or make it and give it to this user"));
+}
+
+static bool check_directory(struct doctor *doctor, const struct data_directory *directory)
+{
+    struct text path = directory->path;
+    struct stat status;
+
+    switch (data_directory_state(directory)) {
+    case DATA_DIRECTORY_EMPTY:
+        if (stat(path.data, &status) == 0 && access(path.data, W_OK | X_OK) != 0)
+            doctor_say(doctor, VERDICT_FAIL, "data directory",
+                       arena_format(doctor->arena, "%s cannot be written: %s", path.data, strerror(errno)),
+                       TEXT("give it to the user that runs the server"));
+        else
+            check_absent(doctor);
+        return false;
+    case DATA_DIRECTORY_READY:
+        doctor_say(doctor, VERDICT_OK, "data directory", path, text_none);
+        return true;
+    case DATA_DIRECTORY_FOREIGN:
+        doctor_say(doctor, VERDICT_FAIL, "data directory",
+                   arena_format(doctor->arena, "%s is not one of Farthing and is not empty", path.data),
+                   TEXT("name another one with --data"));
+        return false;
+    case DATA_DIRECTORY_CLOSED:
+        doctor_say(doctor, VERDICT_FAIL, "data directory",
+                   arena_format(doctor->arena, "%s cannot be looked into: %s", path.data, strerror(errno)),
+                   TEXT("run this as the user that runs the server"));
+        return false;
+    }
+    return false;
+}
+
+/* ---- permissions ---- */
+
+/* True when this user, and nobody else, may use the file. */
+static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wanted)
+{
+    struct stat status;
+    bool is_right = true;
+
+    if (stat(path, &status) != 0)
+        return true;
+    if (status.st_uid != geteuid()) {
+        is_right = false;
+        doctor_say(doctor, VERDICT_WARN, "permissions",
+                   arena_format(doctor->arena, "%s belongs to user %u, this is user %u", path,
+                                (unsigned)status.st_uid, (unsigned)geteuid()),
+                   TEXT("run every command as the user that runs the server"));
+    }
+    if (status.st_mode & 077) {
+        is_right = false;
+        doctor_say(doctor, VERDICT_WARN, "permissions",
+                   arena_format(doctor->arena, "other users have access to %s (mode %03o)", path,
+                                (unsigned)(status.st_mode & 0777)),
+                   arena_format(doctor->arena, "`chmod %03o %s`", (unsigned)mode_wanted, path));
+    }
+    if (access(path, R_OK | W_OK) != 0) {
+        is_right = false;
+        doctor_say(doctor, VERDICT_FAIL, "permissions",
+                   arena_format(doctor->arena, "%s cannot be read and written: %s", path, strerror(errno)),
+                   TEXT("give it to the user that runs the server"));
+    }
+    return is_right;
+}
+
+static void check_permissions(struct doctor *doctor, const struct data_directory *directory)
+{
+    bool is_right = check_access(doctor, directory->path.data, 0700);
+
+    if (check_access(doctor, directory->database_path.data, 0600) && is_right)
+        doctor_say(doctor, VERDICT_OK, "permissions", TEXT("only this user has access"), text_none);
+}
+
+/* ---- the disk ---- */
+
+static void check_file_system(struct doctor *doctor, const char *path)
+{
+    struct statfs status;
+
+    if (statfs(path, &status) != 0)
+        return;
+    switch ((uint32_t)status.f_type) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case CEPH_SUPER_MAGIC:
+        doctor_say(doctor, VERDICT_FAIL, "disk", TEXT("the data directory is on a network file system"),
+                   TEXT("name a directory on a local disk with --data: locks and the log do not hold here"));
+        break;
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+        doctor_say(doctor, VERDICT_WARN, "disk", TEXT("the data directory is in memory"),
+                   TEXT("all of it is gone when the machine stops; name one on a disk with --data"));
+        break;
+    case OVERLAYFS_SUPER_MAGIC:
+        doctor_say(doctor, VERDICT_WARN, "disk", TEXT("the data directory is in a container's own layer"),
+                   TEXT("it goes away with the container; mount a volume and name it with --data"));
+        break;
+    }
+}
+
+static void check_disk(struct doctor *doctor, const char *path)
+{
+    struct statvfs status;
+
+    if (statvfs(path, &status) != 0)
+        return;
+    int64_t free_bytes = (int64_t)status.f_bavail * (int64_t)status.f_frsize;
+    struct text finding =
+        arena_format(doctor->arena, "%.1f GiB free", (double)free_bytes / (1024.0 * (double)MEBIBYTE));
+    struct text advice = TEXT("make room: without it writes are refused, reads go on");
+
+    check_file_system(doctor, path);
+    if (status.f_flag & ST_RDONLY)
+        doctor_say(doctor, VERDICT_FAIL, "disk", TEXT("the file system is read-only"),
+                   TEXT("mount it for writing, or name another directory with --data"));
+    else if (status.f_files > 0 && status.f_favail == 0)
+        doctor_say(doctor, VERDICT_FAIL, "disk", TEXT("no file can be made: there is no free inode"), advice);
+    else if (free_bytes < free_bytes_usual)
+        doctor_say(doctor, free_bytes < free_bytes_min ? VERDICT_FAIL : VERDICT_WARN, "disk", finding,
+                   advice);
+    else
+        doctor_say(doctor, VERDICT_OK, "disk", finding, text_none);
+}
+
+/* ---- the server and the database ---- */
+
+static void check_server(struct doctor *doctor, struct text holder)
+{
+    struct admin_reply reply;
+    struct text reason;
+
+    if (!admin_request(doctor->data, "GET", TEXT("/health/ready"), text_empty, doctor->arena, &reply,
+                       &reason))
+        doctor_say(doctor, VERDICT_FAIL, "server", reason, text_none); /* which says what to do */
+    else if (reply.status != 200)
+        doctor_say(doctor, VERDICT_FAIL, "server",
+                   arena_format(doctor->arena, "%.*s runs and answers %d: %.*s", TEXT_FORMAT(holder),
+                                reply.status, TEXT_FORMAT(reply.text)),
+                   TEXT("its log says why"));
+    else
+        doctor_say(
+            doctor, VERDICT_OK, "server",
+            arena_format(doctor->arena, "%.*s runs, answers, and can read the database", TEXT_FORMAT(holder)),
+            text_none);
+}
+
+static void check_database(struct doctor *doctor, struct data_directory *directory)
+{
+    bool thorough = invocation_switch(doctor->invocation, "thorough");
+    struct text reason;
+    int version = 0, current = store_schema_version();
+
+    if (!data_directory_lock(directory, doctor->arena, &reason)) {
+        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it could not be looked at"), reason);
+        return;
+    }
+    if (!store_inspect(directory->database_path, thorough, &version, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_FAIL, "database", reason,
+                   TEXT("keep a copy of the whole directory before anything else"));
+    else if (version < current)
+        doctor_say(doctor, VERDICT_OK, "database",
+                   arena_format(doctor->arena, "schema %d; the next start brings it to %d", version, current),
+                   text_none);
+    else
+        doctor_say(
+            doctor, VERDICT_OK, "database",
+            arena_format(doctor->arena, "schema %d%s", version, thorough ? ", every page is sound" : ""),
+            text_none);
+    data_directory_unlock(directory);
+}
+
+void doctor_check_data(struct doctor *doctor)
+{
+    struct data_directory directory = data_directory_at(doctor->arena, doctor->data);
+    struct text holder = text_none;
+    struct stat status;
+
+    doctor->has_database = check_directory(doctor, &directory);
+    if (stat(directory.path.data, &status) == 0)
+        check_disk(doctor, directory.path.data);
+    else
+        check_disk(doctor, parent_of(doctor->data, doctor->arena));
+    if (!doctor->has_database)
+        return;
+    check_permissions(doctor, &directory);
+    doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
+    if (doctor->is_in_use)
+        check_server(doctor, holder);
+    else
+        check_database(doctor, &directory);
+}

@@ -1,0 +1,50 @@
+/* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
+#include "cli/settings.h"
+#include "http/address.h"
+
+enum { PORT_MAX = 65535 };
+
+static struct text without(struct text text, struct text prefix)
+{
+    return text_starts_with(text, prefix) ? text_from(text, prefix.length) : text;
+}
+
+static bool is_host_and_port(struct text value)
+{
+    size_t colon = value.length;
+    uint64_t port;
+
+    while (colon > 0 && value.data[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !text_to_uint64(text_from(value, colon), &port) || port > PORT_MAX)
+        return false;
+    struct text host = text_slice(value, 0, colon - 1);
+
+    /* An IPv6 address stands in brackets: its colons would be mistaken for the port's. */
+    return text_find(host, ':') == host.length || (host.data[0] == '[' && host.data[host.length - 1] == ']');
+}
+
+const char *setting_rule_listen(struct text value)
+{
+    static const struct text unix_prefix = TEXT_LITERAL("unix:"), inherited_prefix = TEXT_LITERAL("fd:");
+    struct text address = without(without(value, TEXT("http://")), TEXT("https://"));
+    uint64_t number;
+    bool is_right = text_starts_with(address, unix_prefix) ? address.length > unix_prefix.length
+                    : text_starts_with(address, inherited_prefix)
+                        ? text_to_uint64(text_from(address, inherited_prefix.length), &number)
+                        : text_equal(value, TEXT("systemd")) || is_host_and_port(address);
+
+    return is_right
+               ? NULL
+               : "must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH, fd:N or systemd";
+}
+
+const char *setting_rule_network(struct text value)
+{
+    struct http_network network;
+
+    return text_equal(value, TEXT("loopback")) || text_equal(value, TEXT("unix")) ||
+                   http_network_parse(value, &network)
+               ? NULL
+               : "must be an address, a network such as 10.0.0.0/8, loopback or unix";
+}

@@ -1,0 +1,52 @@
+/* inspect.c: looks at a database that no server has open. */
+#include "store/sqlite/handle.h"
+
+#include <string.h>
+
+/* False with what is wrong first. */
+static bool check_pages(struct connection *connection, struct arena *arena, struct text *reason)
+{
+    sqlite3_stmt *handle;
+    bool is_right = false;
+
+    if (sqlite3_prepare_v2(connection->handle, "PRAGMA quick_check(1)", -1, &handle, NULL) != SQLITE_OK)
+        return false;
+    if (sqlite3_step(handle) == SQLITE_ROW) {
+        const char *said = (const char *)sqlite3_column_text(handle, 0);
+
+        is_right = strcmp(said, "ok") == 0;
+        if (!is_right)
+            *reason = arena_format(arena, "the database is damaged: %s", said);
+    }
+    sqlite3_finalize(handle);
+    return is_right;
+}
+
+/* False on a failure; *reason is set when SQLite has none. */
+static bool look_at(struct connection *connection, bool thorough, int *schema_version, struct arena *arena,
+                    struct text *reason)
+{
+    int64_t version = 0;
+
+    if (!sqlite_recognise(connection, arena, reason) ||
+        !sqlite_pragma_integer(connection, "user_version", &version) ||
+        !sqlite_execute(connection, "SELECT count(*) FROM sqlite_schema"))
+        return false;
+    *schema_version = (int)version;
+    return !thorough || check_pages(connection, arena, reason);
+}
+
+bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason)
+{
+    struct connection *connection = sqlite_connection_open(database_path, SQLITE_READER, arena, reason);
+
+    if (!connection)
+        return false;
+    bool is_right = look_at(connection, thorough, schema_version, arena, reason);
+
+    if (!is_right && !text_is_set(*reason))
+        *reason = arena_format(arena, "%s", sqlite3_errmsg(connection->handle));
+    sqlite_connection_close(connection);
+    return is_right;
+}
