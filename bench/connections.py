@@ -10,7 +10,6 @@ import resource
 import socket
 import time
 
-import measure
 import seed
 from measure import Failure, figure, load, median, memory_kib, memory_text, note, ratio_text
 from servers import Farthing

@@ -64,29 +64,32 @@ static void put_control(struct log_line *line, struct text character)
     put(line, (struct text){escape, (size_t)length});
 }
 
-/* The bytes at the start of `text` that stand for themselves between quotes; none of what is not ASCII. */
-static size_t plain_length(struct text text)
+/* A quote that closes a value may stand behind the limit. */
+static size_t room(const struct log_line *line)
+{
+    const size_t limit = LOG_LINE_BYTES_MAX - LOG_LINE_END_BYTES;
+
+    return line->truncated || line->buffer.length >= limit ? 0 : limit - line->buffer.length;
+}
+
+/* The bytes at the start of `text`, up to `maximum`, that stand for themselves between quotes. */
+static size_t plain_length(struct text text, size_t maximum)
 {
     size_t length = 0;
 
-    while (length < text.length && text.data[length] >= ' ' && text.data[length] < 0x7f &&
+    while (length < text.length && length < maximum && text.data[length] >= ' ' && text.data[length] < 0x7f &&
            text.data[length] != '"' && text.data[length] != '\\')
         length++;
     return length;
-}
-
-static bool has_room(const struct log_line *line, size_t length)
-{
-    return !line->truncated && line->buffer.length + length <= LOG_LINE_BYTES_MAX - LOG_LINE_END_BYTES;
 }
 
 /* The inside of a quoted string. JSON and logfmt share the escapes, so one reader's habits serve for both. */
 static void put_escaped(struct log_line *line, struct text text)
 {
     while (text.length > 0 && !line->truncated) {
-        size_t plain = plain_length(text);
+        size_t plain = plain_length(text, room(line));
 
-        if (plain > 0 && has_room(line, plain)) {
+        if (plain > 0) {
             put(line, text_slice(text, 0, plain));
             text = text_from(text, plain);
             continue;
@@ -132,11 +135,10 @@ static bool is_bare(struct text text)
 
 static bool put_bare(struct log_line *line, struct text text)
 {
-    if (has_room(line, text.length))
-        return put(line, text);
-    for (size_t i = 0; i < text.length; i++)
-        if (!put(line, text_slice(text, i, 1)))
-            break;
+    size_t length = text.length < room(line) ? text.length : room(line);
+
+    put(line, text_slice(text, 0, length));
+    line->truncated |= length < text.length;
     return true;
 }
 
@@ -150,7 +152,7 @@ static bool put_text(struct log_line *line, struct text text)
 
 static bool put_integer(struct log_line *line, int64_t value)
 {
-    if (!has_room(line, INTEGER_BYTES_MAX)) {
+    if (room(line) < INTEGER_BYTES_MAX) {
         line->truncated = true;
         return false;
     }

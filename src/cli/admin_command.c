@@ -1,6 +1,7 @@
 #include "cli/admin_command.h"
 
 #include "base/utf8.h"
+#include "cli/printed.h"
 #include "json/writer.h"
 
 #include <assert.h>
@@ -23,22 +24,6 @@ enum exit_code admin_ask(struct invocation *invocation, const char *method, stru
 
 /* ---- asking ---- */
 
-/* What is not UTF-8 cannot be sent as JSON: U+FFFD stands for it, as on a terminal. */
-static void write_text(struct json_writer *writer, struct text text)
-{
-    struct buffer clean = {0};
-    size_t length;
-
-    while ((length = utf8_valid_length(text)) < text.length) {
-        buffer_append(&clean, text_slice(text, 0, length));
-        buffer_append(&clean, TEXT("\xef\xbf\xbd"));
-        text = text_from(text, length + 1);
-    }
-    buffer_append(&clean, text);
-    json_string(writer, buffer_text(&clean));
-    buffer_free(&clean);
-}
-
 static void write_member(struct json_writer *writer, struct invocation *invocation,
                          const struct body_member *member)
 {
@@ -51,7 +36,7 @@ static void write_member(struct json_writer *writer, struct invocation *invocati
     if (member->is_list)
         json_begin_array(writer);
     for (unsigned i = 0; i < count; i++)
-        write_text(writer, values[i]);
+        json_string(writer, printed_utf8(values[i], &invocation->arena));
     if (member->is_list)
         json_end_array(writer);
 }
@@ -66,7 +51,7 @@ struct text admin_body(struct invocation *invocation, const char *first_name, st
     json_begin_object(&writer);
     if (first_name) {
         json_key(&writer, text_from_string(first_name));
-        write_text(&writer, first_value);
+        json_string(&writer, printed_utf8(first_value, &invocation->arena));
     }
     for (; members && members->flag; members++)
         write_member(&writer, invocation, members);
@@ -112,26 +97,6 @@ void admin_print_json(const struct admin_reply *reply)
     putchar('\n');
 }
 
-/* Names come from wherever: a control character among them must not reach a terminal. */
-static struct text printable(struct text text, struct arena *arena)
-{
-    char *copy = arena_string(arena, text);
-    size_t length = 0;
-
-    for (size_t at = 0; at < text.length;) {
-        size_t start = at;
-        uint32_t code_point = utf8_next(text, &at);
-        bool is_control = code_point < ' ' || (code_point >= 0x7f && code_point < 0xa0);
-
-        if (is_control)
-            copy[length++] = '?';
-        else
-            for (size_t i = start; i < at; i++)
-                copy[length++] = text.data[i];
-    }
-    return (struct text){copy, length};
-}
-
 static struct text cell(const struct json_value *item, const struct table_column *column, struct arena *arena)
 {
     const struct json_value *value = json_member(item, text_from_string(column->member));
@@ -148,7 +113,7 @@ static struct text cell(const struct json_value *item, const struct table_column
     }
     if (joined.length == 0 && column->fallback)
         return text_from_string(column->fallback);
-    return printable(joined, arena);
+    return printed_safe(joined, arena);
 }
 
 static void print_cell(struct text text, size_t width, bool is_last)

@@ -47,7 +47,7 @@ bool admin_send(int fd, struct text bytes)
     return true;
 }
 
-/* Serves the data directory's admin socket, and nothing else. */
+/* Serves the operator's socket, and nothing else. */
 static bool serve_here(struct admin_host *host, struct text data_path, struct arena *arena,
                        struct text *reason)
 {
@@ -55,6 +55,8 @@ static bool serve_here(struct admin_host *host, struct text data_path, struct ar
 
     if (!instance_open(&host->instance, data_path, TEXT("Farthing"), arena, reason))
         return false;
+    /* Not the server's socket: another command that found it would be cut off when this one is done. */
+    host->socket_path = host->instance.directory.command_socket_path;
     http_config_listen(&config, arena_format(arena, "unix:%.*s", TEXT_FORMAT(host->socket_path)),
                        HTTP_ENTRANCE_ADMIN);
     config.loop_count = 1;
@@ -92,7 +94,11 @@ bool admin_host_open(struct admin_host *host, struct text data_path, struct aren
         return true;
     if (!data_directory_is_in_use(&directory, arena, &holder))
         return false;
-    if (is_answered(host->socket_path)) /* the server was about to start */
+    host->socket_path = directory.command_socket_path; /* of a command that takes long: an import */
+    if (is_answered(host->socket_path))
+        return true;
+    host->socket_path = directory.admin_socket_path; /* of a server that was about to start */
+    if (is_answered(host->socket_path))
         return true;
     *reason = arena_format(
         arena,

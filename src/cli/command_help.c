@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "cli/nearest.h"
+#include "cli/printed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,45 +74,40 @@ enum exit_code command_unknown(int word_count, char **words)
 
 /* ---- help ---- */
 
-static void print_flag(const struct flag *flag)
+static void print_flag(const struct flag *flag, struct arena *arena)
 {
     char variable[VARIABLE_NAME_BYTES_MAX];
 
-    printf("  --%s%s%s\n      %s%s", flag->name, flag->argument ? " " : "",
-           flag->argument ? flag->argument : "", flag->help,
-           flag->may_repeat ? "; may be given several times" : "");
-    if (flag->fallback)
-        printf(" (default %s)", flag->fallback);
+    printf("  --%s%s%s\n", flag->name, flag->argument ? " " : "", flag->argument ? flag->argument : "");
+    print_paragraph("      ", arena_format(arena, "%s%s%s%s%s", flag->help,
+                                           flag->may_repeat ? "; may be given several times" : "",
+                                           flag->fallback ? " (default " : "",
+                                           flag->fallback ? flag->fallback : "", flag->fallback ? ")" : ""));
     variable_name(flag->name, variable);
-    printf(flag->argument ? "\n      %s\n" : "\n", variable);
+    if (flag->argument)
+        printf("      %s\n", variable);
 }
 
-static void print_choices(const struct setting_choice *choice)
+static void print_setting(const struct setting *setting, struct arena *arena)
 {
-    for (const char *comma = ": "; choice->word; choice++, comma = ", ")
-        printf("%s%s", comma, choice->word);
-}
-
-static void print_setting(const struct setting *setting)
-{
+    struct text help = setting_help(setting, arena);
     char variable[VARIABLE_NAME_BYTES_MAX];
 
-    printf("  --%s %s\n      %s", setting->name, setting->argument, setting->help);
-    if (setting->choices)
-        print_choices(setting->choices);
-    if (setting->type == SETTING_LIST)
-        fputs("; may be given several times", stdout);
-    if (setting->fallback)
-        printf(" (default %s)", setting->fallback);
-    else if (setting->example)
-        printf(" (for example %s)", setting->example);
     variable_name(setting->name, variable);
-    printf("\n      %s%s%s\n", variable, setting->type == SETTING_LIST ? ", values separated by commas" : "",
-           setting->traits & RELOADS ? "; SIGHUP reads it again" : "");
+    printf("  --%s %s\n", setting->name, setting->argument);
+    if (setting->type == SETTING_LIST)
+        help = arena_format(arena, "%.*s; may be given several times", TEXT_FORMAT(help));
+    if (setting->fallback)
+        help = arena_format(arena, "%.*s (default %s)", TEXT_FORMAT(help), setting->fallback);
+    else if (setting->example)
+        help = arena_format(arena, "%.*s (for example %s)", TEXT_FORMAT(help), setting->example);
+    print_paragraph("      ", help);
+    printf("      %s%s\n", variable, setting->type == SETTING_LIST ? ", values separated by commas" : "");
 }
 
 static void print_command_help(const struct command *command)
 {
+    struct arena arena = {0};
     bool has_flags = command->flags[0].name || command->settings != SETTINGS_NONE;
 
     printf("farthing %s%s%s%s\n\n%s\n", command->name, has_flags ? " [FLAGS]" : "",
@@ -119,13 +115,14 @@ static void print_command_help(const struct command *command)
     if (has_flags)
         puts("\nFlags (each with the environment variable that stands in for it):");
     for (const struct flag *flag = command->flags; flag->name; flag++)
-        print_flag(flag);
+        print_flag(flag, &arena);
     for (int i = 0; settings_table[i].name; i++)
         if (settings_in_scope(i, command->settings))
-            print_setting(&settings_table[i]);
+            print_setting(&settings_table[i], &arena);
     if (command->settings >= SETTINGS_ALL)
         puts("\nA flag wins over the environment, that over the configuration file, that over the default.\n"
              "`farthing config example` prints a configuration file.");
+    arena_free(&arena);
 }
 
 /* Lists the commands of a group; all of them without one. */

@@ -1,5 +1,6 @@
 /* config.c: `farthing config example|check|show`. */
 #include "cli/commands.h"
+#include "cli/printed.h"
 #include "cli/variables.h"
 #include "json/writer.h"
 
@@ -31,27 +32,24 @@ static void print_value(struct text value)
     putchar('"');
 }
 
-static void print_example(const struct setting *setting)
+static void print_example(const struct setting *setting, struct arena *arena)
 {
     char variable[VARIABLE_NAME_BYTES_MAX];
     bool is_default = setting->fallback != NULL;
+    struct text help = setting_help(setting, arena);
 
     variable_name(setting->name, variable);
-    printf("\n# %s", setting->help);
-    for (const struct setting_choice *choice = setting->choices; choice && choice->word; choice++)
-        printf("%s%s", choice == setting->choices ? ": " : ", ", choice->word);
     if (setting->type == SETTING_LIST)
-        fputs("; a line for each", stdout);
-    if (setting->traits & RELOADS)
-        fputs("; SIGHUP reads it again", stdout);
-    printf("\n# (--%s, %s)\n#%s%s = ", setting->name, variable, is_default ? "" : " ", setting->name);
-    print_value(text_from_string(is_default ? setting->fallback : setting->example ? setting->example : "…"));
+        help = arena_format(arena, "%.*s; a line for each", TEXT_FORMAT(help));
+    putchar('\n');
+    print_paragraph("# ", help);
+    printf("# (--%s, %s)\n#%s%s = ", setting->name, variable, is_default ? "" : " ", setting->name);
+    print_value(text_from_string(is_default ? setting->fallback : setting->example));
     putchar('\n');
 }
 
 enum exit_code command_config_example(struct invocation *invocation)
 {
-    (void)invocation;
     puts("# Farthing's configuration. It is read from farthing.conf in the data directory, or from the file "
          "that\n"
          "# --config or FARTHING_CONFIG names.\n"
@@ -63,7 +61,7 @@ enum exit_code command_config_example(struct invocation *invocation)
          "# shown here; take the # away to change one.");
     for (const struct setting *setting = settings_table; setting->name; setting++)
         if (stands_in_file(setting))
-            print_example(setting);
+            print_example(setting, &invocation->arena);
     return EXIT_DONE;
 }
 
@@ -99,7 +97,7 @@ static struct text shown(const struct settings *settings, int index, struct aren
         return TEXT("***");
     for (unsigned i = 0; i < state->count; i++)
         joined = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? ", " : "",
-                              TEXT_FORMAT(state->values[i]));
+                              TEXT_FORMAT(printed_safe(state->values[i], arena)));
     return joined;
 }
 
@@ -120,7 +118,8 @@ static void print_table(const struct settings *settings, struct arena *arena)
                TEXT_FORMAT(shown(settings, i, arena)), TEXT_FORMAT(settings_origin(settings, i, arena)));
 }
 
-static void write_value(struct json_writer *writer, const struct settings *settings, int index)
+static void write_value(struct json_writer *writer, const struct settings *settings, int index,
+                        struct arena *arena)
 {
     const struct setting_state *state = &settings->states[index];
     const struct setting *setting = &settings_table[index];
@@ -128,7 +127,8 @@ static void write_value(struct json_writer *writer, const struct settings *setti
     if (setting->type == SETTING_LIST) {
         json_begin_array(writer);
         for (unsigned i = 0; i < state->count; i++)
-            json_string(writer, setting->traits & SECRET ? TEXT("***") : state->values[i]);
+            json_string(writer,
+                        setting->traits & SECRET ? TEXT("***") : printed_utf8(state->values[i], arena));
         json_end_array(writer);
     } else if (state->count == 0) {
         json_null(writer);
@@ -137,13 +137,14 @@ static void write_value(struct json_writer *writer, const struct settings *setti
     } else if (setting->type == SETTING_BOOLEAN) {
         json_bool(writer, state->number != 0);
     } else if (setting->type == SETTING_TEXT || setting->type == SETTING_CHOICE) {
-        json_string(writer, state->values[0]);
+        json_string(writer, printed_utf8(state->values[0], arena));
     } else {
         json_int64(writer, state->number);
     }
 }
 
-static void write_origin(struct json_writer *writer, const struct settings *settings, int index)
+static void write_origin(struct json_writer *writer, const struct settings *settings, int index,
+                         struct arena *arena)
 {
     static const char *const words[] = {"default", "file", "environment", "flag"};
     const struct setting_state *state = &settings->states[index];
@@ -153,7 +154,7 @@ static void write_origin(struct json_writer *writer, const struct settings *sett
     json_string(writer, text_from_string(words[state->origin]));
     if (state->origin == ORIGIN_FILE) {
         json_key(writer, TEXT("file"));
-        json_string(writer, settings->file);
+        json_string(writer, printed_utf8(settings->file, arena));
         json_key(writer, TEXT("line"));
         json_int64(writer, state->line);
     }
@@ -164,7 +165,7 @@ static void write_origin(struct json_writer *writer, const struct settings *sett
     }
 }
 
-static void print_json(const struct settings *settings)
+static void print_json(const struct settings *settings, struct arena *arena)
 {
     struct buffer buffer = {0};
     struct json_writer writer;
@@ -178,8 +179,8 @@ static void print_json(const struct settings *settings)
         json_key(&writer, TEXT("name"));
         json_string(&writer, text_from_string(settings_table[i].name));
         json_key(&writer, TEXT("value"));
-        write_value(&writer, settings, i);
-        write_origin(&writer, settings, i);
+        write_value(&writer, settings, i, arena);
+        write_origin(&writer, settings, i, arena);
         json_key(&writer, TEXT("reloads"));
         json_bool(&writer, settings_table[i].traits & RELOADS);
         json_end_object(&writer);
@@ -195,7 +196,7 @@ enum exit_code command_config_show(struct invocation *invocation)
 {
     variables_check(&invocation->arena, warn, NULL);
     if (invocation_switch(invocation, "json"))
-        print_json(&invocation->settings);
+        print_json(&invocation->settings, &invocation->arena);
     else
         print_table(&invocation->settings, &invocation->arena);
     return EXIT_DONE;

@@ -1,12 +1,15 @@
 /* doctor.c: `farthing doctor`: one line for each thing that a server needs. It changes nothing. */
 #include "cli/doctor.h"
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/entrances.h"
+#include "cli/printed.h"
 #include "cli/serve.h"
 #include "cli/variables.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 static const char *const verdicts[] = {"ok", "warn", "fail"};
 
@@ -17,8 +20,9 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
 
     doctor->fail_count += verdict == VERDICT_FAIL;
     if (!invocation_switch(doctor->invocation, "json")) {
-        printf("%-4s  %s: %.*s%s%.*s\n", verdicts[verdict], subject, TEXT_FORMAT(finding),
-               text_is_set(advice) ? " — " : "", TEXT_FORMAT(advice));
+        printf("%-4s  %s: %.*s%s%.*s\n", verdicts[verdict], subject,
+               TEXT_FORMAT(printed_safe(finding, doctor->arena)), text_is_set(advice) ? " — " : "",
+               TEXT_FORMAT(printed_safe(advice, doctor->arena)));
         return;
     }
     json_begin_object(writer);
@@ -27,10 +31,10 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
     json_key(writer, TEXT("subject"));
     json_string(writer, text_from_string(subject));
     json_key(writer, TEXT("finding"));
-    json_string(writer, finding);
+    json_string(writer, printed_utf8(finding, doctor->arena));
     json_key(writer, TEXT("advice"));
     if (text_is_set(advice))
-        json_string(writer, advice);
+        json_string(writer, printed_utf8(advice, doctor->arena));
     else
         json_null(writer);
     json_end_object(writer);
@@ -39,6 +43,24 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
 static void warn_of_variable(void *context, struct text message)
 {
     doctor_say(context, VERDICT_WARN, "configuration", message, TEXT("correct its name or take it away"));
+}
+
+/* A token in a file that others can read is no secret. */
+static void check_secrecy(struct doctor *doctor)
+{
+    const struct settings *settings = doctor->settings;
+    bool holds_secret = false;
+    struct stat status;
+
+    for (int i = 0; settings_table[i].name; i++)
+        holds_secret |= settings_table[i].traits & SECRET && settings->states[i].file_line;
+    if (!holds_secret || stat(arena_string(doctor->arena, settings->file), &status) != 0 ||
+        !(status.st_mode & S_IROTH))
+        return;
+    doctor_say(doctor, VERDICT_WARN, "configuration",
+               arena_format(doctor->arena, "%.*s holds a secret and everybody can read it",
+                            TEXT_FORMAT(settings->file)),
+               arena_format(doctor->arena, "`chmod o-r %.*s`", TEXT_FORMAT(settings->file)));
 }
 
 static void check_configuration(struct doctor *doctor)
@@ -59,6 +81,7 @@ static void check_configuration(struct doctor *doctor)
     else
         doctor_say(doctor, VERDICT_OK, "configuration", TEXT("valid; there is no file"), text_none);
     variables_check(doctor->arena, warn_of_variable, doctor);
+    check_secrecy(doctor);
 }
 
 static void check_addresses(struct doctor *doctor)
@@ -71,7 +94,7 @@ static void check_addresses(struct doctor *doctor)
     config = http_config_of(doctor->settings);
     if (entrances_configure(doctor->settings, &config, doctor->arena, &reason) &&
         http_start_is_possible(&config, doctor->arena, &reason))
-        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses are free"), text_none);
+        doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses can be listened on"), text_none);
     else
         doctor_say(doctor, VERDICT_FAIL, "listen", reason, text_none); /* which says what to do */
 }
@@ -102,6 +125,7 @@ enum exit_code command_doctor(struct invocation *invocation)
     struct doctor doctor = {
         .invocation = invocation, .arena = &invocation->arena, .settings = &invocation->settings};
 
+    log_configure(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR); /* the report is what is said */
     begin_report(&doctor);
     check_configuration(&doctor);
     doctor_check_data(&doctor);

@@ -130,8 +130,8 @@ static unsigned descriptors_for_connections(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return DESCRIPTORS_RESERVED;
-    rlim_t count = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED
-                                                             : limit.rlim_cur / 2;
+    const rlim_t reserved = DESCRIPTORS_RESERVED;
+    rlim_t count = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2;
 
     return count > INT32_MAX ? INT32_MAX : (unsigned)count;
 }

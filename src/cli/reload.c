@@ -4,29 +4,10 @@
 
 #include <stdlib.h>
 
-/* Below the flags of the command line, which are what they are. */
-static bool read_again(const struct settings *started, struct settings *now, struct text *reason)
-{
-    for (int i = 0; settings_table[i].name; i++)
-        if (started->states[i].count && started->states[i].origin == ORIGIN_FLAG)
-            now->states[i] = started->states[i];
-    return settings_load(now, SETTINGS_ALL, reason);
-}
-
-static bool differ(const struct setting_state *a, const struct setting_state *b)
-{
-    if (a->count != b->count)
-        return true;
-    for (unsigned i = 0; i < a->count; i++)
-        if (!text_equal(a->values[i], b->values[i]))
-            return true;
-    return false;
-}
-
 static void tell_what_needs_a_restart(const struct settings *started, const struct settings *now)
 {
     for (int i = 0; settings_table[i].name; i++)
-        if (!(settings_table[i].traits & RELOADS) && differ(&started->states[i], &now->states[i]))
+        if (!(settings_table[i].traits & RELOADS) && settings_differ(started, now, i))
             LOG_WARNING("a changed setting needs a restart", LOG_STRING("setting", settings_table[i].name));
 }
 
@@ -56,8 +37,7 @@ void reload(const struct reload *reload)
     if (reload->access_log)
         log_sink_reopen(reload->access_log);
     arena_init(&arena);
-    settings_init(now, &arena);
-    if (!read_again(reload->started, now, &reason)) {
+    if (!settings_load_again(reload->started, now, &arena, &reason)) {
         LOG_ERROR("the configuration stays as it was", LOG_TEXT("reason", reason));
     } else {
         tell_what_needs_a_restart(reload->started, now);

@@ -11,12 +11,12 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-    METRICS_TOKEN_LENGTH_MIN = 16,
     /* Larger allocations are pages of their own, which go back to the system when they are freed. */
     LARGE_ALLOCATION_BYTES = 512 * 1024,
 };
@@ -57,13 +57,6 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
     config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
     config->rate_limit_per_address_burst =
         (unsigned)settings_number(settings, "rate-limit-per-address-burst");
-}
-
-static bool is_token_long_enough(const struct settings *settings)
-{
-    struct text token = settings_text(settings, "metrics-token");
-
-    return !text_is_set(token) || token.length >= METRICS_TOKEN_LENGTH_MIN;
 }
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
@@ -135,25 +128,24 @@ struct drain {
     struct http_server *server;
     const sigset_t *signals;
     pthread_t hurry;
+    atomic_bool is_over;
 };
 
 /* While the server drains: a second signal cuts what is left. After a third one nobody wants to wait for the
  * database's end either; what was acknowledged is on the disk. */
 static void *hurry_main(void *argument)
 {
-    const struct drain *drain = argument;
-    int received = 0, state;
+    struct drain *drain = argument;
+    int received = 0;
 
-    for (unsigned count = 0;;) {
-        sigwait(drain->signals, &received); /* ended by pthread_cancel */
-        if (received == SIGHUP)
+    for (unsigned count = 0; !atomic_load(&drain->is_over);) {
+        sigwait(drain->signals, &received);
+        if (received == SIGHUP) /* also how end_serving wakes this thread */
             continue;
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
         if (++count > 1)
             _exit(EXIT_FAILED);
         LOG_WARNING("stopping at once", LOG_STRING("signal", strsignal(received)));
         http_server_cut(drain->server);
-        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     }
     return NULL;
 }
@@ -166,7 +158,8 @@ static void end_serving(struct instance *instance, struct drain *drain)
     http_server_drain(drain->server);
     instance_close(instance);
     if (may_hurry) {
-        pthread_cancel(drain->hurry);
+        atomic_store(&drain->is_over, true);
+        pthread_kill(drain->hurry, SIGHUP);
         pthread_join(drain->hurry, NULL);
     }
     http_server_free(drain->server);
@@ -220,9 +213,6 @@ enum exit_code command_serve(struct invocation *invocation)
     variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
-    if (!is_token_long_enough(&invocation->settings))
-        return complain(EXIT_USAGE, "metrics-token must have at least %d characters",
-                        METRICS_TOKEN_LENGTH_MIN);
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));

@@ -2,7 +2,7 @@
 #include "cli/settings.h"
 #include "http/address.h"
 
-enum { PORT_MAX = 65535 };
+enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4, TOKEN_LENGTH_MIN = 16 };
 
 static struct text without(struct text text, struct text prefix)
 {
@@ -32,9 +32,9 @@ const char *setting_rule_listen(struct text value)
     bool is_right = text_starts_with(address, unix_prefix) ? address.length > unix_prefix.length
                     : text_starts_with(address, inherited_prefix)
                         ? text_to_uint64(text_from(address, inherited_prefix.length), &number)
-                        : text_equal(value, TEXT("systemd")) || is_host_and_port(address);
+                        : is_host_and_port(address);
 
-    return is_right
+    return is_right || text_equal(value, TEXT("systemd"))
                ? NULL
                : "must be HOST:PORT or [IPV6]:PORT with a port from 0 to 65535, unix:PATH, fd:N or systemd";
 }
@@ -47,4 +47,20 @@ const char *setting_rule_network(struct text value)
                    http_network_parse(value, &network)
                ? NULL
                : "must be an address, a network such as 10.0.0.0/8, loopback or unix";
+}
+
+const char *setting_rule_mode(struct text value)
+{
+    bool is_right = value.length > 0 && value.length <= MODE_DIGITS_MAX;
+
+    for (size_t i = 0; i < value.length; i++)
+        is_right &= value.data[i] >= '0' && value.data[i] <= '7';
+    /* The fourth digit would be the set-user-id bits, which mean nothing here. */
+    is_right &= value.length < MODE_DIGITS_MAX || value.data[0] == '0';
+    return is_right ? NULL : "must be permissions in octal such as 0660";
+}
+
+const char *setting_rule_token(struct text value)
+{
+    return value.length >= TOKEN_LENGTH_MIN ? NULL : "must have at least 16 characters";
 }

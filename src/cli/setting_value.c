@@ -21,6 +21,18 @@ static struct text listed(const struct setting_choice *choices, struct arena *ar
     return list;
 }
 
+struct text setting_help(const struct setting *setting, struct arena *arena)
+{
+    struct text help = text_from_string(setting->help);
+
+    if (setting->choices)
+        help = arena_format(arena, "%.*s: %.*s", TEXT_FORMAT(help),
+                            TEXT_FORMAT(listed(setting->choices, arena)));
+    if (setting->traits & RELOADS)
+        help = arena_format(arena, "%.*s; SIGHUP has it read again", TEXT_FORMAT(help));
+    return help;
+}
+
 static struct text read_choice(const struct setting_choice *choices, struct text value, int64_t *number)
 {
     const struct setting_choice *given = choices, *shown = choices;

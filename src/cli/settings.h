@@ -113,6 +113,8 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 
 /* "flag", "environment FARTHING_LISTEN", "file /etc/farthing.conf:12" or "default". */
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena);
+/* What a person is told of a setting: its help, the words it can be, whether it can change later. */
+struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
 
@@ -123,6 +125,8 @@ struct text setting_value_read(const struct setting *setting, struct text value,
 
 /* Rules for `check` (setting_rules.c). */
 const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
-const char *setting_rule_network(struct text value); /* an address or a network, or "loopback" */
+const char *setting_rule_network(struct text value); /* an address, a network, "loopback" or "unix" */
+const char *setting_rule_mode(struct text value);    /* permissions in octal */
+const char *setting_rule_token(struct text value);   /* long enough that nobody guesses it */
 
 #endif

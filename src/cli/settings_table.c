@@ -59,7 +59,7 @@ const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; else farthing.conf in the data directory, if it is there", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
     LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose", .check = setting_rule_listen),
-    TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on"),
+    TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on", .check = setting_rule_mode),
     TEXT_SETTING("tls-cert", "FILE", NULL, "the TLS certificate with its chain (PEM); TCP addresses without http:// then speak HTTPS", .traits = RELOADS, .needs = "tls-key", .example = "/etc/farthing/tls.crt"),
     TEXT_SETTING("tls-key", "FILE", NULL, "the certificate's private key (PEM, without passphrase)", .traits = RELOADS, .needs = "tls-cert", .example = "/etc/farthing/tls.key"),
     NUMBER_SETTING("connections-max", "65536", 1, INT32_MAX, "connections at a time, as far as the limit of open files allows; more are told 503"),
@@ -82,8 +82,8 @@ const struct setting settings_table[] = {
     CHOICE_SETTING("log-format", "FORMAT", "logfmt", log_formats, "how a line of the log is written"),
     CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged; `farthing log level` changes it while the server runs"),
     TEXT_SETTING("access-log", "DESTINATION", "off", "where a line for each request goes: off, stdout or a file, which SIGHUP opens again; in the log's format"),
-    LIST_SETTING("metrics-listen", "ADDRESS", NULL, "where GET /metrics is served without a token, and the API is not; an address as for listen", .example = "127.0.0.1:9464"),
-    TEXT_SETTING("metrics-token", "TOKEN", NULL, "has GET /metrics answer beside the API, to whoever sends this as a bearer token; at least 16 characters", .traits = SECRET, .example = "a-long-random-text"),
+    LIST_SETTING("metrics-listen", "ADDRESS", NULL, "where GET /metrics is served without a token, and the API is not; an address as for listen", .check = setting_rule_listen, .example = "127.0.0.1:9464"),
+    TEXT_SETTING("metrics-token", "TOKEN", NULL, "has GET /metrics answer beside the API, to whoever sends this as a bearer token; at least 16 characters", .traits = SECRET, .check = setting_rule_token, .example = "a-long-random-text"),
     {0},
 };
 /* clang-format on */

@@ -18,7 +18,6 @@ static const char ciphers_of_tls_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RS
                                          "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char ciphers_of_tls_1_3[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "X25519:P-256:P-384";
 /* Only sessions of the same context are resumed; it has no other meaning. */
 static const unsigned char session_id_context[] = "farthing";
 
@@ -41,13 +40,16 @@ static int choose_protocol(SSL *session, const unsigned char **chosen, unsigned 
 /* A server has nobody to ask for the passphrase of a key. */
 static int no_passphrase(char *memory, int size, int is_writing, void *unused)
 {
-    (void)memory, (void)size, (void)is_writing, (void)unused;
+    (void)is_writing, (void)unused;
+    if (size > 0)
+        memory[0] = 0;
     return -1;
 }
 
 static SSL_CTX *new_context(struct http_tickets *tickets)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro takes no const */
 
     if (!context)
         abort();

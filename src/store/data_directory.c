@@ -26,6 +26,7 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
         .path = path,
         .database_path = inside(arena, path, "farthing.db"),
         .admin_socket_path = inside(arena, path, "admin.sock"),
+        .command_socket_path = inside(arena, path, "command.sock"),
         .directory_fd = -1,
         .lock_fd = -1,
     };
@@ -36,7 +37,8 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
 static bool is_ours_without_database(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
-           strcmp(name, "admin.sock") == 0 || strcmp(name, "farthing.conf") == 0;
+           strcmp(name, "admin.sock") == 0 || strcmp(name, "command.sock") == 0 ||
+           strcmp(name, "farthing.conf") == 0;
 }
 
 enum data_directory_state data_directory_state(const struct data_directory *directory)

@@ -20,8 +20,9 @@ enum data_directory_state {
 struct data_directory {
     struct text path;
     struct text database_path;
-    struct text admin_socket_path;
-    int directory_fd, lock_fd; /* -1: not locked */
+    struct text admin_socket_path;   /* of a server */
+    struct text command_socket_path; /* of a command that is its own server for a moment */
+    int directory_fd, lock_fd;       /* -1: not locked */
 };
 
 /* The paths in `path`, which is copied into the arena. Touches nothing. */

@@ -56,6 +56,13 @@ def test_the_example_shows_the_defaults(config):
         assert fed_back[name]["origin"] == ("file" if has_default else "default"), name
 
 
+def test_every_line_of_the_example_is_valid(config):
+    """Also the ones of settings without a default, which show some value."""
+    example = re.sub(r"^# ?(?=[a-z][a-z-]* = )", "", run_ok("config", "example"), flags=re.M)
+    fed_back = show("--config", config(example))
+    assert {setting["origin"] for name, setting in fed_back.items() if name != "config"} == {"file"}
+
+
 def test_the_example_names_every_setting():
     example = run_ok("config", "example")
     help_text = run_ok("help", "serve")
@@ -116,6 +123,30 @@ def test_other_commands_take_the_data_directory_from_the_file_that_is_named(conf
     run_ok("init", "--config", path)
     assert (directory / "farthing.db").exists()
     assert "secret_" in run_ok("key", "list", FARTHING_CONFIG=str(path))
+
+
+def test_secrets_are_masked(config):
+    token = "a-token-that-nobody-knows"
+    path = config(f"metrics-token = {token}\n")
+    for arguments in (["config", "show"], ["config", "show", "--json"], ["doctor"], ["doctor", "--json"]):
+        process = run(*arguments, "--config", path, "--listen", "127.0.0.1:0")
+        assert token not in process.stdout + process.stderr
+    assert show("--config", path)["metrics-token"]["value"] == "***"
+    assert show()["metrics-token"]["value"] is None
+    process = run("config", "check", FARTHING_METRICS_TOKEN="short")
+    assert_refused(process, "FARTHING_METRICS_TOKEN must have at least 16 characters")
+
+
+def test_json_is_json_whatever_a_value_holds():
+    assert show("--data", "a\udcff\x1b[2J")["data"]["value"] == "a\ufffd\x1b[2J"
+    assert "\x1b" not in run_ok("config", "show", "--data", "\x1b[2J")
+
+
+def test_settings_that_need_each_other():
+    process = run("config", "check", "--tls-cert", "x.crt")
+    assert_refused(process, "tls-cert (flag) needs tls-key as well")
+    process = run("serve", FARTHING_TLS_KEY="x.key")
+    assert_refused(process, "tls-key (environment FARTHING_TLS_KEY) needs tls-cert as well")
 
 
 # --- refusals --------------------------------------------------------------------------------------------------

@@ -144,6 +144,16 @@ def test_settings_that_are_wrong(initialised, tmp_path):
     assert (code, verdicts(subjects, "configuration")) == (0, ["ok", "warn"])
 
 
+def test_a_secret_that_everybody_can_read(initialised, tmp_path):
+    directory, _ = initialised
+    config = tmp_path / "f.conf"
+    config.write_text("metrics-token = a-token-that-nobody-knows\n")
+    for mode, expected in ((0o600, ["ok"]), (0o644, ["ok", "warn"])):
+        config.chmod(mode)
+        code, subjects = examine("--data", directory, "--config", config, "--listen", "127.0.0.1:0")
+        assert (code, verdicts(subjects, "configuration")) == (0, expected)
+
+
 def test_an_address_that_is_taken(initialised, tmp_path, start_server):
     directory, _ = initialised
     other = tmp_path / "other"

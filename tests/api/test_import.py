@@ -583,6 +583,20 @@ def test_through_a_running_server(place, start_server):
     place.require_trail(2000)
 
 
+def test_rows_of_every_size(place, start_server):
+    """From a few bytes to nearly the limit, so that requests of every size are sent."""
+    sizes = [10, 300, 1000, 5000, 16000]
+    rows = "".join(f'c{i},Customer,{"x" * sizes[i % len(sizes)]},{"y" * (sizes[i // 7 % len(sizes)])}\n' for i in range(1000))
+    rows += "".join(f'big{i},{"n" * 255},{"x" * 16384},' + '"' + '""' * 16384 + '"\n' for i in range(20))
+    path = place.file("external_id,name,metadata.a,metadata.b\n" + rows)
+    server = start_server(place.directory)
+    place.expect(path, created=1020)
+    place.expect(path, "--dry-run", unchanged=1020)
+    server.stop()
+    place.expect(path, unchanged=1020)
+    place.require_trail(1020)
+
+
 def test_the_route_exists_on_the_admin_socket_alone(place, start_server):
     server = start_server(place.directory)
     with Client(server.address, place.credentials.api_key) as client:

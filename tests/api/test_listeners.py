@@ -278,12 +278,21 @@ def test_names_of_passed_sockets(initialised, start_with, listening, tmp_path):
         assert_serves(TlsConnection(unnamed.getsockname(), certificate.context()))
 
 
-@pytest.mark.parametrize("address", ["fd:0", "fd:99", "fd:", "fd:-1", "fd:3x"])
+@pytest.mark.parametrize("address", ["fd:0", "fd:99"])
 def test_what_is_no_listening_socket(initialised, address):
     directory, _ = initialised
     process = run("serve", "--data", directory, "--listen", address)
     assert process.returncode == 1
     assert process.stderr == f"farthing: cannot listen on {address}: this descriptor is not a listening socket\n"
+
+
+@pytest.mark.parametrize("address", ["fd:", "fd:-1", "fd:3x", "unix:", "http://", "nowhere"])
+def test_what_is_no_address(initialised, address):
+    directory, _ = initialised
+    process = run("serve", "--data", directory, "--listen", address)
+    assert process.returncode == 2
+    assert process.stderr.startswith("farthing: --listen must be HOST:PORT")
+    assert process.stderr.endswith(f'not "{address}"\n')
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -399,7 +408,8 @@ def test_what_is_no_network(initialised, network):
     process = run("serve", "--data", directory, "--trust-proxy", network)
     assert process.returncode == 2
     assert process.stderr == (
-        f'farthing: trust-proxy must be an address, ADDRESS/BITS, loopback or unix, not "{network}"\n'
+        "farthing: --trust-proxy must be an address, a network such as 10.0.0.0/8, loopback or unix, "
+        f'not "{network}"\n'
     )
 
 

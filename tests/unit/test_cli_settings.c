@@ -208,8 +208,8 @@ static void test_wrong_values(void **state)
 static void test_rules(void **state)
 {
     static const char *const addresses[] = {
-        "127.0.0.1:80",          ":80",           "[::1]:0", "name:65535", "unix:/a/b", "fd:3",
-        "https://127.0.0.1:443", "http://unix:x", NULL};
+        "127.0.0.1:80",          ":80",     "[::1]:0",       "name:65535", "unix:/a/b", "fd:3",
+        "https://127.0.0.1:443", "systemd", "http://unix:x", NULL};
     static const char *const no_addresses[] = {
         "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "a:65536", "a:-1", "::1:80",
         "unix:",    "fd:x",      "https://",   "[]",          ":",       NULL};
@@ -223,6 +223,13 @@ static void test_rules(void **state)
     assert_null(setting_rule_network(TEXT("::1")));
     assert_null(setting_rule_network(TEXT("loopback")));
     assert_non_null(setting_rule_network(TEXT("10.0.0.0/33")));
+    assert_null(setting_rule_mode(TEXT("0660")));
+    assert_null(setting_rule_mode(TEXT("600")));
+    assert_non_null(setting_rule_mode(TEXT("0888")));
+    assert_non_null(setting_rule_mode(TEXT("4755")));
+    assert_non_null(setting_rule_mode(TEXT("00660")));
+    assert_null(setting_rule_token(TEXT("0123456789abcdef")));
+    assert_non_null(setting_rule_token(TEXT("0123456789abcde")));
     assert_false(set("door", "closed"));
     expect_text(reason, "--door must be open, not \"closed\"");
     assert_false(set("door", ""));
@@ -333,7 +340,7 @@ static void test_loading_again(void **state)
     strcpy(directory + strlen(directory) - 6, "XXXXXX");
     assert_non_null(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/farthing.conf", directory);
-    write_file("count = 9\npeer = a\n");
+    write_file("wait-ms = 6\ncount = 9\npeer = a\n");
     assert_true(set("data", directory));
     assert_true(set("wait-ms", "7"));
     assert_true(settings_load(&settings, SETTINGS_ALL, &reason));
