@@ -422,7 +422,7 @@ static bool on_head(void *loop_state, struct http_exchange *http)
 
     if (failure)
         reply_failure(exchange, failure);
-    else if (is_preflight || !exchange->route->has_body)
+    else if (is_preflight || !(exchange->route->has_body || exchange->route->has_raw_body))
         http->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     return !failure;
 }
