@@ -46,8 +46,7 @@ static void sample_http(const struct http_loop *loop, struct metrics_samples *sa
     samples->http_connections_refused[METRICS_CONNECTION_CLIENT_LIMIT] =
         (int64_t)counters.connections_refused_client;
     samples->http_connections_refused[METRICS_CONNECTION_NO_DESCRIPTORS] = (int64_t)counters.accept_pauses;
-    samples->http_buffers_used = (int64_t)counters.buffers_used;
-    samples->http_buffers_kept = (int64_t)counters.buffers_kept;
+    samples->http_buffered_bytes = (int64_t)counters.buffered_bytes;
     samples->tls_handshakes = (int64_t)counters.tls_handshakes;
     samples->tls_resumptions = (int64_t)counters.tls_resumptions;
     samples->tls_failures = (int64_t)counters.tls_failures;

@@ -60,19 +60,30 @@ static unsigned row_of(const struct exchange *exchange)
            (exchange->http->request.method == HTTP_HEAD);
 }
 
-static void count_refusal(struct metrics_cells *cells, enum http_refusal refusal)
+/* A switch, so that the compiler asks for whatever is added. */
+static enum metrics_rejection rejection_of(enum http_refusal refusal)
 {
-    static const enum metrics_rejection rejections[] = {
-        [HTTP_REFUSAL_MALFORMED] = METRICS_REJECTED_MALFORMED,
-        [HTTP_REFUSAL_TIMEOUT] = METRICS_REJECTED_TIMEOUT,
-        [HTTP_REFUSAL_BODY_TOO_LARGE] = METRICS_REJECTED_BODY_TOO_LARGE,
-        [HTTP_REFUSAL_URL_TOO_LONG] = METRICS_REJECTED_URL_TOO_LONG,
-        [HTTP_REFUSAL_HEADER_TOO_LARGE] = METRICS_REJECTED_HEADER_TOO_LARGE,
-        [HTTP_REFUSAL_NOT_IMPLEMENTED] = METRICS_REJECTED_NOT_IMPLEMENTED,
-        [HTTP_REFUSAL_VERSION] = METRICS_REJECTED_VERSION,
-    };
-
-    metrics_add(&cells->http_requests_rejected[rejections[refusal]], 1);
+    switch (refusal) {
+    case HTTP_REFUSAL_NONE:
+        break;
+    case HTTP_REFUSAL_MALFORMED:
+        return METRICS_REJECTED_MALFORMED;
+    case HTTP_REFUSAL_TIMEOUT:
+        return METRICS_REJECTED_TIMEOUT;
+    case HTTP_REFUSAL_BODY_TOO_LARGE:
+        return METRICS_REJECTED_BODY_TOO_LARGE;
+    case HTTP_REFUSAL_URL_TOO_LONG:
+        return METRICS_REJECTED_URL_TOO_LONG;
+    case HTTP_REFUSAL_HEADER_TOO_LARGE:
+        return METRICS_REJECTED_HEADER_TOO_LARGE;
+    case HTTP_REFUSAL_NOT_IMPLEMENTED:
+        return METRICS_REJECTED_NOT_IMPLEMENTED;
+    case HTTP_REFUSAL_OVERLOADED:
+        return METRICS_REJECTED_OVERLOADED;
+    case HTTP_REFUSAL_VERSION:
+        return METRICS_REJECTED_VERSION;
+    }
+    abort();
 }
 
 /* ---- the access log ---- */
@@ -161,7 +172,7 @@ void observe_reply(struct exchange *exchange, int status, size_t body_bytes)
     metrics_add(&cells->http_requests[row_of(exchange)][metrics_status_slot(status)], 1);
     metrics_observe(&cells->http_request_duration_us[route ? route->lane : LANE_NONE], duration_us);
     if (exchange->http->refusal != HTTP_REFUSAL_NONE)
-        count_refusal(cells, exchange->http->refusal);
+        metrics_add(&cells->http_requests_rejected[rejection_of(exchange->http->refusal)], 1);
     if (exchange->loop->access_log && !(route && route->is_probe))
         log_access(exchange, status, exchange->http->request.method == HTTP_HEAD ? 0 : body_bytes,
                    duration_us);

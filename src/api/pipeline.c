@@ -277,6 +277,7 @@ static const struct failure *check_rate(struct exchange *exchange, struct rate_l
         rate_limit_take(limit, source, http_loop_monotonic_us(exchange->http->loop));
     if (!exchange->retry_after_seconds)
         return NULL;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_RATE_LIMITED], 1);
     return failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
                        arena_format(exchange->arena, "too many requests %.*s; try again in %u s",
                                     TEXT_FORMAT(of_whom), exchange->retry_after_seconds));
@@ -421,7 +422,7 @@ static bool on_head(void *loop_state, struct http_exchange *http)
 
     if (failure)
         reply_failure(exchange, failure);
-    else if (is_preflight || !exchange->route->has_body)
+    else if (is_preflight || !(exchange->route->has_body || exchange->route->has_raw_body))
         http->body_bytes_max = HTTP_SMALL_BODY_BYTES_MAX;
     return !failure;
 }
@@ -459,7 +460,7 @@ struct http_handler api_handler(struct api *api)
         .on_request = on_request,
         .on_batch_end = on_batch_end,
         .loop_stop = loop_stop,
-        .refused_total = &reply_too_many_connections,
-        .refused_client = &reply_too_many_of_client,
+        .refused_total = reply_too_many_connections(api),
+        .refused_client = reply_too_many_of_client(api),
     };
 }

@@ -60,15 +60,15 @@ static bool is_listed(struct text list, struct text item)
     return false;
 }
 
-static bool is_any_origin_allowed(const struct exchange *exchange)
+static bool is_any_origin_allowed(const struct api *api)
 {
-    return text_equal(exchange->loop->api->config.allowed_origins, TEXT("*"));
+    return text_equal(api->config.allowed_origins, TEXT("*"));
 }
 
 /* The headers that are the same on every reply: a constant. */
 static struct text common_headers(const struct exchange *exchange, bool is_preflight)
 {
-    if (is_any_origin_allowed(exchange))
+    if (is_any_origin_allowed(exchange->loop->api))
         return is_preflight ? TEXT(ANY_ORIGIN COMMON_HEADERS) : TEXT(ANY_ORIGIN COMMON_HEADERS ANY_HEADER);
     return is_preflight ? TEXT(COMMON_HEADERS) : TEXT(COMMON_HEADERS ANY_HEADER);
 }
@@ -76,7 +76,7 @@ static struct text common_headers(const struct exchange *exchange, bool is_prefl
 /* When only some origins are allowed: the request's own, when it is one of them. */
 static struct text origin_headers(struct exchange *exchange)
 {
-    if (is_any_origin_allowed(exchange))
+    if (is_any_origin_allowed(exchange->loop->api))
         return text_empty;
     struct text origin = http_request_header(&exchange->http->request, TEXT("origin"));
 
@@ -235,17 +235,29 @@ void reply_preflight(struct exchange *exchange)
     ",\"success\":false,\"error\":{\"message\":\"" message "\",\"internal_error\":\"" code                   \
     "\",\"details\":{}}}"
 
-const struct http_reply reply_too_many_connections = {
-    .status = 503,
-    .content_type = TEXT_LITERAL("application/json; charset=utf-8"),
-    .headers = {TEXT_LITERAL(COMMON_HEADERS), TEXT_LITERAL("Retry-After: 1\r\n")},
-    .body = TEXT_LITERAL(ENVELOPE("service_unavailable", "503", "too many connections; try again later")),
-};
+/* Nothing of a request is read, so that no origin is known: either all are allowed, or none is. */
+#define TOO_MANY(status_code, origin, code, status_text, message)                                            \
+    {                                                                                                        \
+        .status = (status_code), .content_type = TEXT_LITERAL("application/json; charset=utf-8"),            \
+        .headers = {TEXT_LITERAL(origin COMMON_HEADERS ANY_HEADER), TEXT_LITERAL("Retry-After: 1\r\n")},     \
+        .body = TEXT_LITERAL(ENVELOPE(code, status_text, message)),                                          \
+    }
+#define TOO_MANY_CONNECTIONS(origin)                                                                         \
+    TOO_MANY(503, origin, "service_unavailable", "503", "too many connections; try again later")
+#define TOO_MANY_OF_CLIENT(origin)                                                                           \
+    TOO_MANY(429, origin, "too_many_requests", "429",                                                        \
+             "too many connections from this address; close some first")
 
-const struct http_reply reply_too_many_of_client = {
-    .status = 429,
-    .content_type = TEXT_LITERAL("application/json; charset=utf-8"),
-    .headers = {TEXT_LITERAL(COMMON_HEADERS), TEXT_LITERAL("Retry-After: 1\r\n")},
-    .body = TEXT_LITERAL(
-        ENVELOPE("too_many_requests", "429", "too many connections from this address; close some first")),
-};
+const struct http_reply *reply_too_many_connections(const struct api *api)
+{
+    static const struct http_reply replies[] = {TOO_MANY_CONNECTIONS(""), TOO_MANY_CONNECTIONS(ANY_ORIGIN)};
+
+    return &replies[is_any_origin_allowed(api)];
+}
+
+const struct http_reply *reply_too_many_of_client(const struct api *api)
+{
+    static const struct http_reply replies[] = {TOO_MANY_OF_CLIENT(""), TOO_MANY_OF_CLIENT(ANY_ORIGIN)};
+
+    return &replies[is_any_origin_allowed(api)];
+}

@@ -15,7 +15,8 @@ void reply_refusal(struct exchange *exchange, int status, enum failure_code code
 void reply_preflight(struct exchange *exchange);
 
 /* For connections over the limits, which are refused before a request is read. */
-extern const struct http_reply reply_too_many_connections, reply_too_many_of_client;
+const struct http_reply *reply_too_many_connections(const struct api *api);
+const struct http_reply *reply_too_many_of_client(const struct api *api);
 
 /* The status of a code, and its name on the wire. */
 int failure_status(enum failure_code code);

@@ -55,6 +55,7 @@ struct route {
     enum lane lane;
     int status;         /* of success */
     bool has_body;      /* a JSON object is read before anything runs */
+    bool has_raw_body;  /* `parse` reads the body, which is something else */
     bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
     bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
 

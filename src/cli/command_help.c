@@ -147,7 +147,8 @@ enum exit_code command_help(int word_count, char **words)
     else {
         puts("Farthing: usage-based billing in one small binary.\n\nCommands:");
         print_commands(NULL);
-        puts("\n`farthing help COMMAND` lists the flags of a command.");
+        puts("\n`farthing help COMMAND` lists the flags of a command.\n"
+             "Exit status: 0 done, 1 not done, 2 a wrong command line or wrong settings.");
     }
     return EXIT_DONE;
 }

@@ -20,6 +20,7 @@ enum {
     STATUS_OFFSET = 9 /* behind "HTTP/1.1 " */,
     STATUS_DIGITS = 3,
     STATUS_OK = 200,
+    STATUS_TOO_LARGE = 413,
     STATUS_UNAVAILABLE = 503,
 };
 
@@ -161,6 +162,9 @@ static bool give_up(struct import_link *link, bool is_answered, const struct adm
 {
     if (!is_answered)
         return fail(link, TEXT("the server is gone"));
+    if (reply->status == STATUS_TOO_LARGE)
+        return fail(link,
+                    TEXT("the server takes no request of this size: give it a larger --body-bytes-max"));
     return fail(link, admin_complaint(reply, &link->arena));
 }
 

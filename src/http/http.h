@@ -216,8 +216,6 @@ struct http_counters {
     uint64_t connections_refused_client; /* by connections_per_client_max */
     uint64_t buffered_bytes;             /* now, of requests and replies on their way */
     uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
-    uint64_t buffers_used;               /* of 16 KiB, that hold bytes; as of each loop's last turn */
-    uint64_t buffers_kept;               /* the same, that are free */
     uint64_t tls_handshakes;             /* that were finished */
     uint64_t tls_resumptions;            /* of them */
     uint64_t tls_failures;               /* handshakes that failed, and records that made no sense */

@@ -299,7 +299,6 @@ struct http_waker {
 struct http_loop_counters {
     _Atomic uint64_t accepted, open, refused_total, refused_client, accept_pauses, tls_handshakes,
         tls_resumptions, tls_failures;
-    _Atomic uint64_t buffers_used, buffers_kept; /* set once a turn */
 };
 
 struct http_loop {

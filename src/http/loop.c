@@ -263,12 +263,6 @@ static void give_memory_back(struct http_loop *loop)
     loop->trim_due_us = loop->now_us + HTTP_TRIM_DELAY_MS * INT64_C(1000);
 }
 
-static void count_buffers(struct http_loop *loop)
-{
-    atomic_store_explicit(&loop->counters.buffers_used, loop->buffers.used, memory_order_relaxed);
-    atomic_store_explicit(&loop->counters.buffers_kept, loop->buffers.kept, memory_order_relaxed);
-}
-
 static void turn(struct http_loop *loop)
 {
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
@@ -290,7 +284,6 @@ static void turn(struct http_loop *loop)
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
     give_memory_back(loop);
-    count_buffers(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

@@ -27,7 +27,6 @@ void *http_pool_take(struct http_pool *pool)
 {
     struct http_pool_block *block = pool->free;
 
-    pool->used++;
     if (!block) {
         block = malloc(pool->block_bytes);
         if (!block)
@@ -43,7 +42,6 @@ void http_pool_give(struct http_pool *pool, void *memory)
 {
     struct http_pool_block *block = memory;
 
-    pool->used--;
     if (pool->kept >= pool->kept_max) {
         free(block);
         pool->freed_bytes += pool->block_bytes;

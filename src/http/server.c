@@ -289,8 +289,6 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
         counters->buffered_bytes += read_counter(&server->loops[i].buffers.buffered_bytes);
         counters->accept_pauses += read_counter(&of_loop->accept_pauses);
-        counters->buffers_used += read_counter(&of_loop->buffers_used);
-        counters->buffers_kept += read_counter(&of_loop->buffers_kept);
         counters->tls_handshakes += read_counter(&of_loop->tls_handshakes);
         counters->tls_resumptions += read_counter(&of_loop->tls_resumptions);
         counters->tls_failures += read_counter(&of_loop->tls_failures);

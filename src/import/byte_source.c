@@ -111,10 +111,10 @@ static long unpack_gzip(struct file_source *file, char *out, size_t capacity)
     return (long)(capacity - gzip->avail_out);
 }
 
-static long unpack_zstd(struct file_source *file, char *out, size_t capacity)
+static long unpack_zstd(struct file_source *file, void *out, size_t capacity)
 {
     ZSTD_inBuffer input = {file->packed, file->end, file->start};
-    ZSTD_outBuffer output = {out, capacity, 0};
+    ZSTD_outBuffer output = {.dst = out, .size = capacity};
     size_t result = ZSTD_decompressStream(file->zstd, &output, &input);
 
     file->start = input.pos;

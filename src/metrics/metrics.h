@@ -37,6 +37,7 @@ enum metrics_rejection {
     METRICS_REJECTED_URL_TOO_LONG,
     METRICS_REJECTED_HEADER_TOO_LARGE,
     METRICS_REJECTED_NOT_IMPLEMENTED,
+    METRICS_REJECTED_OVERLOADED,
     METRICS_REJECTED_VERSION,
     METRICS_REJECTED_RATE_LIMITED,
     METRICS_REJECTED_WRITE_QUEUE_FULL,
@@ -145,7 +146,7 @@ unsigned metrics_status_slot(int status);
 struct metrics_samples {
     int64_t http_connections_open, http_connections_accepted;
     int64_t http_connections_refused[METRICS_CONNECTION_REFUSALS];
-    int64_t http_buffers_used, http_buffers_kept;
+    int64_t http_buffered_bytes;
     int64_t tls_handshakes, tls_resumptions, tls_failures;
     int64_t database_bytes, wal_bytes, database_sync_failed;
     int64_t log_lines_dropped[METRICS_LOGS];

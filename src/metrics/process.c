@@ -3,14 +3,13 @@
 #include "metrics/internal.h"
 
 #include <dirent.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { NANOSECONDS_PER_MICROSECOND = 1000 };
+enum { NANOSECONDS_PER_MICROSECOND = 1000, STATM_BYTES_MAX = 256 };
 
 /* Since 6.2 the kernel says how many there are; before, they must be counted. */
 static int64_t count_descriptors(void)
@@ -30,21 +29,26 @@ static int64_t count_descriptors(void)
     return count;
 }
 
+/* "PAGES RESIDENT_PAGES …" */
 static void sample_memory(struct metrics_samples *samples)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
-    int64_t pages, resident_pages;
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    char bytes[STATM_BYTES_MAX];
+    ssize_t length = file >= 0 ? read(file, bytes, sizeof bytes) : -1;
+    struct text rest = {bytes, length > 0 ? (size_t)length : 0};
+    size_t end = text_find(rest, ' ');
+    uint64_t pages, resident_pages, page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 
+    if (file >= 0)
+        close(file);
     samples->virtual_bytes = samples->resident_bytes = -1;
-    if (!file)
+    if (end == rest.length || !text_to_uint64(text_slice(rest, 0, end), &pages))
         return;
-    if (fscanf(file, "%" SCNd64 " %" SCNd64, &pages, &resident_pages) == 2) {
-        int64_t page_bytes = sysconf(_SC_PAGESIZE);
-
-        samples->virtual_bytes = pages * page_bytes;
-        samples->resident_bytes = resident_pages * page_bytes;
-    }
-    fclose(file);
+    rest = text_from(rest, end + 1);
+    if (!text_to_uint64(text_slice(rest, 0, text_find(rest, ' ')), &resident_pages))
+        return;
+    samples->virtual_bytes = (int64_t)(pages * page_bytes);
+    samples->resident_bytes = (int64_t)(resident_pages * page_bytes);
 }
 
 static int64_t clock_us(clockid_t clock)

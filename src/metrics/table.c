@@ -16,9 +16,17 @@ enum {
 };
 
 static const char *const lanes[] = {"none", "read", "write", NULL};
-static const char *const rejections[] = {
-    "malformed",       "timeout", "body_too_large", "url_too_long",     "header_too_large",
-    "not_implemented", "version", "rate_limited",   "write_queue_full", NULL};
+static const char *const rejections[] = {"malformed",
+                                         "timeout",
+                                         "body_too_large",
+                                         "url_too_long",
+                                         "header_too_large",
+                                         "not_implemented",
+                                         "overloaded",
+                                         "version",
+                                         "rate_limited",
+                                         "write_queue_full",
+                                         NULL};
 static const char *const connection_refusals[] = {"limit", "client_limit", "no_descriptors", NULL};
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
@@ -50,10 +58,8 @@ const struct metric metrics_table[] = {
     {"farthing_http_connections_refused_total", METRIC_COUNTER, SAMPLES(http_connections_refused),
      BY("reason", connection_refusals),
      .help = "Connections closed at once, or pauses in accepting them, by reason."},
-    {"farthing_http_buffers_used", METRIC_GAUGE, SAMPLES(http_buffers_used),
-     .help = "Buffers of 16 KiB that hold bytes of requests and replies."},
-    {"farthing_http_buffers_kept", METRIC_GAUGE, SAMPLES(http_buffers_kept),
-     .help = "Free buffers of 16 KiB kept for the next request."},
+    {"farthing_http_buffers_bytes", METRIC_GAUGE, SAMPLES(http_buffered_bytes),
+     .help = "Memory of the buffers that hold bytes of requests and replies."},
     {"farthing_http_tls_handshakes_total", METRIC_COUNTER, SAMPLES(tls_handshakes),
      .help = "TLS handshakes that were finished."},
     {"farthing_http_tls_resumptions_total", METRIC_COUNTER, SAMPLES(tls_resumptions),

@@ -115,26 +115,42 @@ static bool lock_soon(int fd)
     return true;
 }
 
-/* Opens and locks one of the two; -1 with a reason. */
-static int lock_one(const struct data_directory *directory, const char *path, int flags, struct arena *arena,
-                    struct text *reason)
+static bool refuse(const struct data_directory *directory, const char *path, struct arena *arena,
+                   struct text *reason)
 {
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-
-    if (fd < 0) {
-        *reason = arena_format(arena, "cannot open %s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (lock_soon(fd))
-        return fd;
     if (errno == EWOULDBLOCK)
         *reason = arena_format(
             arena, "the data directory %s is in use by %.*s; stop it, or name another directory with --data",
             directory->path.data, TEXT_FORMAT(holder_of(inside(arena, directory->path, "lock").data, arena)));
     else
         *reason = arena_format(arena, "cannot lock %s: %s", path, strerror(errno));
-    close(fd);
-    return -1;
+    return false;
+}
+
+/* There are file systems that lock files only; there the file's lock has to do. */
+static bool lock_itself(struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    const char *path = directory->path.data;
+
+    directory->directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory->directory_fd < 0) {
+        *reason = arena_format(arena, "cannot open %s: %s", path, strerror(errno));
+        return false;
+    }
+    return lock_soon(directory->directory_fd) || errno != EWOULDBLOCK ||
+           refuse(directory, path, arena, reason);
+}
+
+static bool lock_file(struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    const char *path = inside(arena, directory->path, "lock").data;
+
+    directory->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (directory->lock_fd < 0) {
+        *reason = arena_format(arena, "cannot open %s: %s", path, strerror(errno));
+        return false;
+    }
+    return lock_soon(directory->lock_fd) || refuse(directory, path, arena, reason);
 }
 
 /* What root's commands make must stay open to the user that runs the server. */
@@ -149,17 +165,11 @@ static void leave_to_owner(const struct data_directory *directory)
 
 bool data_directory_lock(struct data_directory *directory, struct arena *arena, struct text *reason)
 {
-    const char *lock_path = inside(arena, directory->path, "lock").data;
     char pid[LOCK_TEXT_MAX];
 
     if (!make_directory(directory, arena, reason))
         return false;
-    directory->directory_fd =
-        lock_one(directory, directory->path.data, O_RDONLY | O_DIRECTORY, arena, reason);
-    if (directory->directory_fd < 0)
-        return false;
-    directory->lock_fd = lock_one(directory, lock_path, O_RDWR | O_CREAT, arena, reason);
-    if (directory->lock_fd < 0) {
+    if (!lock_itself(directory, arena, reason) || !lock_file(directory, arena, reason)) {
         data_directory_unlock(directory);
         return false;
     }
@@ -181,16 +191,24 @@ void data_directory_unlock(struct data_directory *directory)
     directory->directory_fd = directory->lock_fd = -1;
 }
 
-bool data_directory_is_in_use(const struct data_directory *directory, struct arena *arena,
-                              struct text *holder)
+/* Shared, so that two who only ask do not mistake each other for a server. */
+static bool is_locked(const char *path, int flags)
 {
-    int fd = open(directory->path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Shared, so that two who only ask do not mistake each other for a server. */
-    bool is_in_use = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    bool is_taken = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 
     if (fd >= 0)
         close(fd);
-    if (is_in_use)
-        *holder = holder_of(inside(arena, directory->path, "lock").data, arena);
-    return is_in_use;
+    return is_taken;
+}
+
+bool data_directory_is_in_use(const struct data_directory *directory, struct arena *arena,
+                              struct text *holder)
+{
+    const char *lock_path = inside(arena, directory->path, "lock").data;
+
+    if (!is_locked(directory->path.data, O_DIRECTORY) && !is_locked(lock_path, 0))
+        return false;
+    *holder = holder_of(lock_path, arena);
+    return true;
 }

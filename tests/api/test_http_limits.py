@@ -5,7 +5,7 @@ import time
 import pytest
 
 from expectations import assert_error
-from farthing_server import seconds
+from farthing_server import seconds, wait_until
 from http_client import Client, RawConnection, request_bytes
 from shared_server import Shared
 
@@ -309,3 +309,36 @@ def test_the_number_of_loops_is_a_setting(initialised, start_server, loops):
     assert [connection.read_reply().status for connection in connections] == [201] * 20
     for connection in connections:
         connection.close()
+
+
+# --- connections -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "flag,status,code",
+    [("--connections-max", 503, "service_unavailable"), ("--connections-per-client-max", 429, "too_many_requests")],
+)
+@pytest.mark.parametrize("origins", ["*", "https://app.example"])
+def test_a_connection_too_many_is_told_so(initialised, start_server, flag, status, code, origins):
+    """Before it says anything; and when another one has gone there is room."""
+    other = ["--connections-per-client-max", 100] if flag == "--connections-max" else []
+    server = start_server(initialised[0], flag, 2, *other, "--allowed-origins", origins)
+    first, second = RawConnection(server.address), RawConnection(server.address)
+    for connection in (first, second):
+        assert connection.exchange(request_bytes("GET", "/health")).status == 200
+    with RawConnection(server.address) as third:
+        reply = third.read_reply()
+        assert (reply.status, reply.json()["code"], reply.json()["http_status_code"]) == (status, code, status)
+        assert int(reply.header("Retry-After")) >= 1
+        assert reply.header("Access-Control-Allow-Origin") == (origins if origins == "*" else None)
+        assert reply.header("Access-Control-Allow-Headers") == "*"
+        third.assert_closed()
+    first.close()
+
+    def is_served():
+        with RawConnection(server.address) as connection:
+            connection.send_tolerant(request_bytes("GET", "/health"))
+            return connection.read_reply().status == 200
+
+    wait_until(is_served, 5, "room for a connection")
+    second.close()

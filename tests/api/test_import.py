@@ -583,6 +583,20 @@ def test_through_a_running_server(place, start_server):
     place.require_trail(2000)
 
 
+def test_rows_of_every_size(place, start_server):
+    """From a few bytes to nearly the limit, so that requests of every size are sent."""
+    sizes = [10, 300, 1000, 5000, 16000]
+    rows = "".join(f'c{i},Customer,{"x" * sizes[i % len(sizes)]},{"y" * (sizes[i // 7 % len(sizes)])}\n' for i in range(1000))
+    rows += "".join(f'big{i},{"n" * 255},{"x" * 16384},' + '"' + '""' * 16384 + '"\n' for i in range(20))
+    path = place.file("external_id,name,metadata.a,metadata.b\n" + rows)
+    server = start_server(place.directory)
+    place.expect(path, created=1020)
+    place.expect(path, "--dry-run", unchanged=1020)
+    server.stop()
+    place.expect(path, unchanged=1020)
+    place.require_trail(1020)
+
+
 def test_the_route_exists_on_the_admin_socket_alone(place, start_server):
     server = start_server(place.directory)
     with Client(server.address, place.credentials.api_key) as client:
@@ -679,6 +693,79 @@ def test_the_server_goes_and_comes_back(place, start_server, how):
     assert [row[0] for row in place.rejects()[1:]] == [str(MANY + 2)]
     server.stop()
     place.require_trail(MANY)
+
+
+class FakeServer(threading.Thread):
+    """Stands on the admin socket and answers as the test says: each of `replies` is given to one request (the last one to
+    all that follow), as bytes, and the connection closed behind it unless it is whole."""
+
+    def __init__(self, directory, *replies):
+        super().__init__(daemon=True)
+        self.replies = list(replies)
+        self.requests = []
+        (directory / "admin.sock").unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(directory / "admin.sock"))
+        self.listener.listen(16)
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=[connection], daemon=True).start()
+        except OSError:
+            pass
+
+    def serve(self, connection):
+        with connection, connection.makefile("rb") as file:
+            while head := b"".join(iter(file.readline, b"\r\n")) if file.peek(1) else b"":
+                length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
+                self.requests.append(file.read(length))
+                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                connection.sendall(reply)
+                if not reply.endswith(b"}"):
+                    return
+
+
+def fake_reply(status, body):
+    text = json.dumps(body).encode()
+    return b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n" % (status, len(text)) + text
+
+
+def fake_counts(created):
+    return fake_reply(200, {"environment_id": "env_x", "created": created, "updated": 0, "unchanged": 0, "different": 0,
+                            "refused": []})
+
+
+def test_a_chunk_is_sent_again_until_it_is_answered(place):
+    whole = fake_counts(10)
+    fake = FakeServer(
+        place.directory, fake_counts(0), b"", whole[:20], whole[:-5],
+        fake_reply(503, {"message": "too many writes are waiting; try again later"}), whole,
+    )
+    summary = place.expect(place.file(many(10)), created=10)
+    assert summary["environment_id"] == "env_x"
+    assert len(fake.requests) == 6 and fake.requests[0] == b""
+    assert len(set(fake.requests[1:])) == 1 and fake.requests[1].count(b"\n") == 10
+    fake.listener.close()
+
+
+@pytest.mark.parametrize(
+    "reply, expected",
+    [
+        (fake_reply(503, {"message": "the disk is full"}), "the disk is full"),
+        (fake_reply(413, {"message": "the body is too large"}), "--body-bytes-max"),
+        (fake_reply(400, {"message": "something is wrong", "details": {"a": "b", "c": "d"}}), "something is wrong"),
+        (b"nonsense\r\n\r\n", "the server is gone"),
+    ],
+)
+def test_a_server_that_refuses_for_good(place, reply, expected):
+    fake = FakeServer(place.directory, fake_counts(0), reply)
+    process = place.run(place.file(many(10)), "--retry-seconds", 0)
+    assert process.returncode == 1 and expected in process.stderr, process.stderr
+    assert json.loads(process.stdout)["created"] == 0
+    fake.listener.close()
 
 
 def test_a_server_that_stays_away_ends_the_import(place, start_server):

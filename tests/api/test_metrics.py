@@ -231,6 +231,24 @@ def test_rejected_requests_have_a_reason(shared, scrape):
         assert value(after, name, reason=reason) - value(before, name, reason=reason) == 1, reason
 
 
+def test_limits_are_counted(initialised, start_server):
+    directory, credentials = initialised
+    flags = "--rate-limit-per-key", 1, "--connections-per-client-max", 3, "--metrics-listen", "127.0.0.1:0", "--loops", 1
+    server = start_server(directory, *flags)
+    with Client(server.address, credentials.api_key) as client:
+        statuses = [client.get("/v1/customers/cust_nobody").status for _ in range(20)]
+    connections = [RawConnection(server.address) for _ in range(3 + 2)]
+    refused = [connection.read_reply().status for connection in connections[3:]]
+    with Client(metrics_address(server)) as client:
+        text = scrape_text(client)
+    assert statuses.count(429) > 10 and refused == [429, 429]
+    assert value(text, "farthing_http_requests_rejected_total", reason="rate_limited") == statuses.count(429)
+    assert requests(text, "/v1/customers/{id}", "GET", 429) == statuses.count(429)
+    assert value(text, "farthing_http_connections_refused_total", reason="client_limit") >= 2
+    for connection in connections:
+        connection.close()
+
+
 def test_connections_are_counted(shared, scrape):
     accepted, opened = "farthing_http_connections_accepted_total", "farthing_http_connections_open"
     before = scrape()

@@ -273,6 +273,17 @@ def test_every_write_is_in_the_audit_log(operator):
     )
 
 
+def test_no_admin_route_on_the_public_address(operator):
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        for path in ("/admin/tenants", "/admin/environments", "/admin/users", "/admin/keys"):
+            assert client.get(path).status == 404
+            assert client.post(path, {"name": "x"}).status == 404
+        for path in ("/admin/tenants/suspend", "/admin/tenants/resume"):
+            assert client.post(path, {"tenant": "Farthing"}).status == 404
+    assert operator.json("tenant", "list")["items"][0]["internal_status"] == "trialing"
+
+
 # --- output ----------------------------------------------------------------------------------------------------
 
 
