@@ -17,7 +17,7 @@ static size_t missing_bytes(const struct http_connection *connection)
 static void grow_input(struct http_connection *connection, size_t more)
 {
     struct http_bytes *input = &connection->input;
-    const char *before = input->data + input->start;
+    const char *before = input->data ? input->data + input->start : NULL;
 
     http_bytes_reserve(input, &connection->loop->buffers, more);
     if (input->data + input->start != before) { /* the request's texts must be made again */
