@@ -27,7 +27,7 @@ HEADER = ("external_id name email contact address_line1 address_line2 address_ci
 
 
 class Full:
-    rounds, rows = 3, 1_000_000
+    rounds, rows = 2, 1_000_000
     beside_rounds, beside_seconds, beside_rows, customers = 3, 6, 250_000, 1_000_000
 
 

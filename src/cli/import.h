@@ -16,12 +16,11 @@
 #include <stdio.h>
 
 enum {
-    IMPORT_CHUNK_ROWS = 64,            /* of a request: about a millisecond of the writer's time */
-    IMPORT_CHUNK_BYTES = 256 * 1024,   /* a chunk of so many is sent, whatever its rows */
-    IMPORT_CONNECTIONS = 4,            /* chunks under way */
-    IMPORT_RETRY_MS_FIRST = 50,        /* doubled with each try … */
-    IMPORT_RETRY_MS_MAX = 2000,        /* … up to this */
-    IMPORT_RETRY_SECONDS_DEFAULT = 60, /* a server that has gone is waited for */
+    IMPORT_CHUNK_ROWS = 64,          /* of a request: some 2 ms of the writer's time */
+    IMPORT_CHUNK_BYTES = 256 * 1024, /* a chunk of so many is sent, whatever its rows */
+    IMPORT_CONNECTIONS = 4,          /* chunks under way */
+    IMPORT_RETRY_MS_FIRST = 50,      /* doubled with each try … */
+    IMPORT_RETRY_MS_MAX = 2000,      /* … up to this */
 };
 
 /* ---- import_options.c ---- */
