@@ -56,7 +56,7 @@ static const struct setting_choice forwarded_headers[] = {
 
 /* clang-format off */
 const struct setting settings_table[] = {
-    TEXT_SETTING("config", "FILE", NULL, "the configuration file; else farthing.conf in the data directory, if it is there", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
+    TEXT_SETTING("config", "FILE", NULL, "the configuration file; without it the server reads farthing.conf in the data directory, if there is one", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
     LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose", .check = setting_rule_listen),
     TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on", .check = setting_rule_mode),
