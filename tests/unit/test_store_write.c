@@ -61,6 +61,8 @@ static const struct failure *run_update(void *context, struct transaction *trans
 
 /* ---- updates ---- */
 
+enum { CHANGED_TEXTS = 8 };
+
 struct change {
     const struct customer *before;
     unsigned columns; /* bit set of the texts that change */
@@ -73,11 +75,11 @@ static const struct failure *run_change(void *context, struct transaction *trans
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
 
     *after = *change->before;
-    struct text *const texts[] = {
+    struct text *const texts[CHANGED_TEXTS] = {
         &after->name,         &after->email,         &after->address_line1,       &after->address_line2,
         &after->address_city, &after->address_state, &after->address_postal_code, &after->address_country};
 
-    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (unsigned i = 0; i < CHANGED_TEXTS; i++)
         if (change->columns & 1U << i)
             *texts[i] = text_from_string(change->value);
     transaction_update(transaction, transaction->call->scope, &customer_entity, change->before, after);

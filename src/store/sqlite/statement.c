@@ -55,12 +55,14 @@ static void read_parameters(struct statement *statement)
         struct parameter *parameter = &statement->parameters[i];
 
         parameter->is_row_key = strncmp(name, ROW_KEY_PARAMETER, strlen(ROW_KEY_PARAMETER)) == 0;
-        int number = atoi(name + (parameter->is_row_key ? strlen(ROW_KEY_PARAMETER) : 1));
+        struct text digits = text_from_string(name + (parameter->is_row_key ? strlen(ROW_KEY_PARAMETER) : 1));
+        uint64_t number;
+        bool is_number = text_to_uint64(digits, &number);
 
-        assert(number > 0 && number <= STORE_QUERY_PARAMETERS_MAX);
-        parameter->value = number - 1;
-        if (number > statement->value_count)
-            statement->value_count = number;
+        assert(is_number && number > 0 && number <= STORE_QUERY_PARAMETERS_MAX);
+        parameter->value = (int)number - 1;
+        if ((int)number > statement->value_count)
+            statement->value_count = (int)number;
     }
 }
 
