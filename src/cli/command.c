@@ -76,19 +76,11 @@ bool invocation_number(const struct invocation *invocation, const char *flag, in
 static void fill_in_defaults(struct invocation *invocation)
 {
     for (int i = 0; invocation->command->flags[i].name; i++) {
-        const struct flag *flag = &invocation->command->flags[i];
-        char name[VARIABLE_NAME_BYTES_MAX];
+        const char *fallback = invocation->command->flags[i].fallback;
 
         assert(i < COMMAND_FLAGS_MAX);
-        if (invocation->value_counts[i] || !flag->argument)
-            continue;
-        variable_name(flag->name, name);
-        const char *value = getenv(name);
-
-        if (!value || !*value)
-            value = flag->fallback;
-        if (value)
-            invocation->values[i][invocation->value_counts[i]++] = text_from_string(value);
+        if (fallback && !invocation->value_counts[i])
+            invocation->values[i][invocation->value_counts[i]++] = text_from_string(fallback);
     }
 }
 

@@ -1,5 +1,5 @@
-/* command.h: the command line, described once: commands, their flags, the settings they take, and the
- * environment variables that stand in for both. Only for the cli room. */
+/* command.h: the command line, described once: commands, their flags, and the settings they take. Only for
+ * the cli room. */
 #ifndef FARTHING_CLI_COMMAND_H
 #define FARTHING_CLI_COMMAND_H
 
@@ -15,11 +15,11 @@ enum {
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* `--name VALUE` or `--name=VALUE`, of one command. The environment variable is FARTHING_ and the name in
- * upper case. */
+/* `--name VALUE` or `--name=VALUE`, of one command. Unlike a setting it has no environment variable: what a
+ * command does to the books should stand on its line. */
 struct flag {
     const char *name;     /* "listen" */
-    const char *argument; /* "HOST:PORT"; NULL: a switch, which takes no value and has no variable */
+    const char *argument; /* "HOST:PORT"; NULL: a switch, which takes no value */
     const char *fallback; /* NULL: none */
     const char *help;
     bool may_repeat;
@@ -36,8 +36,8 @@ struct command {
     enum settings_scope settings; /* which settings it takes besides */
 };
 
-/* A command with its values: from the flag, else the environment, else (a setting) the configuration file,
- * else the fallback. */
+/* A command with its values: from the flag, else (a setting) the environment or the configuration file, else
+ * the fallback. */
 struct invocation {
     const struct command *command;
     struct arena arena; /* for all that the command needs */

@@ -76,16 +76,11 @@ enum exit_code command_unknown(int word_count, char **words)
 
 static void print_flag(const struct flag *flag, struct arena *arena)
 {
-    char variable[VARIABLE_NAME_BYTES_MAX];
-
     printf("  --%s%s%s\n", flag->name, flag->argument ? " " : "", flag->argument ? flag->argument : "");
     print_paragraph("      ", arena_format(arena, "%s%s%s%s%s", flag->help,
                                            flag->may_repeat ? "; may be given several times" : "",
                                            flag->fallback ? " (default " : "",
                                            flag->fallback ? flag->fallback : "", flag->fallback ? ")" : ""));
-    variable_name(flag->name, variable);
-    if (flag->argument)
-        printf("      %s\n", variable);
 }
 
 static void print_setting(const struct setting *setting, struct arena *arena)
@@ -113,7 +108,10 @@ static void print_command_help(const struct command *command)
     printf("farthing %s%s%s%s\n\n%s\n", command->name, has_flags ? " [FLAGS]" : "",
            command->operand ? " " : "", command->operand ? command->operand : "", command->summary);
     if (has_flags)
-        puts("\nFlags (each with the environment variable that stands in for it):");
+        puts(command->settings == SETTINGS_NONE
+                 ? "\nFlags:"
+                 : "\nFlags (settings with the environment variable that stands in "
+                   "for each):");
     for (const struct flag *flag = command->flags; flag->name; flag++)
         print_flag(flag, &arena);
     for (int i = 0; settings_table[i].name; i++)

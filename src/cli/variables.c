@@ -41,9 +41,6 @@ static void check(struct text name, struct arena *arena, void (*tell)(void *, st
 
     for (const struct setting *setting = settings_table; setting->name; setting++)
         offer(&nearest, setting->name, arena);
-    for (const struct command *command = commands; command->name; command++)
-        for (const struct flag *flag = command->flags; flag->name; flag++)
-            offer(&nearest, flag->name, arena);
     if (nearest.distance > 0)
         tell(context, arena_format(arena, "the environment variable %.*s is no setting%.*s",
                                    TEXT_FORMAT(name), TEXT_FORMAT(nearest_suggestion(&nearest, arena))));
