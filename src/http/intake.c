@@ -23,6 +23,8 @@ static void grow_input(struct http_connection *connection, size_t more)
     if (input->data + input->start != before) { /* the request's texts must be made again */
         connection->parse = (struct http_parse){0};
         connection->head_is_parsed = false;
+        if (connection->record) /* its deadline may be over before they are */
+            connection->record->exchange.request = (struct http_request){0};
     }
 }
 
