@@ -1,7 +1,10 @@
 """Settings from flags, environment and file: what `config example|check|show` print, and what stops a start."""
 
 import json
+import os
 import re
+import threading
+import time
 
 import pytest
 
@@ -184,6 +187,41 @@ def test_a_file_that_is_not_there(tmp_path):
     said = f"cannot read the configuration file {path}: No such file or directory"
     assert_refused(run("serve", "--config", path), said)
     assert_refused(run("key", "list", FARTHING_CONFIG=str(path)), said)
+
+
+def test_a_file_that_is_a_pipe_is_read_to_its_end(tmp_path):
+    """Also when who writes it takes a while."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write():
+        with path.open("w") as pipe:
+            for line in ("loops = 3\n", "drain-timeout-ms = 7\n"):
+                time.sleep(0.1)
+                pipe.write(line)
+                pipe.flush()
+
+    # Opened here as well, so that the pipe has its writer before the program looks at it.
+    keeper = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = threading.Thread(target=write)
+    writer.start()
+    held = os.open(path, os.O_WRONLY)
+    shown = []
+    reader = threading.Thread(target=lambda: shown.append(show("--config", path)))
+    reader.start()
+    writer.join()
+    os.close(held)
+    reader.join()
+    os.close(keeper)
+    assert [(shown[0][name]["value"], shown[0][name]["origin"]) for name in ("loops", "drain-timeout-ms")] == [
+        (3, "file"),
+        (7, "file"),
+    ]
+
+
+def test_a_file_that_is_too_large(config):
+    path = config("#\n" * (512 * 1024) + "\n")
+    assert_refused(run("config", "check", "--config", path), f"cannot read the configuration file {path}: File too large")
 
 
 def test_a_variable_that_stops_the_start(directory):
