@@ -263,22 +263,6 @@ static void fill_in_defaults(struct settings *settings)
     }
 }
 
-static bool needs_are_met(const struct settings *settings, struct text *reason)
-{
-    for (int i = 0; settings_table[i].name; i++) {
-        const struct setting *setting = &settings_table[i];
-        int needed = setting->needs ? settings_find(text_from_string(setting->needs)) : -1;
-
-        assert(!setting->needs || needed >= 0);
-        if (needed < 0 || settings->states[i].count == 0 || settings->states[needed].count > 0)
-            continue;
-        *reason = arena_format(settings->arena, "%s (%.*s) needs %s as well", setting->name,
-                               TEXT_FORMAT(settings_origin(settings, i, settings->arena)), setting->needs);
-        return false;
-    }
-    return true;
-}
-
 bool settings_load(struct settings *settings, enum settings_scope scope, struct text *reason)
 {
     for (int i = 0; settings_table[i].name; i++)
@@ -287,7 +271,7 @@ bool settings_load(struct settings *settings, enum settings_scope scope, struct 
     if (scope != SETTINGS_NONE && !load_file(settings, scope, reason))
         return false;
     fill_in_defaults(settings);
-    return needs_are_met(settings, reason);
+    return settings_agree(settings, reason);
 }
 
 bool settings_load_again(const struct settings *settings, struct settings *fresh, struct arena *arena,

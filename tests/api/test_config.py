@@ -152,6 +152,23 @@ def test_settings_that_need_each_other():
     assert_refused(process, "tls-key (environment FARTHING_TLS_KEY) needs tls-cert as well")
 
 
+@pytest.mark.parametrize("of", ["key", "address"])
+def test_a_burst_needs_a_rate(of):
+    burst = f"rate-limit-per-{of}-burst"
+    assert_refused(run("config", "check", f"--{burst}", 5), f"{burst} (flag) needs rate-limit-per-{of} as well")
+    run_ok("config", "check", f"--{burst}", 5, f"--rate-limit-per-{of}", 1)
+    run_ok("config", "check", f"--{burst}", 0)
+
+
+def test_a_body_must_fit_into_the_memory_for_bodies():
+    """Else it would be told to come again later, forever."""
+    process = run("config", "check", "--body-bytes-max", "65MiB")
+    assert_refused(process, "body-bytes-max (flag) is more than buffered-bytes-max (default)")
+    process = run("serve", "--buffered-bytes-max", "9MiB")
+    assert_refused(process, "body-bytes-max (default) is more than buffered-bytes-max (flag)")
+    run_ok("config", "check", "--body-bytes-max", "65MiB", "--buffered-bytes-max", "65MiB")
+
+
 # --- refusals --------------------------------------------------------------------------------------------------
 
 
