@@ -1,130 +1,15 @@
 /* pipeline.c: the way of a request (conventions section 2): id, preflight, route, credentials, permission,
  * body, the route's own parsing, its lane, the reply. */
-#include "api/api.h"
-#include "api/exchange.h"
+#include "api/pipeline.h"
+
 #include "api/observe.h"
-#include "api/openapi.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/instant.h"
 #include "base/log.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
-/* ---- the api as a whole ---- */
-
-struct api_config api_config_default(void)
-{
-    return (struct api_config){.allowed_origins = TEXT("*")};
-}
-
-struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
-{
-    struct api *api = calloc(1, sizeof *api);
-    struct store_reader *reader = store_reader_open(store, arena, reason);
-    struct transaction transaction;
-
-    if (!api)
-        abort();
-    if (!reader) {
-        free(api);
-        return NULL;
-    }
-    api->config = api_config_default();
-    api->store = store;
-    api->keys = key_table_new();
-    api->router = router_new(route_tables);
-    observe_routes(api);
-    openapi_write(&api->description_buffer, route_tables);
-    api->description = buffer_text(&api->description_buffer);
-
-    store_reader_begin(reader, &transaction, arena, NULL);
-    authenticate_load(api->keys, &transaction);
-    store_reader_close(reader);
-    if (transaction.failure) {
-        *reason = transaction.failure->message;
-        api_close(api);
-        return NULL;
-    }
-    return api;
-}
-
-void api_close(struct api *api)
-{
-    rate_limit_free(api->key_limit);
-    rate_limit_free(api->address_limit);
-    router_free(api->router);
-    key_table_free(api->keys);
-    buffer_free(&api->description_buffer);
-    free(api->route_labels);
-    free(api);
-}
-
-static struct rate_limit *new_limit(unsigned per_second, unsigned burst)
-{
-    return per_second ? rate_limit_new(per_second, burst ? burst : per_second) : NULL;
-}
-
-void api_configure(struct api *api, const struct api_config *config)
-{
-    assert(!api->key_limit && !api->address_limit); /* once, before there are requests */
-    api->config = *config;
-    api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
-    api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
-    if (text_is_set(config->metrics_token))
-        sha256(config->metrics_token, api->metrics_token_digest);
-    api->has_metrics_token = text_is_set(config->metrics_token);
-    api->config.metrics_token = text_none;
-}
-
-void api_set_draining(struct api *api)
-{
-    atomic_store(&api->draining, true);
-}
-
-static void *loop_start(void *context, struct http_loop *loop, unsigned loop_index)
-{
-    struct api *api = context;
-    struct api_loop *state = calloc(1, sizeof *state);
-    struct arena arena;
-    struct text reason;
-
-    if (!state)
-        abort();
-    arena_init(&arena);
-    state->api = api;
-    state->loop = loop;
-    if (api->config.access_log)
-        state->access_log = log_sink_ring(api->config.access_log);
-    state->reader = store_reader_open(api->store, &arena, &reason);
-    if (!state->reader) {
-        LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
-                  LOG_TEXT("reason", reason));
-        free(state);
-        state = NULL;
-    }
-    arena_free(&arena);
-    return state;
-}
-
-static void on_batch_end(void *loop_state)
-{
-    struct api_loop *state = loop_state;
-
-    store_reader_end(state->reader);
-}
-
-static void loop_stop(void *loop_state)
-{
-    struct api_loop *state = loop_state;
-
-    store_reader_close(state->reader);
-    buffer_free(&state->body);
-    buffer_free(&state->access_line.buffer);
-    free(state);
-}
+#include <stddef.h>
 
 /* ---- lanes ---- */
 
@@ -414,7 +299,7 @@ static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange
 
 /* Nobody sends us much whom we do not know, and nobody what we do not read. The checks are made again when
  * the body is there: a key may be revoked in between. */
-static bool on_head(void *loop_state, struct http_exchange *http)
+bool pipeline_on_head(void *loop_state, struct http_exchange *http)
 {
     struct exchange *exchange = new_exchange(loop_state, http);
     bool is_preflight = http->request.method == HTTP_OPTIONS;
@@ -427,7 +312,7 @@ static bool on_head(void *loop_state, struct http_exchange *http)
     return !failure;
 }
 
-static void on_request(void *loop_state, struct http_exchange *http)
+void pipeline_on_request(void *loop_state, struct http_exchange *http)
 {
     struct exchange *exchange = new_exchange(loop_state, http);
 
@@ -449,18 +334,4 @@ static void on_request(void *loop_state, struct http_exchange *http)
         reply_failure(exchange, failure);
     else
         run_route(exchange);
-}
-
-struct http_handler api_handler(struct api *api)
-{
-    return (struct http_handler){
-        .context = api,
-        .loop_start = loop_start,
-        .on_head = on_head,
-        .on_request = on_request,
-        .on_batch_end = on_batch_end,
-        .loop_stop = loop_stop,
-        .refused_total = reply_too_many_connections(api),
-        .refused_client = reply_too_many_of_client(api),
-    };
 }

@@ -4,26 +4,6 @@
 
 #include <string.h>
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-/* Decodes the escape at `text`'s start. -1 when it is none. */
-static int escaped_byte(struct text text)
-{
-    int high = text.length >= 3 ? hex_digit(text.data[1]) : -1;
-    int low = text.length >= 3 ? hex_digit(text.data[2]) : -1;
-
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 bool percent_decode(struct arena *arena, struct text text, bool is_query, struct text *decoded)
 {
     if (text_find(text, '%') == text.length && (!is_query || text_find(text, '+') == text.length)) {
@@ -38,8 +18,8 @@ bool percent_decode(struct arena *arena, struct text text, bool is_query, struct
         size_t taken = 1;
 
         if (byte == '%') {
-            byte = escaped_byte(text);
-            taken = 3;
+            byte = text_escaped_byte(text);
+            taken = TEXT_ESCAPE_BYTES;
         } else if (byte == '+' && is_query) {
             byte = ' ';
         }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NIBBLE_BITS = 4, NIBBLE_MASK = 15, HEX_DIGIT_NONE = 0xff };
+enum { NIBBLE_BITS = 4, NIBBLE_MASK = 15 };
 
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 static EVP_MD *algorithm;         /* for the life of the process */
@@ -69,27 +69,14 @@ void hex_encode(const uint8_t *bytes, size_t length, char *out)
     }
 }
 
-static uint8_t hex_value(char digit)
-{
-    /* The value plus one, so that every byte that is not listed is 0. */
-    static const uint8_t values[256] = {
-        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-        ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-        ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
-    };
-
-    return (uint8_t)(values[(unsigned char)digit] - 1);
-}
-
 bool hex_decode(struct text text, uint8_t *bytes, size_t length)
 {
     if (text.length % 2 != 0 || text.length / 2 != length)
         return false;
     for (size_t i = 0; i < length; i++) {
-        uint8_t high = hex_value(text.data[2 * i]);
-        uint8_t low = hex_value(text.data[2 * i + 1]);
+        int high = text_hex_digit(text.data[2 * i]), low = text_hex_digit(text.data[2 * i + 1]);
 
-        if (high == HEX_DIGIT_NONE || low == HEX_DIGIT_NONE)
+        if (high < 0 || low < 0)
             return false;
         bytes[i] = (uint8_t)(high << NIBBLE_BITS | low);
     }

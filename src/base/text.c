@@ -101,3 +101,12 @@ bool text_to_uint64(struct text text, uint64_t *value)
     *value = result;
     return true;
 }
+
+int text_escaped_byte(struct text text)
+{
+    if (text.length < TEXT_ESCAPE_BYTES)
+        return -1;
+    int high = text_hex_digit(text.data[1]), low = text_hex_digit(text.data[2]);
+
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}

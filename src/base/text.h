@@ -54,4 +54,20 @@ struct text text_trim(struct text text);
 /* Parses an unsigned decimal number of digits only. False when empty, not a number, or above UINT64_MAX. */
 bool text_to_uint64(struct text text, uint64_t *value);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int text_hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    if (byte >= 'a' && byte <= 'f')
+        return byte - 'a' + 10;
+    return byte >= 'A' && byte <= 'F' ? byte - 'A' + 10 : -1;
+}
+
+enum { TEXT_ESCAPE_BYTES = 3 };
+
+/* The byte of the percent escape (RFC 3986 section 2.1) at the start of `text`, whose % was seen; -1 when it
+ * is none. */
+int text_escaped_byte(struct text text);
+
 #endif

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char file_in_data_directory[] = "farthing.conf";
@@ -165,32 +164,31 @@ bool settings_read_file(struct settings *settings, struct text path, struct text
     return step == CONFIG_END;
 }
 
+/* Reads to the end: a pipe has no size. */
+static struct text read_all(int fd, struct arena *arena)
+{
+    char *bytes = arena_allocate(arena, CONFIG_FILE_BYTES_MAX + 1);
+    size_t length = 0;
+    ssize_t got;
+
+    while ((got = read(fd, bytes + length, CONFIG_FILE_BYTES_MAX + 1 - length)) > 0)
+        length += (size_t)got;
+    if (length > CONFIG_FILE_BYTES_MAX)
+        errno = EFBIG;
+    return got < 0 || length > CONFIG_FILE_BYTES_MAX ? text_none : (struct text){bytes, length};
+}
+
 /* The file's bytes, in the arena; unset, with errno, when it cannot be read. */
 static struct text content_of(const char *path, struct arena *arena)
 {
+    /* Opening a pipe that nobody writes to does not wait; reading waits for who does. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stat status;
     struct text content = text_none;
 
     if (fd < 0)
         return content;
-    if (fstat(fd, &status) != 0)
-        status.st_size = 0;
-    else if (S_ISDIR(status.st_mode))
-        errno = EISDIR;
-    else if (status.st_size > CONFIG_FILE_BYTES_MAX)
-        errno = EFBIG;
-    else {
-        /* A pipe has no size: it is read to its end as well. */
-        char *bytes = arena_allocate(arena, CONFIG_FILE_BYTES_MAX);
-        size_t length = 0;
-        ssize_t got;
-
-        while (length < CONFIG_FILE_BYTES_MAX &&
-               (got = read(fd, bytes + length, CONFIG_FILE_BYTES_MAX - length)) > 0)
-            length += (size_t)got;
-        content = (struct text){bytes, length};
-    }
+    if (fcntl(fd, F_SETFL, 0) == 0)
+        content = read_all(fd, arena);
     int why = errno;
 
     close(fd);
@@ -265,22 +263,6 @@ static void fill_in_defaults(struct settings *settings)
     }
 }
 
-static bool needs_are_met(const struct settings *settings, struct text *reason)
-{
-    for (int i = 0; settings_table[i].name; i++) {
-        const struct setting *setting = &settings_table[i];
-        int needed = setting->needs ? settings_find(text_from_string(setting->needs)) : -1;
-
-        assert(!setting->needs || needed >= 0);
-        if (needed < 0 || settings->states[i].count == 0 || settings->states[needed].count > 0)
-            continue;
-        *reason = arena_format(settings->arena, "%s (%.*s) needs %s as well", setting->name,
-                               TEXT_FORMAT(settings_origin(settings, i, settings->arena)), setting->needs);
-        return false;
-    }
-    return true;
-}
-
 bool settings_load(struct settings *settings, enum settings_scope scope, struct text *reason)
 {
     for (int i = 0; settings_table[i].name; i++)
@@ -289,7 +271,7 @@ bool settings_load(struct settings *settings, enum settings_scope scope, struct 
     if (scope != SETTINGS_NONE && !load_file(settings, scope, reason))
         return false;
     fill_in_defaults(settings);
-    return needs_are_met(settings, reason);
+    return settings_agree(settings, reason);
 }
 
 bool settings_load_again(const struct settings *settings, struct settings *fresh, struct arena *arena,

@@ -49,7 +49,8 @@ struct setting {
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
     const char *example; /* a value to show where there is no default */
-    const char *needs;   /* a setting that must be given when this one is */
+    const char *needs;   /* a setting that must be given when this one is, and not as 0 */
+    const char *at_most; /* a setting of the same type whose number this one's must not exceed */
 };
 
 /* The settings, in the order in which they are shown. */
@@ -122,6 +123,10 @@ void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
  * *complaint what it must be ("must be a number from 1 to 10"), when the setting cannot have it. */
 struct text setting_value_read(const struct setting *setting, struct text value, struct arena *arena,
                                int64_t *number, struct text *complaint);
+
+/* Only for settings*.c: whether each setting goes with the ones that its row names (`needs`, `at_most`).
+ * False with one line that says which does not. */
+bool settings_agree(const struct settings *settings, struct text *reason);
 
 /* Rules for `check` (setting_rules.c). */
 const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */

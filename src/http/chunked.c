@@ -31,17 +31,6 @@ static bool expect(struct http_chunked *decoder, char byte, char expected, enum 
     return go_on(decoder, next);
 }
 
-static int hexadecimal_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 static bool take_size_digit(struct http_chunked *decoder, unsigned digit)
 {
     if (decoder->size_digits == HTTP_CHUNK_SIZE_DIGITS_MAX)
@@ -72,7 +61,7 @@ static bool take_size_end(struct http_chunked *decoder, char byte, uint64_t body
 
 static bool take_size(struct http_chunked *decoder, char byte, uint64_t body_bytes_max)
 {
-    int digit = hexadecimal_digit(byte);
+    int digit = text_hex_digit(byte);
 
     if (digit >= 0)
         return take_size_digit(decoder, (unsigned)digit);

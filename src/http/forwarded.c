@@ -27,20 +27,30 @@ bool http_trust_includes(const struct http_trust *trust, const struct http_addre
     return false;
 }
 
-/* Where the last element of the list begins. A separator inside quotes separates nothing; quotes that do not
- * end make one element of all that follows them, which is then none that can be read. */
+/* A quote behind an odd number of backslashes is part of what is quoted. */
+static bool is_quote(struct text list, size_t at)
+{
+    size_t backslashes = 0;
+
+    if (list.data[at] != '"')
+        return false;
+    while (backslashes < at && list.data[at - backslashes - 1] == '\\')
+        backslashes++;
+    return backslashes % 2 == 0;
+}
+
+/* Where the last element of the list begins. A separator inside quotes separates nothing. The quotes are
+ * paired from the end, where the nearest proxy wrote: a quote that a client put in front of it, and never
+ * closed, does not take in what follows. */
 static size_t last_element(struct text list, char separator)
 {
-    size_t start = 0;
     bool is_quoted = false;
+    size_t start = list.length;
 
-    for (size_t i = 0; i < list.length; i++) {
-        if (list.data[i] == '"')
-            is_quoted = !is_quoted;
-        else if (is_quoted && list.data[i] == '\\')
-            i++;
-        else if (!is_quoted && list.data[i] == separator)
-            start = i + 1;
+    for (; start > 0; start--) {
+        is_quoted ^= is_quote(list, start - 1);
+        if (!is_quoted && list.data[start - 1] == separator)
+            break;
     }
     return start;
 }

@@ -23,6 +23,8 @@ static void grow_input(struct http_connection *connection, size_t more)
     if (input->data + input->start != before) { /* the request's texts must be made again */
         connection->parse = (struct http_parse){0};
         connection->head_is_parsed = false;
+        if (connection->record) /* its deadline may be over before they are */
+            connection->record->exchange.request = (struct http_request){0};
     }
 }
 
@@ -45,9 +47,14 @@ bool http_intake_reserve(struct http_connection *connection)
     return true;
 }
 
+/* Of a chunked body, what has arrived: more of it than the handler then allows can lie behind the request
+ * before it. */
 static bool is_too_large(const struct http_connection *connection)
 {
-    return connection->parse.content_length > connection->record->exchange.body_bytes_max;
+    const struct http_parse *parse = &connection->parse;
+    uint64_t body_bytes = parse->is_chunked ? connection->chunked.body_length : parse->content_length;
+
+    return body_bytes > connection->record->exchange.body_bytes_max;
 }
 
 static void refuse_large_body(struct http_connection *connection)

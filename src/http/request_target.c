@@ -5,47 +5,26 @@
 
 #include <string.h>
 
-enum { PORT_DIGITS_MAX = 5, PORT_MAX = 65535, ESCAPE_BYTES = 3 };
-
-static int hexadecimal_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
-/* The byte of the escape at the start of `text`; -1 when it is none. */
-static int escaped_byte(struct text text)
-{
-    if (text.length < ESCAPE_BYTES)
-        return -1;
-    int high = hexadecimal_digit(text.data[1]), low = hexadecimal_digit(text.data[2]);
-
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
+enum { PORT_DIGITS_MAX = 5, PORT_MAX = 65535 };
 
 /* Checks the escapes that stand side by side at the start of `text`, which begins with one: only they can
  * make up a character together, because all other bytes are ASCII. Sets `*length` to the bytes they take. */
 static bool check_escapes(struct text text, size_t *length, struct http_parse *parse)
 {
-    char decoded[HTTP_URL_BYTES_MAX / ESCAPE_BYTES];
+    char decoded[HTTP_URL_BYTES_MAX / TEXT_ESCAPE_BYTES];
     size_t count = 0;
 
     while (text.length && text.data[0] == '%') {
-        int byte = escaped_byte(text);
+        int byte = text_escaped_byte(text);
 
         if (byte < 0)
             return http_parse_malformed(parse, "the request target has an escape that is not valid");
         if (byte == 0)
             return http_parse_malformed(parse, "the request target has an escaped NUL");
         decoded[count++] = (char)byte;
-        text = text_from(text, ESCAPE_BYTES);
+        text = text_from(text, TEXT_ESCAPE_BYTES);
     }
-    *length = count * ESCAPE_BYTES;
+    *length = count * TEXT_ESCAPE_BYTES;
     return utf8_valid((struct text){decoded, count}) ||
            http_parse_malformed(parse, "the request target is not UTF-8");
 }
@@ -79,7 +58,7 @@ static size_t bracketed_length(struct text text)
     if (end == text.length || end < 2)
         return 0;
     for (size_t i = 1; i < end; i++)
-        if (hexadecimal_digit(text.data[i]) < 0 && text.data[i] != ':' && text.data[i] != '.')
+        if (text_hex_digit(text.data[i]) < 0 && text.data[i] != ':' && text.data[i] != '.')
             return 0;
     return end + 1;
 }

@@ -21,14 +21,6 @@ static const char *refuse(struct escape_reader *reader, const char *at, const ch
     return NULL;
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit |= 0x20; /* lower case */
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 /* Reads the escape `\uXXXX` at `at` into *unit, a UTF-16 code unit. */
 static const char *read_code_unit(struct escape_reader *reader, const char *at, uint32_t *unit)
 {
@@ -38,7 +30,7 @@ static const char *read_code_unit(struct escape_reader *reader, const char *at, 
     for (size_t i = 0; i < HEX_DIGITS; i++) {
         if (digits + i == reader->end)
             return refuse(reader, reader->end, "unexpected end");
-        int value = hex_value(digits[i]);
+        int value = text_hex_digit(digits[i]);
 
         if (value < 0)
             return refuse(reader, at, "invalid escape");

@@ -123,6 +123,20 @@ def large_body(abuse):
         read_what_comes(connection, 1)
 
 
+def behind_a_large_body(abuse):
+    """In the buffer of one body lies the next, of a request that may have none so large."""
+    with abuse.connect() as connection:
+        chunked = ("Transfer-Encoding", "chunked")
+        length = abuse.random.choice([20_000, 40_000, 3_000_000])
+        send_what_fits(connection, abuse.post(chunked) + b"%x\r\n" % length + b" " * length)
+        path = abuse.random.choice([("OPTIONS", "*"), ("GET", "/health"), ("POST", "/v1/customers")])
+        next_one = request_bytes(*path, abuse.key, headers=[chunked]) + b"fffff\r\n" + b"x" * abuse.random.choice([100, 30_000])
+        send_what_fits(connection, b"\r\n0\r\n\r\n" + next_one)
+        read_what_comes(connection)
+        send_what_fits(connection, b"x" * 1000)
+        read_what_comes(connection)
+
+
 def stops_reading(abuse):
     with abuse.connect() as connection:
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -185,5 +199,5 @@ def half_close(abuse):
 
 ABUSERS = [
     slow_head, slow_body, slow_crowd, flood, huge_head, many_headers, endless_chunks, endless_extension, half_a_body,
-    large_body, stops_reading, pipelines, garbage, noise, reset, half_close,
+    large_body, behind_a_large_body, stops_reading, pipelines, garbage, noise, reset, half_close,
 ]  # fmt: skip

@@ -1,7 +1,10 @@
 """Settings from flags, environment and file: what `config example|check|show` print, and what stops a start."""
 
 import json
+import os
 import re
+import threading
+import time
 
 import pytest
 
@@ -149,6 +152,23 @@ def test_settings_that_need_each_other():
     assert_refused(process, "tls-key (environment FARTHING_TLS_KEY) needs tls-cert as well")
 
 
+@pytest.mark.parametrize("of", ["key", "address"])
+def test_a_burst_needs_a_rate(of):
+    burst = f"rate-limit-per-{of}-burst"
+    assert_refused(run("config", "check", f"--{burst}", 5), f"{burst} (flag) needs rate-limit-per-{of} as well")
+    run_ok("config", "check", f"--{burst}", 5, f"--rate-limit-per-{of}", 1)
+    run_ok("config", "check", f"--{burst}", 0)
+
+
+def test_a_body_must_fit_into_the_memory_for_bodies():
+    """Else it would be told to come again later, forever."""
+    process = run("config", "check", "--body-bytes-max", "65MiB")
+    assert_refused(process, "body-bytes-max (flag) is more than buffered-bytes-max (default)")
+    process = run("serve", "--buffered-bytes-max", "9MiB")
+    assert_refused(process, "body-bytes-max (default) is more than buffered-bytes-max (flag)")
+    run_ok("config", "check", "--body-bytes-max", "65MiB", "--buffered-bytes-max", "65MiB")
+
+
 # --- refusals --------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +204,41 @@ def test_a_file_that_is_not_there(tmp_path):
     said = f"cannot read the configuration file {path}: No such file or directory"
     assert_refused(run("serve", "--config", path), said)
     assert_refused(run("key", "list", FARTHING_CONFIG=str(path)), said)
+
+
+def test_a_file_that_is_a_pipe_is_read_to_its_end(tmp_path):
+    """Also when who writes it takes a while."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write():
+        with path.open("w") as pipe:
+            for line in ("loops = 3\n", "drain-timeout-ms = 7\n"):
+                time.sleep(0.1)
+                pipe.write(line)
+                pipe.flush()
+
+    # Opened here as well, so that the pipe has its writer before the program looks at it.
+    keeper = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = threading.Thread(target=write)
+    writer.start()
+    held = os.open(path, os.O_WRONLY)
+    shown = []
+    reader = threading.Thread(target=lambda: shown.append(show("--config", path)))
+    reader.start()
+    writer.join()
+    os.close(held)
+    reader.join()
+    os.close(keeper)
+    assert [(shown[0][name]["value"], shown[0][name]["origin"]) for name in ("loops", "drain-timeout-ms")] == [
+        (3, "file"),
+        (7, "file"),
+    ]
+
+
+def test_a_file_that_is_too_large(config):
+    path = config("#\n" * (512 * 1024) + "\n")
+    assert_refused(run("config", "check", "--config", path), f"cannot read the configuration file {path}: File too large")
 
 
 def test_a_variable_that_stops_the_start(directory):

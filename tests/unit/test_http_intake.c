@@ -139,6 +139,29 @@ static void test_the_handler_lowers_the_limit(void **state)
     fixture_stop(fixture);
 }
 
+/* Behind a large request there is room in its buffer for more of the next one than may come in the end. */
+static void test_the_limit_is_lowered_below_what_came(void **state)
+{
+    enum { FIRST = 40 * 1000, SECOND = 20 * 1000 };
+    const struct http_config config = test_config();
+    struct fixture *fixture = fixture_start(&config);
+    struct client client = client_connect(fixture);
+    const char *between = "\r\n0\r\n\r\n" CHUNKED("/small") "ffff\r\n";
+    char *sent = malloc(strlen(between) + SECOND);
+
+    (void)state;
+    client_say(&client, CHUNKED("/count") "9c40\r\n");
+    send_large(&client, FIRST);
+    sleep_ms(20);
+    memcpy(sent, between, strlen(between));
+    memset(sent + strlen(between), 'x', SECOND);
+    client_send(&client, sent, strlen(between) + SECOND);
+    free(sent);
+    client_expect(&client, 200, "1");
+    expect_end(&client, 413);
+    fixture_stop(fixture);
+}
+
 static uint64_t buffered_bytes(const struct fixture *fixture)
 {
     struct http_counters counters;
@@ -193,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_chunks_cross_buffers),
         cmocka_unit_test(test_the_handler_decides_on_the_head),
         cmocka_unit_test(test_the_handler_lowers_the_limit),
+        cmocka_unit_test(test_the_limit_is_lowered_below_what_came),
         cmocka_unit_test(test_all_buffers_together),
     };
 
