@@ -64,6 +64,9 @@ static SSL_CTX *new_context(struct http_tickets *tickets)
                         SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
+    /* A reading ends with what one look at the socket brought, data or not: else who only sends new keys
+     * would keep the loop in there. */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(context, 1); /* a record's head and body in one system call */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* clients keep their sessions themselves */
     SSL_CTX_set_timeout(context, HTTP_TLS_SESSION_SECONDS);

@@ -20,6 +20,8 @@ enum {
     HTTP_TLS_TICKET_KEY_SECONDS =
         12 * 60 * 60, /* a key seals tickets for so long, and opens them as long again */
     HTTP_TLS_EXPIRY_WARNING_DAYS = 14,
+    HTTP_TLS_KEY_UPDATES_MAX = 256, /* of one client: each costs more than a request, and one is due after
+                                       some million records */
     HTTP_TLS_TICKET_NAME_BYTES = 16,
     HTTP_TLS_TICKET_KEY_BYTES = 32,
 };

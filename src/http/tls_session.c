@@ -15,17 +15,22 @@ struct http_tls_session {
     bool has_failed;       /* OpenSSL must not be used any more */
     bool has_ended;        /* our close_notify is out */
     bool read_waits_write; /* reading goes on when the socket can be written */
+    bool socket_is_empty;  /* the last look at the socket found nothing */
+    unsigned key_updates;  /* that the client has sent */
 };
 
 /* ---- OpenSSL's way to the socket ---- */
 
 static int read_socket(BIO *bio, char *memory, int size)
 {
-    ssize_t count = http_socket_receive(BIO_get_data(bio), memory, (size_t)size);
+    struct http_connection *connection = BIO_get_data(bio);
+    ssize_t count = http_socket_receive(connection, memory, (size_t)size);
 
     BIO_clear_retry_flags(bio);
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        connection->tls->socket_is_empty = true;
         BIO_set_retry_read(bio);
+    }
     return (int)count;
 }
 
@@ -73,6 +78,18 @@ static SSL *new_ssl(struct http_tls *tls)
     return ssl;
 }
 
+/* Counts the client's key updates. */
+static void on_message(int is_written, int version, int content_type, const void *message, size_t length,
+                       SSL *ssl, void *argument)
+{
+    struct http_tls_session *session = argument;
+
+    (void)version, (void)ssl;
+    if (!is_written && content_type == SSL3_RT_HANDSHAKE && length > 0 &&
+        *(const unsigned char *)message == SSL3_MT_KEY_UPDATE)
+        session->key_updates++;
+}
+
 bool http_tls_begin(struct http_tls *tls, struct http_connection *connection)
 {
     struct http_tls_session *session = calloc(1, sizeof *session);
@@ -89,6 +106,8 @@ bool http_tls_begin(struct http_tls *tls, struct http_connection *connection)
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, session);
     session->ssl = ssl;
     connection->tls = session;
     return true;
@@ -163,14 +182,24 @@ static ssize_t would_block(void)
     return -1;
 }
 
+static ssize_t broken(struct http_connection *connection)
+{
+    fail(connection);
+    errno = EPROTO;
+    return -1;
+}
+
 ssize_t http_tls_receive(struct http_connection *connection, void *memory, size_t size)
 {
     struct http_tls_session *session = connection->tls;
     int wanted = size > INT_MAX ? INT_MAX : (int)size;
 
+    session->socket_is_empty = false;
     ERR_clear_error();
     int count = SSL_read(session->ssl, memory, wanted);
 
+    if (session->key_updates > HTTP_TLS_KEY_UPDATES_MAX)
+        return broken(connection);
     if (count > 0) {
         if (SSL_has_pending(session->ssl)) /* bytes that the socket no longer has */
             connection->is_readable = true;
@@ -181,15 +210,14 @@ ssize_t http_tls_receive(struct http_connection *connection, void *memory, size_
     case SSL_ERROR_WANT_WRITE: /* the answer to a change of keys does not fit */
         session->read_waits_write = true;
         return would_block();
-    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_READ: /* or what was read had no data, and more may be there */
+        connection->is_readable = !session->socket_is_empty;
         return would_block();
     case SSL_ERROR_ZERO_RETURN:
         connection->input_has_ended = true;
         return 0;
     default:
-        fail(connection);
-        errno = EPROTO;
-        return -1;
+        return broken(connection);
     }
 }
 
@@ -204,9 +232,7 @@ ssize_t http_tls_send(struct http_connection *connection, const void *bytes, siz
         return count;
     if (SSL_get_error(session->ssl, count) == SSL_ERROR_WANT_WRITE)
         return would_block();
-    fail(connection);
-    errno = EPROTO;
-    return -1;
+    return broken(connection);
 }
 
 void http_tls_writable(struct http_connection *connection)

@@ -175,6 +175,25 @@ def test_a_change_of_keys(server, certificate):
     assert output.count("KEYUPDATE") == 3 and "200 OK" in output, output
 
 
+def test_a_flood_of_key_updates_is_ended(server, certificate):
+    """Each costs more than a request and brings none: the loop would do nothing else."""
+    process = subprocess.Popen(
+        ["openssl", "s_client", "-connect", "%s:%d" % server.address, "-tls1_3"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with pytest.raises(BrokenPipeError):
+        for _ in range(600):
+            process.stdin.write(b"k\n")
+            process.stdin.flush()
+            time.sleep(0.01)  # s_client takes what comes at once as one command
+    process.kill()
+    process.wait()
+    with TlsConnection(server.address, certificate.context()) as connection:
+        assert connection.exchange(HEALTH).status == 200
+
+
 def test_curl(server, certificate):
     host, port = server.address
     output = subprocess.run(
