@@ -15,6 +15,15 @@ enum step {
     STEP_WAIT,  /* nothing more can be done before an event, a reply or a deadline */
 };
 
+/* Whoever opens connections and never finishes a handshake must not hold the memory of all. */
+static void limit_handshakes(struct http_loop *loop)
+{
+    if (loop->waits[HTTP_WAIT_HANDSHAKE].count <= HTTP_HANDSHAKES_UNFINISHED_MAX)
+        return;
+    http_count(&loop->counters.tls_failures, 1);
+    http_connection_abort(http_wait_oldest(loop, HTTP_WAIT_HANDSHAKE));
+}
+
 void http_connection_open(struct http_loop *loop, const struct http_arrival *arrival)
 {
     struct http_connection *connection = http_pool_take(&loop->connections);
@@ -38,6 +47,7 @@ void http_connection_open(struct http_loop *loop, const struct http_arrival *arr
     if ((arrival->is_tls && !http_tls_begin(loop->server->tls, connection)) ||
         epoll_ctl(loop->epoll, EPOLL_CTL_ADD, connection->socket, &interest) < 0)
         http_connection_close(connection);
+    limit_handshakes(loop);
 }
 
 void http_connection_free(struct http_connection *connection)
@@ -46,7 +56,7 @@ void http_connection_free(struct http_connection *connection)
 
     if (connection->is_ready)
         http_list_remove(&connection->ready_link);
-    http_list_remove(&connection->wait_link);
+    http_wait_end(connection);
     http_bytes_release(&connection->input, &loop->buffers);
     http_bytes_release(&connection->output, &loop->buffers);
     if (connection->record)

@@ -36,11 +36,25 @@ void http_wait_begin(struct http_connection *connection, enum http_wait wait)
     connection->wait = wait;
     connection->wait_until_us = connection->loop->now_us + list->timeout_us + slack_us(list);
     http_list_append(&list->connections, &connection->wait_link);
+    list->count++;
+}
+
+void http_wait_end(struct http_connection *connection)
+{
+    http_list_remove(&connection->wait_link);
+    connection->loop->waits[connection->wait].count--;
+}
+
+struct http_connection *http_wait_oldest(const struct http_loop *loop, enum http_wait wait)
+{
+    const struct http_wait_list *list = &loop->waits[wait];
+
+    return list->count ? member(list->connections.next) : NULL;
 }
 
 void http_wait_change(struct http_connection *connection, enum http_wait wait)
 {
-    http_list_remove(&connection->wait_link);
+    http_wait_end(connection);
     http_wait_begin(connection, wait);
 }
 

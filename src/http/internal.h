@@ -42,6 +42,8 @@ enum {
     HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */
     HTTP_LISTEN_BACKLOG = 4096,
     HTTP_HANDSHAKES_PER_TURN = 4, /* each may take a millisecond */
+    HTTP_HANDSHAKES_UNFINISHED_MAX =
+        1024,                 /* of a loop, some 36 KiB each; the oldest gives way to a new one */
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
     HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
     HTTP_TRIM_BYTES = 4 * 1024 * 1024,        /* freed: worth looking for pages to give back */
@@ -219,12 +221,17 @@ void http_reply_append(struct http_connection *connection, const struct http_rep
  * is always the next to expire. */
 struct http_wait_list {
     struct http_link connections;
+    unsigned count;
     int64_t timeout_us; /* 0: no deadline */
 };
 
 void http_waits_init(struct http_loop *loop, const struct http_config *config);
 /* Puts a connection that is in no list into one. */
 void http_wait_begin(struct http_connection *connection, enum http_wait wait);
+/* Takes it out of its list, for good. */
+void http_wait_end(struct http_connection *connection);
+/* The connection that has waited longest in a list, or NULL. */
+struct http_connection *http_wait_oldest(const struct http_loop *loop, enum http_wait wait);
 /* Moves it to the end of a list, with a new deadline. */
 void http_wait_change(struct http_connection *connection, enum http_wait wait);
 /* The same when it is in another list, or when its deadline has become stale by more than a little. */

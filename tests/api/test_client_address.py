@@ -95,3 +95,20 @@ def test_an_ipv4_client_of_a_socket_for_both(client_of):
     )
     assert ask() == "127.0.0.1"
     assert ask(*x("192.0.2.1")) == "192.0.2.1"
+
+
+OPEN_QUOTES = ['"', '"x', 'for="', 'for="\\', '"a, "b, "']
+
+
+def test_a_quote_that_the_client_leaves_open_hides_nothing(client_of):
+    """The proxy writes behind what the client has sent."""
+    ask = client_of("--trust-proxy", "loopback")
+    for quote in OPEN_QUOTES:
+        assert ask(*x(f"{quote}, 192.0.2.1")) == "192.0.2.1"
+
+
+def test_a_quote_that_the_client_leaves_open_hides_nothing_of_forwarded(client_of):
+    ask = client_of("--trust-proxy", "loopback", "--forwarded-header", "forwarded")
+    for quote in OPEN_QUOTES:
+        assert ask(("Forwarded", f"{quote}, for=192.0.2.1")) == "192.0.2.1"
+        assert ask(("Forwarded", f'{quote}, for="[2001:db8::1]:4711";by="a, \\"b"')) == "2001:db8::1"

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import select
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ from http_client import RawConnection, request_bytes
 from tls import RSA, Certificate, TlsConnection, openssl
 
 HEALTH = request_bytes("GET", "/health")
+HANDSHAKES_UNFINISHED_MAX = 1024  # of a loop
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +332,25 @@ def test_a_slow_handshake_is_ended(server):
         except ConnectionResetError:
             pass
         silent.assert_closed()
+
+
+def test_the_oldest_of_too_many_unfinished_handshakes_gives_way(directory, start_server, certificate):
+    """A greeting without an end costs some 36 KiB; nobody holds the memory of thousands, and others still come in."""
+    server = start_server(directory, *certificate.flags, "--loops", 1)
+    idle = [socket.create_connection(server.address) for _ in range(HANDSHAKES_UNFINISHED_MAX + 20)]
+    wait_until(lambda: readable(idle[0]), 10, "the oldest one to be closed")
+    with TlsConnection(server.address, certificate.context()) as connection:
+        assert connection.exchange(HEALTH).status == 200
+    assert sum(readable(each) for each in idle) in range(20, 23)
+    assert not any(readable(each) for each in idle[-100:])
+    for each in idle:
+        each.close()
+
+
+def readable(connection):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def test_others_are_served_meanwhile(server, certificate):
