@@ -1,7 +1,6 @@
 /* config.c: `farthing config example|check|show`. */
 #include "cli/commands.h"
 #include "cli/printed.h"
-#include "cli/variables.h"
 #include "json/writer.h"
 
 #include <stdio.h>
@@ -67,17 +66,10 @@ enum exit_code command_config_example(struct invocation *invocation)
 
 /* ---- check ---- */
 
-static void warn(void *context, struct text message)
-{
-    (void)context;
-    fprintf(stderr, "farthing: %.*s\n", TEXT_FORMAT(message));
-}
-
 enum exit_code command_config_check(struct invocation *invocation)
 {
     const struct settings *settings = &invocation->settings;
 
-    variables_check(&invocation->arena, warn, NULL);
     if (text_is_set(settings->file))
         printf("the settings are valid; %.*s was read\n", TEXT_FORMAT(settings->file));
     else
@@ -194,7 +186,6 @@ static void print_json(const struct settings *settings, struct arena *arena)
 
 enum exit_code command_config_show(struct invocation *invocation)
 {
-    variables_check(&invocation->arena, warn, NULL);
     if (invocation_switch(invocation, "json"))
         print_json(&invocation->settings, &invocation->arena);
     else

@@ -6,7 +6,6 @@
 #include "cli/entrances.h"
 #include "cli/printed.h"
 #include "cli/serve.h"
-#include "cli/variables.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -38,11 +37,6 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
     else
         json_null(writer);
     json_end_object(writer);
-}
-
-static void warn_of_variable(void *context, struct text message)
-{
-    doctor_say(context, VERDICT_WARN, "configuration", message, TEXT("correct its name or take it away"));
 }
 
 /* A token in a file that others can read is no secret. */
@@ -80,7 +74,6 @@ static void check_configuration(struct doctor *doctor)
                    arena_format(doctor->arena, "%.*s is valid", TEXT_FORMAT(settings->file)), text_none);
     else
         doctor_say(doctor, VERDICT_OK, "configuration", TEXT("valid; there is no file"), text_none);
-    variables_check(doctor->arena, warn_of_variable, doctor);
     check_secrecy(doctor);
 }
 

@@ -6,7 +6,6 @@
 #include "cli/instance.h"
 #include "cli/reload.h"
 #include "cli/systemd.h"
-#include "cli/variables.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -74,12 +73,6 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
         return true;
     config->access_log = log_sink_open(access_log, arena, reason);
     return config->access_log != NULL;
-}
-
-static void log_warning(void *context, struct text message)
-{
-    (void)context;
-    LOG_WARNING("setting ignored", LOG_TEXT("reason", message));
 }
 
 /* The key of a new installation is shown to a person, never to a log. */
@@ -210,7 +203,6 @@ enum exit_code command_serve(struct invocation *invocation)
 
     configure_memory();
     configure_log(&invocation->settings);
-    variables_check(arena, log_warning, NULL);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     /* Not after an empty directory was initialised and its first key shown to nobody. */

@@ -2,6 +2,7 @@
 
 #include "cli/config_file.h"
 #include "cli/nearest.h"
+#include "cli/variables.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -268,6 +269,8 @@ bool settings_load(struct settings *settings, enum settings_scope scope, struct 
     for (int i = 0; settings_table[i].name; i++)
         if (settings_in_scope(i, scope) && !read_variable(settings, i, reason))
             return false;
+    if (scope >= SETTINGS_ALL && !variables_check(settings->arena, reason))
+        return false;
     if (scope != SETTINGS_NONE && !load_file(settings, scope, reason))
         return false;
     fill_in_defaults(settings);

@@ -1,8 +1,9 @@
 #include "cli/variables.h"
 
-#include "cli/command.h"
 #include "cli/nearest.h"
+#include "cli/settings.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static const struct text prefix = TEXT_LITERAL("FARTHING_");
@@ -15,6 +16,10 @@ static const struct text expected[] = {
     TEXT_LITERAL("FARTHING_ENVIRONMENT_ID"), TEXT_LITERAL("FARTHING_PORT")};
 static const struct text expected_beginnings[] = {TEXT_LITERAL("FARTHING_PORT_"),
                                                   TEXT_LITERAL("FARTHING_SERVICE_")};
+/* ... and for a service whose name only begins with it: FARTHING_WEB_SERVICE_HOST, FARTHING_WEB_PORT_80_TCP.
+ */
+static const struct text expected_parts[] = {TEXT_LITERAL("_SERVICE_HOST"), TEXT_LITERAL("_SERVICE_PORT"),
+                                             TEXT_LITERAL("_PORT_")};
 
 static bool is_expected(struct text name)
 {
@@ -23,6 +28,9 @@ static bool is_expected(struct text name)
             return true;
     for (unsigned i = 0; i < sizeof expected_beginnings / sizeof expected_beginnings[0]; i++)
         if (text_starts_with(name, expected_beginnings[i]))
+            return true;
+    for (unsigned i = 0; i < sizeof expected_parts / sizeof expected_parts[0]; i++)
+        if (memmem(name.data, name.length, expected_parts[i].data, expected_parts[i].length))
             return true;
     return false;
 }
@@ -35,24 +43,27 @@ static void offer(struct nearest *nearest, const char *flag, struct arena *arena
     nearest_offer(nearest, arena_copy(arena, text_from_string(variable)));
 }
 
-static void check(struct text name, struct arena *arena, void (*tell)(void *, struct text), void *context)
+static bool check(struct text name, struct arena *arena, struct text *reason)
 {
     struct nearest nearest = nearest_to(name);
 
     for (const struct setting *setting = settings_table; setting->name; setting++)
         offer(&nearest, setting->name, arena);
-    if (nearest.distance > 0)
-        tell(context, arena_format(arena, "the environment variable %.*s is no setting%.*s",
-                                   TEXT_FORMAT(name), TEXT_FORMAT(nearest_suggestion(&nearest, arena))));
+    if (nearest.distance == 0)
+        return true;
+    *reason = arena_format(arena, "the environment variable %.*s is no setting%.*s", TEXT_FORMAT(name),
+                           TEXT_FORMAT(nearest_suggestion(&nearest, arena)));
+    return false;
 }
 
-void variables_check(struct arena *arena, void (*tell)(void *context, struct text message), void *context)
+bool variables_check(struct arena *arena, struct text *reason)
 {
     for (char **variable = environ; *variable; variable++) {
         struct text name = text_from_string(*variable);
 
         name = text_slice(name, 0, text_find(name, '='));
-        if (text_starts_with(name, prefix) && !is_expected(name))
-            check(name, arena, tell, context);
+        if (text_starts_with(name, prefix) && !is_expected(name) && !check(name, arena, reason))
+            return false;
     }
+    return true;
 }

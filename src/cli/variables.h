@@ -5,9 +5,9 @@
 #include "base/arena.h"
 #include "base/text.h"
 
-/* Tells of every FARTHING_… variable that no setting and no flag reads: a slip that would otherwise only show
- * in what the server does not do. It is a warning, because others put such names there too: Kubernetes for a
- * service called farthing, and whoever keeps what `farthing init` printed. */
-void variables_check(struct arena *arena, void (*tell)(void *context, struct text message), void *context);
+/* False, with a reason in the arena, when there is a FARTHING_… variable that no setting reads: a slip that
+ * would otherwise only show in what the server does not do. Names that others put there are left alone: what
+ * `farthing init` prints, and what Kubernetes sets for services. */
+bool variables_check(struct arena *arena, struct text *reason);
 
 #endif

@@ -261,13 +261,10 @@ def test_a_flag_that_stops_the_start(directory):
 # --- variables that are none -----------------------------------------------------------------------------------
 
 
-def test_a_variable_that_is_no_setting_is_a_warning(directory, start_server):
-    process = run("config", "check", FARTHING_LISEN="127.0.0.1:1")
-    assert process.returncode == 0
-    said = 'the environment variable FARTHING_LISEN is no setting; did you mean "FARTHING_LISTEN"?'
-    assert process.stderr == f"farthing: {said}\n"
-    server = start_server(directory, FARTHING_LISEN="127.0.0.1:1")
-    assert "FARTHING_LISEN is no setting" in server.log
+@pytest.mark.parametrize("command", [("serve",), ("config", "check"), ("config", "show")])
+def test_a_variable_that_is_no_setting_stops_the_start(directory, command):
+    process = run(*command, "--data", directory, FARTHING_LISEN="127.0.0.1:1")
+    assert_refused(process, 'the environment variable FARTHING_LISEN is no setting; did you mean "FARTHING_LISTEN"?')
 
 
 def test_variables_that_others_set_are_not_mentioned():
