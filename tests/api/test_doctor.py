@@ -141,7 +141,7 @@ def test_settings_that_are_wrong(initialised, tmp_path):
     code, subjects = examine("--data", directory, FARTHING_LOOPS="x")
     assert (code, verdicts(subjects, "configuration")) == (1, ["fail"])
     code, subjects = examine("--data", directory, "--listen", "127.0.0.1:0", FARTHING_LOPS="1")
-    assert (code, verdicts(subjects, "configuration")) == (0, ["ok", "warn"])
+    assert (code, verdicts(subjects, "configuration")) == (1, ["fail"])
 
 
 def test_a_secret_that_everybody_can_read(initialised, tmp_path):
