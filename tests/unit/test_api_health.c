@@ -160,7 +160,7 @@ static void test_ready(void **state)
     write_megabytes(server);
     expect(server, "/ready", 200,
            "{\"status\":\"ok\",\"checks\":{\"database\":\"ok\",\"disk\":\"ok\",\"server\":\"ok\"}}");
-    assert_false(store_sync_has_failed(server->fixture.store));
+    assert_int_equal(store_state(server->fixture.store), STORE_WELL);
 }
 
 static void test_not_ready_when_the_disk_has_failed(void **state)
@@ -170,7 +170,8 @@ static void test_not_ready_when_the_disk_has_failed(void **state)
 
     atomic_store(&disk_fails, true);
     write_megabytes(server);
-    for (; waited_ms < WAIT_MS_MAX && !store_sync_has_failed(server->fixture.store); waited_ms += 10)
+    for (; waited_ms < WAIT_MS_MAX && store_state(server->fixture.store) != STORE_SYNC_FAILED;
+         waited_ms += 10)
         nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000}, NULL);
     assert_true(waited_ms < WAIT_MS_MAX);
     expect(server, "/health/ready", 503,
