@@ -173,7 +173,8 @@ void store_reader_end(struct store_reader *reader);
 /* ---- the whole ---- */
 
 /* Opens the database file in a data directory that the caller has locked (store/data_directory.h), makes or
- * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure. */
+ * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure; a file that
+ * this process may not write is named in it, and nothing is made beside it. */
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
