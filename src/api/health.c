@@ -29,20 +29,22 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
     bool database = !transaction.failure && query_record(&transaction, &read_anything, NULL, 0, &row);
     bool draining = atomic_load(&exchange->loop->api->draining);
-    bool sync_failed = store_sync_has_failed(exchange->loop->api->store);
+    enum store_state state = store_state(exchange->loop->api->store);
+    bool removed = state == STORE_DATABASE_REMOVED;
 
-    exchange->status = database && !draining && !sync_failed ? 200 : 503;
+    exchange->status = database && !draining && state == STORE_WELL ? 200 : 503;
     json_begin_object(writer);
     json_key(writer, TEXT("status"));
     json_string(writer, exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
     json_key(writer, TEXT("checks"));
     json_begin_object(writer);
     json_key(writer, TEXT("database"));
-    json_string(writer, database ? TEXT("ok") : TEXT("unavailable"));
-    /* Once the disk has failed to take what was written, every commit makes the log longer until a restart.
-     */
+    /* Reads from a file that was removed still work, and tell nothing. */
+    json_string(writer, text_from_string(removed    ? store_state_name(state)
+                                         : database ? "ok"
+                                                    : "unavailable"));
     json_key(writer, TEXT("disk"));
-    json_string(writer, sync_failed ? TEXT("sync_failed") : TEXT("ok"));
+    json_string(writer, text_from_string(store_state_name(removed ? STORE_WELL : state)));
     json_key(writer, TEXT("server"));
     json_string(writer, draining ? TEXT("draining") : TEXT("ok"));
     json_end_object(writer);

@@ -78,6 +78,40 @@ static bool check_directory(struct doctor *doctor, const struct data_directory *
 
 /* ---- permissions ---- */
 
+/* What makes a file that is closed to this process open to it. `error` is why it is closed. */
+static struct text opening_advice(struct doctor *doctor, const char *path, const struct stat *status,
+                                  mode_t mode_wanted, int error)
+{
+    if (error == EROFS)
+        return TEXT("mount the file system for writing, or name another directory with --data");
+    if (status->st_uid == geteuid())
+        return arena_format(doctor->arena, "`chmod %03o %s`", (unsigned)mode_wanted, path);
+    return TEXT("give it to the user that runs the server");
+}
+
+/* False, and said, when this user cannot use the file, or its owner could not: root may use any, and makes
+ * files that are as closed. */
+static bool check_open(struct doctor *doctor, const char *path, const struct stat *status, mode_t mode_wanted)
+{
+    unsigned mode = (unsigned)(status->st_mode & 0777);
+
+    if (access(path, R_OK | W_OK) != 0) {
+        int error = errno;
+
+        doctor_say(doctor, VERDICT_FAIL, "permissions",
+                   arena_format(doctor->arena, "%s cannot be read and written: %s (mode %03o)", path,
+                                strerror(error), mode),
+                   opening_advice(doctor, path, status, mode_wanted, error));
+        return false;
+    }
+    if ((status->st_mode & mode_wanted) == mode_wanted)
+        return true;
+    doctor_say(doctor, VERDICT_WARN, "permissions",
+               arena_format(doctor->arena, "%s is closed to its owner (mode %03o)", path, mode),
+               arena_format(doctor->arena, "`chmod %03o %s`", (unsigned)mode_wanted, path));
+    return false;
+}
+
 /* True when this user, and nobody else, may use the file. */
 static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wanted)
 {
@@ -100,21 +134,25 @@ static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wa
                                 (unsigned)(status.st_mode & 0777)),
                    arena_format(doctor->arena, "`chmod %03o %s`", (unsigned)mode_wanted, path));
     }
-    if (access(path, R_OK | W_OK) != 0) {
-        is_right = false;
-        doctor_say(doctor, VERDICT_FAIL, "permissions",
-                   arena_format(doctor->arena, "%s cannot be read and written: %s", path, strerror(errno)),
-                   TEXT("give it to the user that runs the server"));
-    }
-    return is_right;
+    return check_open(doctor, path, &status, mode_wanted) && is_right;
 }
 
-static void check_permissions(struct doctor *doctor, const struct data_directory *directory)
+/* False when something keeps this user from opening the database. */
+static bool check_permissions(struct doctor *doctor, const struct data_directory *directory)
 {
+    static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "lock"};
+    unsigned fail_count = doctor->fail_count;
     bool is_right = check_access(doctor, directory->path.data, 0700);
 
-    if (check_access(doctor, directory->database_path.data, 0600) && is_right)
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct text path = arena_format(doctor->arena, "%s/%s", directory->path.data, files[i]);
+
+        if (!check_access(doctor, arena_string(doctor->arena, path), 0600))
+            is_right = false;
+    }
+    if (is_right)
         doctor_say(doctor, VERDICT_OK, "permissions", TEXT("only this user has access"), text_none);
+    return doctor->fail_count == fail_count;
 }
 
 /* ---- the disk ---- */
@@ -231,10 +269,14 @@ void doctor_check_data(struct doctor *doctor)
         check_disk(doctor, parent_of(doctor->data, doctor->arena));
     if (!doctor->has_database)
         return;
-    check_permissions(doctor, &directory);
+    bool is_open = check_permissions(doctor, &directory);
+
     doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
     if (doctor->is_in_use)
         check_server(doctor, holder);
+    else if (!is_open)
+        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it was not looked at"),
+                   TEXT("set the permissions right first"));
     else
         check_database(doctor, &directory);
 }

@@ -15,7 +15,7 @@ struct store {
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews
      * it. */
     atomic_uint_fast64_t commit_sequence;
-    atomic_bool sync_has_failed; /* set by the writer */
+    _Atomic(enum store_state) state; /* set by the writer */
 };
 
 /* Starts the writer's thread on its connection, which it then owns. NULL and a reason on failure. */

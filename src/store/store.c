@@ -88,10 +88,25 @@ void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_
     *log_bytes = file_bytes(store->database_path, "-wal");
 }
 
-bool store_sync_has_failed(const struct store *store)
+enum store_state store_state(const struct store *store)
 {
     assert(store->magic == STORE_MAGIC);
-    return atomic_load(&store->sync_has_failed);
+    return atomic_load_explicit(&store->state, memory_order_acquire);
+}
+
+const char *store_state_name(enum store_state state)
+{
+    static const char *const names[] = {
+        [STORE_WELL] = "ok",
+        [STORE_DISK_FULL] = "disk_full",
+        [STORE_IO_ERROR] = "io_error",
+        [STORE_READ_ONLY] = "read_only",
+        [STORE_SYNC_FAILED] = "sync_failed",
+        [STORE_DATABASE_REMOVED] = "database_removed",
+    };
+
+    assert(state < sizeof names / sizeof names[0]);
+    return names[state];
 }
 
 const char *store_engine_version(void)

@@ -27,6 +27,7 @@ enum {
     STORE_RESTART_WAL_PAGES =
         16000, /* from here on the writer waits for readers, so that the log starts anew */
     STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */
+    STORE_FILES_CHECK_MS = 1000,     /* how often the files are looked for, when and where they should be */
     STORE_QUERY_PARAMETERS_MAX = 64,
 };
 
@@ -172,7 +173,8 @@ void store_reader_end(struct store_reader *reader);
 /* ---- the whole ---- */
 
 /* Opens the database file in a data directory that the caller has locked (store/data_directory.h), makes or
- * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure. */
+ * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure; a file that
+ * this process may not write is named in it, and nothing is made beside it. */
 struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
@@ -186,9 +188,28 @@ bool store_inspect(struct text database_path, bool thorough, int *schema_version
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
-/* Whether the disk has failed to take what was written to the database: the log is kept, and grows, until a
- * restart. Never false again. Any thread. */
-bool store_sync_has_failed(const struct store *store);
+
+/* What is wrong below the database, as far as writing has shown. */
+enum store_state {
+    STORE_WELL,
+    /* The last write failed for this, as its caller was told. Until one succeeds again: the writer tries by
+     * itself every STORE_IDLE_CHECKPOINT_MS, so that it ends also when nobody dares to write. */
+    STORE_DISK_FULL,
+    STORE_IO_ERROR,
+    STORE_READ_ONLY,
+    /* For good, until a restart. */
+    STORE_SYNC_FAILED,      /* the disk has not taken what was copied into the database: the log is kept, and
+                               grows; writes go on */
+    STORE_DATABASE_REMOVED, /* a file of the database was removed, moved or replaced under the store: what is
+                               written now nobody will find again. Writes fail with the reason
+                               database_removed; reads go on. It is noticed within STORE_FILES_CHECK_MS:
+                               writes acknowledged in that time are lost with the file */
+};
+
+/* Any thread; cheap. */
+enum store_state store_state(const struct store *store);
+/* "disk_full", as it stands in a failure's details; "ok" when all is well. */
+const char *store_state_name(enum store_state state);
 
 /* The version of the SQLite library in use: "3.40.1". */
 const char *store_engine_version(void);

@@ -68,7 +68,35 @@ static struct store_command *list_take(struct command_list *list)
     return command;
 }
 
+/* ---- what callers and the operator are told of the disk ---- */
+
+static void publish_state(struct writer *writer)
+{
+    enum store_state lasting = checkpointer_state(writer->checkpointer),
+                     state = lasting != STORE_WELL ? lasting : sqlite_trouble(writer->connection);
+
+    if (state == STORE_WELL && store_state(writer->store) != STORE_WELL)
+        LOG_INFO("the database takes writes again");
+    atomic_store_explicit(&writer->store->state, state, memory_order_release);
+}
+
+static const struct failure *database_removed(struct arena *arena)
+{
+    return failure_add(failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                                   TEXT("the database was removed or replaced while the server ran; nothing "
+                                        "was changed, and nothing will be before its operator restarts it")),
+                       arena, TEXT("reason"), text_from_string(store_state_name(STORE_DATABASE_REMOVED)));
+}
+
 /* ---- one batch ---- */
+
+/* NULL, or why nothing can be written. */
+static const struct failure *begin_batch(struct writer *writer, struct arena *arena)
+{
+    if (checkpointer_state(writer->checkpointer) == STORE_DATABASE_REMOVED)
+        return database_removed(arena);
+    return sqlite_begin_write(writer->connection) ? NULL : connection_failure(writer->connection, arena);
+}
 
 static const struct failure *run_command(struct writer *writer, struct store_command *command)
 {
@@ -168,14 +196,12 @@ static void count_batch(const struct command_list *batch, bool is_done)
  * the whole batch failed. */
 static bool commit_batch(struct writer *writer, struct command_list *pending, struct command_list *batch)
 {
-    const struct failure *cause = NULL;
-
     assert(pending->first);
-    if (!sqlite_begin_write(writer->connection)) {
+    const struct failure *cause = begin_batch(writer, pending->first->arena);
+
+    if (cause) {
         while (pending->first)
             list_append(batch, list_take(pending));
-        assert(batch->first);
-        cause = connection_failure(writer->connection, batch->first->arena);
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
@@ -228,15 +254,24 @@ static bool wait_for_commands(struct writer *writer, struct command_list *pendin
     until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
     pthread_mutex_lock(&writer->mutex);
     while (!has_commands(writer) && !writer->stopping && waited != ETIMEDOUT)
-        waited = checkpointer_has_work(writer->checkpointer)
-                     ? pthread_cond_timedwait(&writer->woken, &writer->mutex, &until)
-                     : pthread_cond_wait(&writer->woken, &writer->mutex);
+        waited = pthread_cond_timedwait(&writer->woken, &writer->mutex, &until);
     bool more = has_commands(writer) || !writer->stopping;
 
     *idle = !has_commands(writer);
     take_commands(writer, pending);
     pthread_mutex_unlock(&writer->mutex);
     return more;
+}
+
+/* Nothing was written for a while: time to copy the log back, and to look whether anything can be written. */
+static void rest(struct writer *writer)
+{
+    enum store_state state = store_state(writer->store);
+
+    checkpointer_check_files(writer->checkpointer);
+    checkpointer_step(writer->checkpointer, true);
+    if (state == STORE_DISK_FULL || state == STORE_IO_ERROR || state == STORE_READ_ONLY)
+        sqlite_try_write(writer->connection);
 }
 
 static void *writer_main(void *context)
@@ -248,8 +283,10 @@ static void *writer_main(void *context)
     list_init(&batch);
     while (wait_for_commands(writer, &pending, &idle)) {
         while (pending.first) {
+            checkpointer_check_files(writer->checkpointer);
             bool is_done = commit_batch(writer, &pending, &batch);
 
+            publish_state(writer);
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
             count_batch(&batch, is_done);
             answer(&batch);
@@ -257,8 +294,11 @@ static void *writer_main(void *context)
              * has. */
             checkpointer_step(writer->checkpointer, !is_done);
         }
-        checkpointer_step(writer->checkpointer, idle);
-        atomic_store(&writer->store->sync_has_failed, checkpointer_has_failed(writer->checkpointer));
+        if (idle)
+            rest(writer);
+        else
+            checkpointer_step(writer->checkpointer, false);
+        publish_state(writer);
     }
     return NULL;
 }

@@ -8,12 +8,14 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import farthing_server
 from expectations import assert_error
-from farthing_server import create_key, run
+from farthing_server import create_key, run, wait_until
 from http_client import Client
 
 
@@ -173,6 +175,87 @@ def test_a_port_in_use(initialised, start_server, tmp_path):
     refusal = one_line_refusal(serve(other, listen=f"127.0.0.1:{server.address[1]}"))
     assert str(server.address[1]) in refusal
     start_server(other)
+
+
+# --- files that are closed, or gone ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_owner(tmp_path):
+    """Runs commands as a user that is not root, who may be refused: (run, a data directory of that user)."""
+    if os.geteuid() != 0:
+        yield lambda *arguments: run(*arguments), tmp_path / "owned"
+        return
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    binary = shutil.copy(farthing_server.BINARY, folder / "farthing")
+    os.chown(folder, 65534, 65534)
+
+    def run_as_nobody(*arguments):
+        return subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", binary, *map(str, arguments)],
+                              capture_output=True, text=True, timeout=60, cwd="/",
+                              env=farthing_server.environment())
+
+    yield run_as_nobody, folder / "owned"
+    shutil.rmtree(folder)
+
+
+def test_a_closed_database_leaves_no_closed_log(as_owner):
+    """What SQLite makes beside a database has its mode, and would stay when the database is opened again."""
+    run_as_owner, directory = as_owner
+    assert run_as_owner("init", "--data", directory).returncode == 0
+    (directory / "farthing.db").chmod(0o400)
+    for command in (["key", "list"], ["serve", "--listen", "127.0.0.1:0"]):
+        refusal = one_line_refusal(run_as_owner(*command, "--data", directory))
+        assert f"{directory}/farthing.db cannot be read and written" in refusal
+        assert "mode 0400" in refusal
+    assert run_as_owner("doctor", "--data", directory).returncode == 1
+    assert not list(directory.glob("farthing.db-*"))
+    (directory / "farthing.db").chmod(0o600)
+    assert run_as_owner("key", "list", "--data", directory).returncode == 0
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_closed_file_beside_the_database_is_named(as_owner, suffix):
+    run_as_owner, directory = as_owner
+    assert run_as_owner("init", "--data", directory).returncode == 0
+    (directory / f"farthing.db{suffix}").touch(0o400)
+    os.chown(directory / f"farthing.db{suffix}", directory.stat().st_uid, directory.stat().st_gid)
+    refusal = one_line_refusal(run_as_owner("key", "list", "--data", directory))
+    assert f"{directory}/farthing.db{suffix} cannot be read and written: Permission denied" in refusal
+    report = run_as_owner("doctor", "--data", directory)
+    assert report.returncode == 1
+    assert f"`chmod 600 {directory}/farthing.db{suffix}`" in report.stdout
+
+
+def test_doctor_of_a_directory_that_cannot_be_written(as_owner):
+    run_as_owner, directory = as_owner
+    assert run_as_owner("init", "--data", directory).returncode == 0
+    directory.chmod(0o500)
+    report = run_as_owner("doctor", "--data", directory)
+    directory.chmod(0o700)
+    assert report.returncode == 1
+    assert f"`chmod 700 {directory}`" in report.stdout
+    assert "database: it was not looked at" in report.stdout
+    assert "keep a copy" not in report.stdout
+
+
+def test_a_directory_deleted_under_a_running_server(initialised, start_server):
+    directory, credentials = initialised
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        customer = client.create({"external_id": "before", "name": "Acme"})
+        shutil.rmtree(directory)
+        # Another one in its place, which the server must leave alone.
+        other = farthing_server.init(directory)
+        wait_until(lambda: client.get("/ready").status == 503, 10, "the server to notice")
+        assert client.get("/ready").json()["checks"]["database"] == "database_removed"
+        error = assert_error(client.post("/v1/customers", {"external_id": "after", "name": "Acme"}), 503)
+        assert "database_removed" in json.dumps(error)
+        assert client.get(f"/v1/customers/{customer['id']}").status == 200
+    assert server.log.count("was removed, moved or replaced") == 1
+    server.stop()
+    assert rows(directory, "SELECT id FROM customers") == []
+    assert rows(directory, "SELECT id FROM tenants") == [{"id": other.tenant_id}]
 
 
 # --- modes and secrets -----------------------------------------------------------------------------------------

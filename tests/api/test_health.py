@@ -1,6 +1,12 @@
+import os
+import subprocess
+
 import pytest
 
+import farthing_server
 from expectations import assert_common_headers, assert_error
+from farthing_server import wait_until
+from http_client import Client
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -32,3 +38,44 @@ def test_ready_names_its_checks(api, path):
 @pytest.mark.parametrize("path", ["/health", "/ready", "/health/ready"])
 def test_health_has_no_other_method(api, method, path):
     assert_error(api.request(method, path, key=None), 404, "not_found")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs to mount a file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_is_not_ready_until_there_is_room(small_disk, start_server):
+    credentials = farthing_server.init(small_disk / "data")
+    server = start_server(small_disk / "data")
+    with Client(server.address, credentials.api_key) as client:
+        assert client.get("/ready").json()["checks"]["disk"] == "ok"
+        ballast = small_disk / "ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)) == 4096:
+                    pass
+            except OSError:
+                pass  # it is full
+        # What the files have room for may still be written.
+        number = 0
+        while (reply := client.post("/v1/customers", {"external_id": f"c{number}", "name": "x" * 200})).status == 201:
+            number += 1
+            assert number < 10000
+        assert_error(reply, 503)
+        assert "disk_full" in reply.body.decode()
+        ready = client.get("/ready")
+        assert (ready.status, ready.json()["checks"]["disk"]) == (503, "disk_full")
+        assert client.get("/health").status == 200
+        ballast.unlink()
+        # Without a write: whoever waits for it to be ready sends none.
+        wait_until(lambda: client.get("/ready").status == 200, 10, "the server to be ready again")
+        assert client.post("/v1/customers", {"external_id": "again", "name": "Acme"}).status == 201
+    server.stop()

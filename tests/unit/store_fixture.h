@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FIXTURE_NOW_US INT64_C(1767323045123456) /* 2026-01-02T03:04:05.123456Z */
@@ -213,6 +214,34 @@ static inline const struct failure *fixture_create(struct store_fixture *fixture
     if (customer)
         *customer = creating.customer;
     return failure;
+}
+
+/* ---- what goes wrong ---- */
+
+static inline void fixture_expect_unavailable(const struct failure *failure, const char *reason)
+{
+    assert_non_null(failure);
+    assert_int_equal(failure->code, FAILURE_SERVICE_UNAVAILABLE);
+    assert_non_null(failure->details);
+    assert_text(failure->details->name, "reason");
+    assert_text(failure->details->value, reason);
+}
+
+static inline void fixture_sleep_ms(unsigned ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L}, NULL);
+}
+
+/* Waits, without writing anything, until the store has come to the state. */
+static inline void fixture_wait_for_state(struct store_fixture *fixture, enum store_state state)
+{
+    enum { WAIT_MS_MAX = 30000, STEP_MS = 10 };
+
+    for (unsigned waited_ms = 0; store_state(fixture->store) != state; waited_ms += STEP_MS) {
+        if (waited_ms >= WAIT_MS_MAX)
+            fail_msg("the state is %s", store_state_name(store_state(fixture->store)));
+        fixture_sleep_ms(STEP_MS);
+    }
 }
 
 /* ---- commands of which several wait at once ---- */

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include "api/api.h"
+#include "faulty_disk.h"
 #include "http/http.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { WAIT_MS_MAX = 30000, REPLY_BYTES_MAX = 64 * 1024 };
+enum { REPLY_BYTES_MAX = 64 * 1024 };
 
 /* ---- a disk that fails ---- */
 
@@ -93,6 +94,7 @@ static int stop(void **state)
     http_server_free(server->http);
     free(server);
     atomic_store(&disk_fails, false);
+    faulty_disk_repair();
     return 0;
 }
 
@@ -160,19 +162,16 @@ static void test_ready(void **state)
     write_megabytes(server);
     expect(server, "/ready", 200,
            "{\"status\":\"ok\",\"checks\":{\"database\":\"ok\",\"disk\":\"ok\",\"server\":\"ok\"}}");
-    assert_false(store_sync_has_failed(server->fixture.store));
+    assert_int_equal(store_state(server->fixture.store), STORE_WELL);
 }
 
 static void test_not_ready_when_the_disk_has_failed(void **state)
 {
     struct server *server = *state;
-    int waited_ms = 0;
 
     atomic_store(&disk_fails, true);
     write_megabytes(server);
-    for (; waited_ms < WAIT_MS_MAX && !store_sync_has_failed(server->fixture.store); waited_ms += 10)
-        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000}, NULL);
-    assert_true(waited_ms < WAIT_MS_MAX);
+    fixture_wait_for_state(&server->fixture, STORE_SYNC_FAILED);
     expect(server, "/health/ready", 503,
            "{\"status\":\"unavailable\",\"checks\":{\"database\":\"ok\",\"disk\":\"sync_failed\",\"server\":"
            "\"ok\"}}");
@@ -182,6 +181,32 @@ static void test_not_ready_when_the_disk_has_failed(void **state)
     atomic_store(&disk_fails, false);
     assert_null(fixture_create(&server->fixture, "written all the same", NULL));
     expect(server, "/ready", 503, "sync_failed");
+}
+
+static void test_not_ready_while_the_disk_is_full(void **state)
+{
+    struct server *server = *state;
+
+    atomic_store(&fault_of_writes, SQLITE_FULL);
+    fixture_expect_unavailable(fixture_create(&server->fixture, "acme", NULL), "disk_full");
+    expect(server, "/ready", 503,
+           "{\"status\":\"unavailable\",\"checks\":{\"database\":\"ok\",\"disk\":\"disk_full\",\"server\":"
+           "\"ok\"}}");
+    faulty_disk_repair();
+    assert_null(fixture_create(&server->fixture, "acme", NULL));
+    expect(server, "/ready", 200, "\"disk\":\"ok\"");
+}
+
+static void test_not_ready_when_the_database_was_removed(void **state)
+{
+    struct server *server = *state;
+
+    assert_int_equal(unlink(server->fixture.database), 0);
+    fixture_wait_for_state(&server->fixture, STORE_DATABASE_REMOVED);
+    expect(server, "/ready", 503,
+           "{\"status\":\"unavailable\",\"checks\":{\"database\":\"database_removed\",\"disk\":\"ok\","
+           "\"server\":\"ok\"}}");
+    expect(server, "/health", 200, "{\"status\":\"ok\"}");
 }
 
 static void test_not_ready_while_draining(void **state)
@@ -199,8 +224,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_ready),
         SERVER_TEST(test_not_ready_when_the_disk_has_failed),
+        SERVER_TEST(test_not_ready_while_the_disk_is_full),
+        SERVER_TEST(test_not_ready_when_the_database_was_removed),
         SERVER_TEST(test_not_ready_while_draining),
     };
 
+    faulty_disk_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

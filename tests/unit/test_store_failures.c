@@ -17,15 +17,6 @@ static int repair_and_tear_down(void **state)
     return fixture_tear_down(state);
 }
 
-static void expect_unavailable(const struct failure *failure, const char *reason)
-{
-    assert_non_null(failure);
-    assert_int_equal(failure->code, FAILURE_SERVICE_UNAVAILABLE);
-    assert_non_null(failure->details);
-    assert_text(failure->details->name, "reason");
-    assert_text(failure->details->value, reason);
-}
-
 /* Reads the customer through `reader`; NULL when it is there. */
 static const struct failure *read_customer(struct store_fixture *fixture, struct store_reader *reader,
                                            const char *external_id)
@@ -61,13 +52,16 @@ static void check_failing_writes(struct store_fixture *fixture, atomic_int *faul
     struct store_reader *reader = open_reader(fixture);
 
     assert_null(fixture_create(fixture, "before", NULL));
+    assert_int_equal(store_state(fixture->store), STORE_WELL);
     atomic_store(fault, code);
-    expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
-    expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
+    fixture_expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
+    fixture_expect_unavailable(fixture_create(fixture, "meanwhile", NULL), reason);
+    assert_string_equal(store_state_name(store_state(fixture->store)), reason);
     assert_null(read_customer(fixture, reader, "before"));
     assert_non_null(read_customer(fixture, reader, "meanwhile"));
     faulty_disk_repair();
     assert_null(fixture_create(fixture, "meanwhile", NULL));
+    assert_int_equal(store_state(fixture->store), STORE_WELL);
     assert_null(read_customer(fixture, reader, "meanwhile"));
     store_reader_close(reader);
     store_close(fixture->store);
@@ -95,6 +89,40 @@ static void test_disk_turned_read_only(void **state)
 static void test_failing_syncs(void **state)
 {
     check_failing_writes(*state, &fault_of_syncs, SQLITE_IOERR_FSYNC, "io_error");
+}
+
+/* It writes nothing, and so proves nothing. */
+static void test_refused_command_does_not_end_the_trouble(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    assert_null(fixture_create(fixture, "before", NULL));
+    atomic_store(&fault_of_writes, SQLITE_FULL);
+    fixture_expect_unavailable(fixture_create(fixture, "meanwhile", NULL), "disk_full");
+    const struct failure *failure = fixture_create(fixture, "before", NULL);
+
+    assert_non_null(failure);
+    assert_int_equal(failure->code, FAILURE_ALREADY_EXISTS);
+    assert_int_equal(store_state(fixture->store), STORE_DISK_FULL);
+}
+
+/* Whoever asks whether writes are taken sends none while they are not. */
+static void test_trouble_ends_without_a_write(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    atomic_store(&fault_of_writes, SQLITE_FULL);
+    fixture_expect_unavailable(fixture_create(fixture, "meanwhile", NULL), "disk_full");
+    fixture_sleep_ms(2 * STORE_IDLE_CHECKPOINT_MS + 200); /* in which it has tried, and failed */
+    assert_int_equal(store_state(fixture->store), STORE_DISK_FULL);
+    faulty_disk_repair();
+    fixture_wait_for_state(fixture, STORE_WELL);
+    assert_null(fixture_create(fixture, "meanwhile", NULL));
+    assert_text(fixture_select(fixture, "SELECT external_id FROM customers"), "meanwhile;");
+    char expected[16];
+
+    snprintf(expected, sizeof expected, "%d;", store_schema_version());
+    assert_text(fixture_select(fixture, "PRAGMA user_version"), expected);
 }
 
 /* So much that the page cache overflows, and the error comes in the midst of the transaction. */
@@ -134,7 +162,7 @@ static void test_disk_that_fills_within_a_transaction(void **state)
     gate_open(&gate);
     for (unsigned i = 0; i < 3; i++) {
         probe_wait(&probes[i]);
-        expect_unavailable(probes[i].command.failure, "disk_full");
+        fixture_expect_unavailable(probes[i].command.failure, "disk_full");
         probe_free(&probes[i]);
     }
     assert_text(fixture_select(fixture, "SELECT external_id FROM customers"), "before;");
@@ -153,7 +181,7 @@ static void test_failing_reads(void **state)
     struct store_reader *reader = open_reader(fixture);
 
     atomic_store(&fault_of_reads, SQLITE_IOERR_READ);
-    expect_unavailable(read_customer(fixture, reader, "acme"), "io_error");
+    fixture_expect_unavailable(read_customer(fixture, reader, "acme"), "io_error");
     faulty_disk_repair();
     assert_null(read_customer(fixture, reader, "acme"));
     store_reader_close(reader);
@@ -274,6 +302,8 @@ int main(void)
         FAULTY_TEST(test_failing_writes),
         FAULTY_TEST(test_disk_turned_read_only),
         FAULTY_TEST(test_failing_syncs),
+        FAULTY_TEST(test_refused_command_does_not_end_the_trouble),
+        FAULTY_TEST(test_trouble_ends_without_a_write),
         FAULTY_TEST(test_disk_that_fills_within_a_transaction),
         FAULTY_TEST(test_failing_reads),
         FAULTY_TEST(test_failing_read_in_a_batch),

@@ -52,12 +52,12 @@ static int open_as_nobody(struct store_fixture *fixture, const char *expected)
 
 static int open_read_only_file(struct store_fixture *fixture)
 {
-    return open_as_nobody(fixture, "is read-only; it must be writable");
+    return open_as_nobody(fixture, "/farthing.db cannot be read and written: Permission denied (mode 0444");
 }
 
 static int open_in_read_only_directory(struct store_fixture *fixture)
 {
-    return open_as_nobody(fixture, "cannot open the database /tmp/farthing-test-");
+    return open_as_nobody(fixture, "cannot be written: Permission denied (mode 0555");
 }
 
 static void test_read_only_file(void **state)
@@ -69,6 +69,71 @@ static void test_read_only_file(void **state)
     assert_int_equal(chmod(fixture->directory, 0777), 0);
     assert_int_equal(chmod(fixture->database, 0444), 0);
     in_child(fixture, open_read_only_file);
+    /* SQLite would have made them as closed as the database, and they would have stayed so. */
+    assert_int_equal(fixture_file_bytes(fixture, "-wal"), -1);
+    assert_int_equal(fixture_file_bytes(fixture, "-shm"), -1);
+}
+
+static int inspect_read_only_file(struct store_fixture *fixture)
+{
+    struct text reason = text_empty;
+    int version;
+
+    if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
+        return 1;
+    if (store_inspect(text_from_string(fixture->database), false, &version, &fixture->arena, &reason))
+        return 2;
+    return memmem(reason.data, reason.length, "(mode 0444", 10) ? 0 : 3;
+}
+
+static void test_looking_at_a_read_only_file_leaves_nothing(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture->store = NULL;
+    assert_int_equal(chmod(fixture->directory, 0777), 0);
+    assert_int_equal(chmod(fixture->database, 0444), 0);
+    in_child(fixture, inspect_read_only_file);
+    assert_int_equal(fixture_file_bytes(fixture, "-wal"), -1);
+    assert_int_equal(fixture_file_bytes(fixture, "-shm"), -1);
+}
+
+static int open_with_a_closed_log(struct store_fixture *fixture)
+{
+    return open_as_nobody(fixture,
+                          "/farthing.db-wal cannot be read and written: Permission denied (mode 0400");
+}
+
+static int open_with_a_closed_index(struct store_fixture *fixture)
+{
+    return open_as_nobody(fixture,
+                          "/farthing.db-shm cannot be read and written: Permission denied (mode 0400");
+}
+
+static void make_closed(const struct store_fixture *fixture, const char *suffix)
+{
+    char path[128];
+
+    fixture_file(fixture, suffix, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0400);
+
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void test_closed_log_and_index_are_named(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_close(fixture->store);
+    fixture->store = NULL;
+    assert_int_equal(chmod(fixture->directory, 0777), 0);
+    assert_int_equal(chmod(fixture->database, 0666), 0);
+    make_closed(fixture, "-shm");
+    in_child(fixture, open_with_a_closed_index);
+    make_closed(fixture, "-wal");
+    in_child(fixture, open_with_a_closed_log);
 }
 
 static void test_read_only_directory(void **state)
@@ -277,6 +342,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULTY_TEST(test_read_only_file),
+        FAULTY_TEST(test_looking_at_a_read_only_file_leaves_nothing),
+        FAULTY_TEST(test_closed_log_and_index_are_named),
         FAULTY_TEST(test_read_only_directory),
         FAULTY_TEST(test_database_of_a_newer_version),
         FAULTY_TEST(test_database_of_a_negative_version),

@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "store/database_files.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,7 +26,10 @@ struct checkpointer {
     int copied_pages;
     int steps;       /* since the log was last copied whole */
     bool is_syncing; /* the guard holds its snapshot */
-    bool has_failed; /* a sync did: the log is all there is, and must stay */
+    struct database_files files;
+    int64_t files_checked_us;
+    enum store_state lasting; /* what only a restart can mend */
+    bool keeps_log;           /* for good: it is all there is, or the database is not this one any more */
 
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
@@ -121,6 +125,7 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
     checkpointer->writer = writer;
     checkpointer->guard = guard;
     checkpointer->database_fd = fd;
+    database_files_remember(&checkpointer->files, path); /* both connections have them open */
     pthread_mutex_init(&checkpointer->mutex, NULL);
     pthread_cond_init(&checkpointer->changed, NULL);
     if (pthread_create(&checkpointer->thread, NULL, sync_main, checkpointer) != 0)
@@ -198,22 +203,46 @@ static bool end_step(struct checkpointer *checkpointer, bool may_wait)
     }
     /* What the system could not write it may have forgotten: only the log has it now, so the guard stays up
      * and the log is kept, until a restart reads all of it again. */
-    checkpointer->has_failed = true;
+    checkpointer->keeps_log = true;
+    if (checkpointer->lasting == STORE_WELL)
+        checkpointer->lasting = STORE_SYNC_FAILED;
     LOG_ERROR("the database could not be written to the disk; the write-ahead log is kept and grows until a "
               "restart",
               LOG_STRING("error", strerror(error)));
     return true;
 }
 
-bool checkpointer_has_work(const struct checkpointer *checkpointer)
+/* ---- the files ---- */
+
+static void look_for_files(struct checkpointer *checkpointer)
 {
-    return !checkpointer->has_failed && (checkpointer->is_syncing || pages_left(checkpointer) > 0);
+    const char *path = NULL;
+    enum database_files_state state = database_files_look(&checkpointer->files, &path);
+
+    checkpointer->files_checked_us = monotonic_now_us();
+    if (state == DATABASE_FILES_LOST)
+        checkpointer->keeps_log = true;
+    if (state == DATABASE_FILES_THERE || checkpointer->lasting == STORE_DATABASE_REMOVED)
+        return;
+    checkpointer->lasting = STORE_DATABASE_REMOVED;
+    LOG_ERROR("a file of the database was removed, moved or replaced while it was in use: nothing more is "
+              "written; stop the server, put back what belongs there and start it again",
+              LOG_STRING("path", path));
 }
 
-bool checkpointer_has_failed(const struct checkpointer *checkpointer)
+void checkpointer_check_files(struct checkpointer *checkpointer)
 {
-    return checkpointer->has_failed;
+    assert(checkpointer->magic == CHECKPOINTER_MAGIC);
+    if (monotonic_now_us() - checkpointer->files_checked_us >= STORE_FILES_CHECK_MS * INT64_C(1000))
+        look_for_files(checkpointer);
 }
+
+enum store_state checkpointer_state(const struct checkpointer *checkpointer)
+{
+    return checkpointer->lasting;
+}
+
+/* ---- the whole ---- */
 
 void checkpointer_step(struct checkpointer *checkpointer, bool idle)
 {
@@ -226,7 +255,10 @@ void checkpointer_step(struct checkpointer *checkpointer, bool idle)
 
     if (pages < checkpointer->copied_pages)
         checkpointer->copied_pages = 0;
-    if (checkpointer->has_failed || left == 0 || !(goes_on || idle || left >= STORE_CHECKPOINT_WAL_PAGES))
+    if (checkpointer->keeps_log || left == 0 || !(goes_on || idle || left >= STORE_CHECKPOINT_WAL_PAGES))
+        return;
+    look_for_files(checkpointer);
+    if (checkpointer->keeps_log)
         return;
     if (left > CHECKPOINT_LAST_STEP_PAGES && checkpointer->steps < CHECKPOINT_STEPS_MAX)
         begin_step(checkpointer);
@@ -241,13 +273,16 @@ void checkpointer_close(struct checkpointer *checkpointer)
         end_step(checkpointer, true);
     set_state(checkpointer, SYNC_END);
     pthread_join(checkpointer->thread, NULL);
-    if (checkpointer->has_failed)
+    /* The connection would remove the log and its index by their names, which may be another's by now. */
+    look_for_files(checkpointer);
+    if (checkpointer->keeps_log)
         sqlite_keep_log(checkpointer->writer);
     sqlite_connection_close(checkpointer->guard);
     sqlite_connection_close(checkpointer->writer);
     close(checkpointer->database_fd);
     pthread_cond_destroy(&checkpointer->changed);
     pthread_mutex_destroy(&checkpointer->mutex);
+    database_files_free(&checkpointer->files);
     checkpointer->magic = 0;
     free(checkpointer);
 }

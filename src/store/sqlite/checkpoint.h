@@ -28,13 +28,17 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
 /* Does what is due; on the writer's thread, outside a transaction. `idle`: nothing was written for a while.
  */
 void checkpointer_step(struct checkpointer *checkpointer, bool idle);
-/* Whether a step will be due although nothing more is written. */
-bool checkpointer_has_work(const struct checkpointer *checkpointer);
 
-/* Whether the disk has failed to take the database's pages: from then on nothing is copied any more. */
-bool checkpointer_has_failed(const struct checkpointer *checkpointer);
+/* Looks for the database's files, unless it has done so within STORE_FILES_CHECK_MS. On the writer's thread.
+ */
+void checkpointer_check_files(struct checkpointer *checkpointer);
+/* STORE_WELL, or what has happened to the database that only a restart can mend: STORE_SYNC_FAILED or
+ * STORE_DATABASE_REMOVED. From then on nothing is copied any more, except from a log that has lost its name
+ * to the database that it belongs to. */
+enum store_state checkpointer_state(const struct checkpointer *checkpointer);
 
-/* Waits for the disk, and closes the writer's connection, which copies the rest; frees the checkpointer. */
+/* Waits for the disk, and closes the writer's connection, which copies the rest, when there is where to;
+ * frees the checkpointer. */
 void checkpointer_close(struct checkpointer *checkpointer);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "store/database_files.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static int remember_wal_pages(void *context, sqlite3 *handle, const char *databa
     (void)handle;
     (void)database;
     connection->wal_pages = pages;
+    connection->trouble = STORE_WELL; /* this is called for commits that the log has taken */
     return SQLITE_OK;
 }
 
@@ -92,11 +94,15 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
     if (!connection)
         abort();
     connection->magic = CONNECTION_MAGIC;
+    *reason = text_none;
+    if (mode == SQLITE_WRITER && !database_files_check(path, arena, reason)) {
+        sqlite_connection_close(connection);
+        return NULL;
+    }
     bool opened = sqlite3_open_v2(arena_string(arena, path), &connection->handle, flags | SQLITE_OPEN_NOMUTEX,
                                   NULL) == SQLITE_OK;
 
     /* A file that is not ours must be left as it is: look before anything is set. */
-    *reason = text_none;
     if (opened && (mode == SQLITE_READER || sqlite_recognise(connection, arena, reason)) &&
         configure(connection, mode, reason))
         return connection;
@@ -118,16 +124,27 @@ void sqlite_connection_close(struct connection *connection)
 
 /* ---- errors ---- */
 
-static const char *unavailable_reason(int code)
+static enum store_state trouble_of(int code)
 {
     switch (code & 0xff) {
     case SQLITE_FULL:
-        return "disk_full";
+        return STORE_DISK_FULL;
     case SQLITE_IOERR:
-        return "io_error";
+        return STORE_IO_ERROR;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return "read_only";
+        return STORE_READ_ONLY;
+    default:
+        return STORE_WELL;
+    }
+}
+
+/* NULL when it is not of the kind that goes away. */
+static const char *unavailable_reason(int code)
+{
+    if (trouble_of(code) != STORE_WELL)
+        return store_state_name(trouble_of(code));
+    switch (code & 0xff) {
     case SQLITE_CANTOPEN:
         return "cannot_open";
     case SQLITE_NOMEM:
@@ -148,6 +165,8 @@ const struct failure *connection_failure(struct connection *connection, struct a
 
     LOG_ERROR("database error", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
               LOG_INTEGER("code", code));
+    if (trouble_of(code) != STORE_WELL)
+        connection->trouble = trouble_of(code);
     if (!reason)
         return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
     return failure_add(
@@ -273,6 +292,26 @@ int64_t sqlite_changes(struct connection *connection)
 int sqlite_wal_pages(const struct connection *connection)
 {
     return connection->wal_pages;
+}
+
+enum store_state sqlite_trouble(const struct connection *connection)
+{
+    return connection->trouble;
+}
+
+void sqlite_try_write(struct connection *connection)
+{
+    char sql[PRAGMA_TEXT_MAX];
+    int64_t version;
+
+    if (!sqlite_begin_write(connection))
+        return;
+    if (sqlite_pragma_integer(connection, "user_version", &version)) {
+        snprintf(sql, sizeof sql, "PRAGMA user_version=%d", (int)version);
+        if (sqlite_execute(connection, sql) && sqlite_commit(connection))
+            return;
+    }
+    sqlite_rollback(connection);
 }
 
 static int copy_log(struct connection *connection, int mode)

@@ -31,6 +31,7 @@ struct connection {
     uint64_t varying[CONNECTION_VARYING_MAX]; /* keys of slots, the oldest one at next_varying; 0: none yet */
     unsigned next_varying;
     int wal_pages;
+    enum store_state trouble; /* of the last write */
 };
 
 /* Finalizes and frees all statements of a connection. */

@@ -1,6 +1,8 @@
 /* inspect.c: looks at a database that no server has open. */
 #include "store/sqlite/handle.h"
 
+#include "store/database_files.h"
+
 #include <string.h>
 
 /* False with what is wrong first. */
@@ -39,6 +41,9 @@ static bool look_at(struct connection *connection, bool thorough, int *schema_ve
 bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
                    struct text *reason)
 {
+    /* Also a reader makes a log where there is none, with the mode that the database has now. */
+    if (!database_files_check(database_path, arena, reason))
+        return false;
     struct connection *connection = sqlite_connection_open(database_path, SQLITE_READER, arena, reason);
 
     if (!connection)

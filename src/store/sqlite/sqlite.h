@@ -40,6 +40,13 @@ int64_t sqlite_changes(struct connection *connection);
 
 /* Pages that the write-ahead log held after the last commit. */
 int sqlite_wal_pages(const struct connection *connection);
+
+/* What the disk has to do with the last error that was told (connection_failure); STORE_WELL again after the
+ * next commit that has reached the disk: one that changed nothing proves nothing. Of a writer. */
+enum store_state sqlite_trouble(const struct connection *connection);
+/* Commits a page that holds what it held: whether the disk takes writes again. Errors are not told. */
+void sqlite_try_write(struct connection *connection);
+
 enum sqlite_checkpoint_mode {
     CHECKPOINT_WITHOUT_SYNC, /* into the system's cache only: the caller sees to the disk (checkpoint.h) */
     CHECKPOINT_WITH_SYNC,
