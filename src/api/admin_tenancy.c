@@ -142,10 +142,17 @@ static const struct failure *run_resume(struct exchange *exchange, struct transa
  * repeated command mends whatever may have gone wrong. */
 static void committed_status(struct exchange *exchange)
 {
-    const struct tenant *tenant = exchange->result;
+    const struct tenant *written = exchange->result;
+    struct transaction transaction;
+    struct tenant tenant;
 
-    key_table_suspend(exchange->loop->api->keys, tenant->id,
-                      text_equal(tenant->internal_status, TEXT("suspended")));
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    /* Another command may have been later. */
+    bool is_known =
+        !transaction.failure && !tenant_find(&transaction, written->id, &tenant) && !transaction.failure;
+
+    key_table_suspend(exchange->loop->api->keys, written->id,
+                      text_equal((is_known ? &tenant : written)->internal_status, TEXT("suspended")));
 }
 
 static void render_tenant(struct exchange *exchange, struct json_writer *writer)

@@ -34,6 +34,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     api->config = api_config_default();
     api->store = store;
     api->keys = key_table_new();
+    pthread_mutex_init(&api->committed_lock, NULL);
     api->router = router_new(route_tables);
     observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
@@ -56,6 +57,7 @@ void api_close(struct api *api)
     rate_limit_free(api->address_limit);
     router_free(api->router);
     key_table_free(api->keys);
+    pthread_mutex_destroy(&api->committed_lock);
     buffer_free(&api->description_buffer);
     free(api->route_labels);
     free(api);

@@ -10,6 +10,7 @@
 #include "metrics/metrics.h"
 #include "json/reader.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -24,6 +25,7 @@ struct api {
     struct rate_limit *key_limit, *address_limit; /* NULL: none */
     struct store *store;
     struct key_table *keys;
+    pthread_mutex_t committed_lock; /* one route's `committed` at a time */
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;

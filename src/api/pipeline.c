@@ -48,12 +48,23 @@ static void hand_back(struct store_command *command)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
+/* Loops come here in any order, whatever the order of the commits was. So these take turns and read what they
+ * need anew: the last one has all commits before it in sight. */
+static void run_committed(struct exchange *exchange)
+{
+    pthread_mutex_t *lock = &exchange->loop->api->committed_lock;
+
+    pthread_mutex_lock(lock);
+    exchange->route->committed(exchange);
+    pthread_mutex_unlock(lock);
+}
+
 static void finish_write(struct http_task *task)
 {
     struct exchange *exchange = (struct exchange *)((char *)task - offsetof(struct exchange, task));
 
     if (!exchange->command.failure && exchange->route->committed)
-        exchange->route->committed(exchange);
+        run_committed(exchange);
     finish(exchange, exchange->command.failure);
 }
 

@@ -3,12 +3,14 @@
 import json
 import re
 import subprocess
+import threading
 
 import pytest
 
 import farthing_server
 from farthing_server import BINARY, environment, run, run_ok, variables_of
-from http_client import Client
+from http_client import Client, RawConnection, request_bytes
+from test_listeners import UnixConnection
 
 BOTH = pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 
@@ -367,3 +369,44 @@ def test_commands_side_by_side_wait_for_each_other(operator):
     assert len(operator.json("tenant", "list")["items"]) == 5
 
 
+
+
+def test_suspend_and_resume_at_the_same_moment(initialised, start_server):
+    """Whichever is committed last is what the keys follow, although two loops may tell of them in any order."""
+    directory, credentials = initialised
+    server = start_server(directory, "--loops", 4)
+    socket_path = directory / "admin.sock"
+    rows = b"".join(b'{"external_id":"c%d","name":"n"}\n' % number for number in range(1000))
+    is_over = threading.Event()
+
+    def keep_busy():
+        with UnixConnection(socket_path) as connection:
+            while not is_over.is_set():
+                connection.exchange(request_bytes("POST", "/admin/import/customers/check", None, rows))
+
+    busy = [threading.Thread(target=keep_busy) for _ in range(3)]
+    for thread in busy:
+        thread.start()
+    body = {"tenant": credentials.tenant_id}
+    suspend = request_bytes("POST", "/admin/tenants/suspend", None, body)
+    resume = request_bytes("POST", "/admin/tenants/resume", None, body)
+    connections = [UnixConnection(socket_path) for _ in range(8)]
+    try:
+        with RawConnection(server.address) as client:
+            for number in range(150):
+                one, other = connections[number % 8], connections[(number * 3 + 1) % 8]
+                if one is other:
+                    continue
+                one.send(suspend)
+                other.send(resume)
+                assert [one.read_reply().status, other.read_reply().status] == [200, 200]
+                listed = one.exchange(request_bytes("GET", "/admin/tenants")).json()["items"][0]
+                customer = {"external_id": f"both-{number}", "name": "n"}
+                written = client.exchange(request_bytes("POST", "/v1/customers", credentials.api_key, customer))
+                assert (listed["internal_status"], written.status) in (("suspended", 403), ("active", 201))
+    finally:
+        is_over.set()
+        for thread in busy:
+            thread.join()
+        for connection in connections:
+            connection.socket.close()
