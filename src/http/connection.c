@@ -220,7 +220,8 @@ static bool must_flush(const struct http_connection *connection)
     if (gathered && !connection->is_writable)
         return true;
     return gathered >= HTTP_OUTPUT_GATHER_BYTES ||
-           (gathered >= HTTP_BUFFER_BYTES && !http_server_may_buffer(connection->loop->server, gathered));
+           (gathered >= HTTP_BUFFER_BYTES &&
+            !http_server_may_buffer(connection->loop->server, gathered, false));
 }
 
 static enum step step_reading(struct http_connection *connection)

@@ -194,9 +194,10 @@ struct http_config {
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
-    /* Of all buffers together. Beyond it a request that needs more than one buffer (16 KiB) is told 503, and
-     * replies of pipelined requests are sent before more of them are handled. Each connection may have one
-     * buffer and one reply all the same, so that the bound is this plus that for each connection. */
+    /* Of all buffers together that are larger than 16 KiB. Beyond it a request that needs more is told 503,
+     * and replies of pipelined requests are sent before more of them are handled; requests that on_head has
+     * not admitted share half of it. Each connection may have one buffer of 16 KiB and one reply all the
+     * same, so that the bound is this plus that for each connection. */
     size_t buffered_bytes_max;
     unsigned connections_max; /* at public entrances; beyond, a connection is told 503 and closed */
     /* Those of one client, which is an IPv4 address, an IPv6 /64, but no trusted proxy; beyond, 429. 0: as

@@ -38,7 +38,7 @@ bool http_intake_reserve(struct http_connection *connection)
     if (connection->head_is_parsed && missing_bytes(connection) < more)
         more = missing_bytes(connection);
     if (length + more > HTTP_BUFFER_BYTES && length + more > input->capacity &&
-        !http_server_may_buffer(connection->loop->server, more)) {
+        !http_server_may_buffer(connection->loop->server, more, connection->body_is_admitted)) {
         http_exchange_dispatch(connection, HTTP_REFUSAL_OVERLOADED,
                                "the server has no memory left for large requests; try again later");
         return false;

@@ -362,9 +362,10 @@ struct http_server {
     unsigned loops_started, loops_failed;
 };
 
-/* Whether all buffers together may take `more` bytes (config.buffered_bytes_max). Looks at every loop: only
- * for those who need much. Two that ask at the same moment may both be told yes. */
-bool http_server_may_buffer(const struct http_server *server, size_t more);
+/* Whether all buffers together may take `more` bytes (config.buffered_bytes_max); for a request that the
+ * handler has not admitted, half of that is all. Looks at every loop: only for those who need much. Two that
+ * ask at the same moment may both be told yes. */
+bool http_server_may_buffer(const struct http_server *server, size_t more, bool is_admitted);
 /* Called by each loop's thread once. */
 void http_server_loop_started(struct http_server *server, bool success);
 

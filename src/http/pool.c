@@ -52,9 +52,16 @@ void http_pool_give(struct http_pool *pool, void *memory)
     pool->kept++;
 }
 
+/* Each connection may have a block; only what is beyond it counts, or strangers with a byte each would use up
+ * what others need. */
+static int64_t counted(const struct http_pool *pool, size_t capacity)
+{
+    return capacity > pool->block_bytes ? (int64_t)capacity : 0;
+}
+
 static void note(struct http_pool *pool, size_t freed, size_t taken)
 {
-    http_count(&pool->buffered_bytes, (int64_t)taken - (int64_t)freed);
+    http_count(&pool->buffered_bytes, counted(pool, taken) - counted(pool, freed));
 }
 
 static void free_memory(struct http_bytes *bytes, struct http_pool *pool)

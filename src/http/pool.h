@@ -20,7 +20,8 @@ struct http_pool {
     size_t block_bytes;
     unsigned kept, kept_max;
     size_t freed_bytes;              /* given back to the allocator since somebody last cleared this */
-    _Atomic uint64_t buffered_bytes; /* memory of all http_bytes of this pool; other loops look at it */
+    _Atomic uint64_t buffered_bytes; /* memory of those http_bytes of this pool that one block is too
+                                        small for; other loops look at it */
 };
 
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);

@@ -268,13 +268,14 @@ static uint64_t read_counter(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-bool http_server_may_buffer(const struct http_server *server, size_t more)
+bool http_server_may_buffer(const struct http_server *server, size_t more, bool is_admitted)
 {
+    size_t bytes_max = server->config.buffered_bytes_max;
     uint64_t buffered = more;
 
     for (unsigned i = 0; i < server->loop_count; i++)
         buffered += read_counter(&server->loops[i].buffers.buffered_bytes);
-    return buffered <= server->config.buffered_bytes_max;
+    return buffered <= (is_admitted ? bytes_max : bytes_max / 2);
 }
 
 void http_server_counters(const struct http_server *server, struct http_counters *counters)

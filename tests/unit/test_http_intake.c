@@ -170,6 +170,37 @@ static uint64_t buffered_bytes(const struct fixture *fixture)
     return counters.buffered_bytes;
 }
 
+/* Strangers with a byte each, more than there is memory for, once kept everybody else from sending a body. */
+static void test_a_byte_of_each_stranger_costs_nobody_else_anything(void **state)
+{
+    enum { COUNT = 300 };
+    struct http_config config = test_config();
+    struct client strangers[COUNT];
+
+    (void)state;
+    config.buffered_bytes_max = 2 * (size_t)LARGE;
+    struct fixture *fixture = fixture_start(&config);
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        strangers[i] = client_connect(fixture);
+        client_say(&strangers[i], "G");
+    }
+    struct client client = client_connect(fixture);
+    char head[128];
+
+    snprintf(head, sizeof head, POST("/count") "Content-Length: %d\r\n\r\n", LARGE);
+    client_say(&client, head);
+    send_large(&client, LARGE);
+    struct client_reply reply = client_read(&client, true);
+
+    assert_int_equal(reply.status, 200);
+    free(reply.body);
+    client_close(&client);
+    for (unsigned i = 0; i < COUNT; i++)
+        client_close(&strangers[i]);
+    fixture_stop(fixture);
+}
+
 /* Four of a megabyte each do not fit beside each other, twice: who comes too late is refused, the others go
  * on, and when they have gone there is room again. */
 static void test_all_buffers_together(void **state)
@@ -217,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_the_handler_decides_on_the_head),
         cmocka_unit_test(test_the_handler_lowers_the_limit),
         cmocka_unit_test(test_the_limit_is_lowered_below_what_came),
+        cmocka_unit_test(test_a_byte_of_each_stranger_costs_nobody_else_anything),
+        cmocka_unit_test(test_a_byte_of_each_stranger_costs_nobody_else_anything),
         cmocka_unit_test(test_all_buffers_together),
     };
 
