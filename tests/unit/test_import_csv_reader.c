@@ -53,7 +53,7 @@ static void test_edges(void **state)
     expect_rows(",\n", "1 {,} [] []\nend\n");
     expect_rows("\"\"", "1 {\"\"} []\nend\n");
     expect_rows("\"\"\"\"", "1 {\"\"\"\"} [\"]\nend\n");
-    expect_rows("\"a\r\n", "1 {\"a} refused\nend\n");
+    expect_rows("\"a\r\n", "1 {\"a} lost\n");
     expect_rows("a\r", "1 {a} [a]\nend\n");
     expect_rows(" a , b \n", "1 { a , b } [ a ] [ b ]\nend\n");
     expect_rows("\xff\xfe", "failed\n");
@@ -68,7 +68,7 @@ static void test_refused_rows(void **state)
     expect_rows("\"a\" ,c\nd\n", "1 {\"a\" ,c} refused\n2 {d} [d]\nend\n");
     expect_rows("a\rb\nd\n", "1 {a\rb} refused\n2 {d} [d]\nend\n");
     expect_rows("a\r\r\nd\n", "1 {a\r} refused\n2 {d} [d]\nend\n");
-    expect_rows("d\n\"a\nb", "1 {d} [d]\n2 {\"a\nb} refused\nend\n");
+    expect_rows("d\n\"a\nb", "1 {d} [d]\n2 {\"a\nb} lost\n");
 }
 
 /* ---- limits ---- */
