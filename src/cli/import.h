@@ -11,7 +11,9 @@
 
 #include "base/buffer.h"
 #include "cli/command.h"
-#include "import/column_map.h"
+#include "import/csv_reader.h"
+#include "import/line_reader.h"
+#include "import/row_json.h"
 
 #include <stdio.h>
 
@@ -148,6 +150,39 @@ void import_progress_end(struct import_progress *progress);
 
 /* "1,234,567" */
 struct text import_number(struct arena *arena, uint64_t number);
+
+/* ---- import_rows.c ---- */
+
+struct import {
+    struct import_options options;
+    struct arena *arena; /* of the command */
+    struct arena row_arena;
+    struct file_source *source;
+    struct csv_reader csv;
+    struct line_reader lines;
+    struct import_link link;
+    struct import_rejects rejects;
+    struct import_progress progress;
+    struct import_counts counts;
+    struct text environment_id;
+    struct text id; /* of this import: the request id of all that it writes */
+    bool is_whole;  /* the file was read to its end */
+    struct text failure;
+    struct text way_out; /* what is to be done before the import can go on; empty: nothing */
+    struct unknown_members unknown;
+    uint64_t line_end_rows, line_end_line; /* rows with a line end in a field, and the first one's line */
+};
+
+/* Each of these puts the row that was just read into the current chunk, which is sent when it is full: as one
+ * to be imported, if it can be, or as one that the reader has refused. False when the link has broken. */
+bool import_take_row(struct import *import);
+bool import_take_refused_row(struct import *import);
+/* The same behind ROW_LOST; says in `failure` and `way_out` why the import ends there. */
+void import_take_lost_row(struct import *import);
+/* Why the reader gave no row. */
+const char *import_reason(const struct import *import);
+/* The link's `answered`: counts, and the rows that were refused. `context` is the import. */
+import_answered import_answer;
 
 /* ---- import_summary.c ---- */
 
