@@ -287,7 +287,7 @@ static enum row_status read_row(struct csv_reader *reader)
 
     reader->raw =
         scan.is_dropped ? buffer_text(&reader->beginning) : without_line_end((struct text){row, scan.at});
-    reader->last_line = reader->line + scan.newlines - (is_whole ? 1 : 0);
+    reader->last_line = reader->line + scan.newlines - (scan.at > 0 && row[scan.at - 1] == '\n' ? 1 : 0);
     reader->quote_line = reader->line + scan.newlines_at_quote;
     window->start += scan.at;
     window->line += scan.newlines;
