@@ -158,6 +158,20 @@ static bool may_recover(bool is_answered, const struct admin_reply *reply)
     return !is_answered || reply->status == STATUS_UNAVAILABLE;
 }
 
+/* The server's words, with the short reason that goes along with some of them: `disk_full`. */
+static struct text complaint_of(struct import_link *link, const struct admin_reply *reply)
+{
+    const struct json_value *details = reply->body ? json_member(reply->body, TEXT("details")) : NULL;
+    const struct json_value *reason = details ? json_member(details, TEXT("reason")) : NULL;
+    struct text complaint = admin_complaint(reply, &link->arena);
+
+    /* With several details, the complaint has them all. */
+    if (!reason || reason->type != JSON_STRING || details->count > 1)
+        return complaint;
+    return arena_format(&link->arena, "%.*s (reason: %.*s)", TEXT_FORMAT(complaint),
+                        TEXT_FORMAT(reason->text));
+}
+
 static bool give_up(struct import_link *link, bool is_answered, const struct admin_reply *reply)
 {
     if (!is_answered)
@@ -165,24 +179,41 @@ static bool give_up(struct import_link *link, bool is_answered, const struct adm
     if (reply->status == STATUS_TOO_LARGE)
         return fail(link,
                     TEXT("the server takes no request of this size: give it a larger --body-bytes-max"));
-    return fail(link, admin_complaint(reply, &link->arena));
+    return fail(link, complaint_of(link, reply));
+}
+
+static void tell_of_waiting(struct import_link *link, bool is_answered, const struct admin_reply *reply)
+{
+    struct text why = is_answered ? complaint_of(link, reply) : TEXT("the server is gone");
+
+    link->told(link->context, arena_format(&link->arena, "%.*s; waiting for up to %lld s", TEXT_FORMAT(why),
+                                           (long long)link->retry_seconds));
 }
 
 /* The answer to a chunk that was sent, if need be after sending it again. */
 static bool await_answer(struct import_link *link, struct import_chunk *chunk, struct admin_reply *reply)
 {
-    int64_t deadline_us = monotonic_now_us() + link->retry_seconds * INT64_C(1000000);
+    int64_t begun_us = monotonic_now_us();
+    int64_t deadline_us = begun_us + link->retry_seconds * INT64_C(1000000);
     int pause_ms = IMPORT_RETRY_MS_FIRST;
-    bool is_answered = chunk->fd >= 0 && receive_reply(chunk, &link->arena, reply);
+    bool is_answered = chunk->fd >= 0 && receive_reply(chunk, &link->arena, reply), is_told = false;
 
     while (may_recover(is_answered, reply)) {
+        int64_t now_us = monotonic_now_us();
+
         disconnect(chunk);
-        if (*link->interruptions || monotonic_now_us() > deadline_us)
+        if (*link->interruptions || now_us > deadline_us)
             return give_up(link, is_answered, reply);
+        if (!is_told && now_us - begun_us > IMPORT_SILENT_MS_MAX * INT64_C(1000)) {
+            tell_of_waiting(link, is_answered, reply);
+            is_told = true;
+        }
         poll(NULL, 0, pause_ms); /* a signal ends it early */
         pause_ms = 2 * pause_ms < IMPORT_RETRY_MS_MAX ? 2 * pause_ms : IMPORT_RETRY_MS_MAX;
         is_answered = send_chunk(link, chunk) && receive_reply(chunk, &link->arena, reply);
     }
+    if (is_told)
+        link->told(link->context, TEXT("the server answers again"));
     return reply->status == STATUS_OK || give_up(link, true, reply);
 }
 

@@ -1,5 +1,6 @@
 #include "cli/import.h"
 
+#include "domain/customers.h"
 #include "model/customer.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ const struct flag import_flags[] = {
     {"quiet-events", NULL, NULL, "announce nothing: no events to be delivered (the audit trail stays)",
      false},
     {"dry-run", NULL, NULL, "say what would be done and do nothing", false},
-    {"rejects", "FILE", NULL, "where refused rows go; else FILE.rejected.csv", false},
+    {"rejects", "FILE", NULL, "where refused rows go; else FILE.rejected.csv or .jsonl", false},
     {"retry-seconds", "N", "60", "how long a server that has gone is waited for", false},
     FLAG_JSON,
     {0},
@@ -32,6 +33,20 @@ static const struct text *field_names(struct arena *arena)
     for (size_t i = 0; i < customer_entity.field_count; i++)
         if (customer_entity.fields[i].flags & FIELD_INPUT && customer_entity.fields[i].type == FIELD_TEXT)
             names[count++] = customer_entity.fields[i].name;
+    return names;
+}
+
+/* The members of a JSON object that creates a customer. */
+static const struct text *member_names(struct arena *arena)
+{
+    size_t count = 0, max = customer_entity.field_count + customer_creation_option_count;
+    struct text *names = ARENA_ARRAY(arena, struct text, max + 1);
+
+    for (size_t i = 0; i < customer_entity.field_count; i++)
+        if (customer_entity.fields[i].flags & FIELD_INPUT)
+            names[count++] = customer_entity.fields[i].name;
+    for (size_t i = 0; i < customer_creation_option_count; i++)
+        names[count++] = customer_creation_options[i].name;
     return names;
 }
 
@@ -139,13 +154,15 @@ bool import_options_read(struct invocation *invocation, struct import_options *o
         .has_json_summary = invocation_switch(invocation, "json"),
     };
     column_map_init(&options->map, field_names(arena), arena);
-    if (!text_is_set(options->rejects))
-        options->rejects = arena_format(arena, "%.*s.rejected.csv",
-                                        TEXT_FORMAT(is_input ? TEXT("import") : invocation->operand));
+    options->members = member_names(arena);
     if (!read_format(invocation, options) || !read_rules(invocation, options) ||
         !read_unmapped(invocation, options) ||
         !invocation_number(invocation, "retry-seconds", 0, RETRY_SECONDS_MAX, &options->retry_seconds))
         return false;
+    if (!text_is_set(options->rejects))
+        options->rejects = arena_format(arena, "%.*s.rejected.%s",
+                                        TEXT_FORMAT(is_input ? TEXT("import") : invocation->operand),
+                                        options->is_json ? "jsonl" : "csv");
     make_query(invocation, options);
     return true;
 }

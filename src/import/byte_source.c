@@ -67,6 +67,11 @@ static bool detect(struct file_source *file)
         if (!fill(file))
             return false;
     file->packing = PACKING_NONE;
+    if (begins_with(file, "PK\x03\x04", MAGIC_BYTES) || begins_with(file, "\xd0\xcf\x11\xe0", MAGIC_BYTES)) {
+        fail(file, "is a spreadsheet's own file (.xlsx, .xls or the like) or a zip archive, not its rows as "
+                   "text; save the sheet as \"CSV UTF-8\" and import that");
+        return false;
+    }
     if (begins_with(file, "\x1f\x8b", 2)) {
         file->packing = PACKING_GZIP;
         if (inflateInit2(&file->gzip, GZIP_WINDOW_BITS) != Z_OK)

@@ -3,6 +3,7 @@
 #include "import/csv_reader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct csv_span {
     uint32_t start, end; /* without the quotes */
@@ -21,15 +22,18 @@ enum state {
 struct scan {
     struct csv_reader *reader;
     enum state state;
-    size_t at;         /* the next byte, from the row's beginning */
-    size_t end;        /* of the last field's content, when it is known */
-    uint64_t newlines; /* inside the row */
-    bool is_dropped;   /* too long to be kept: its beginning is gone */
+    size_t at;                  /* the next byte, from the row's beginning */
+    size_t end;                 /* of the last field's content, when it is known */
+    uint64_t newlines;          /* taken so far */
+    uint64_t newlines_at_quote; /* of them, those in front of the last quote that opened a field */
+    bool is_dropped;            /* too long to be kept: all but its beginning is gone */
+    bool is_lost;
 };
 
 void csv_reader_init(struct csv_reader *reader, struct byte_source *source)
 {
-    *reader = (struct csv_reader){.spans = calloc(CSV_FIELDS_MAX, sizeof *reader->spans),
+    *reader = (struct csv_reader){.separator = ',',
+                                  .spans = calloc(CSV_FIELDS_MAX, sizeof *reader->spans),
                                   .fields = calloc(CSV_FIELDS_MAX, sizeof *reader->fields)};
     if (!reader->spans || !reader->fields)
         abort();
@@ -40,6 +44,7 @@ void csv_reader_free(struct csv_reader *reader)
 {
     window_free(&reader->window);
     buffer_free(&reader->unescaped);
+    buffer_free(&reader->beginning);
     free(reader->spans);
     free(reader->fields);
 }
@@ -49,6 +54,12 @@ static void refuse(struct scan *scan, const char *reason)
     if (!scan->reader->reason)
         scan->reader->reason = reason;
     scan->state = STATE_REFUSED;
+}
+
+static void lose(struct scan *scan, const char *reason)
+{
+    scan->reader->reason = reason;
+    scan->is_lost = true;
 }
 
 static void begin_field(struct scan *scan, size_t start)
@@ -61,7 +72,7 @@ static void end_field(struct scan *scan, size_t end)
     scan->reader->spans[scan->reader->field_count++].end = (uint32_t)end;
 }
 
-/* A comma behind a field that ended at `end`. */
+/* A separator behind a field that ended at `end`. */
 static void next_field(struct scan *scan, size_t end)
 {
     end_field(scan, end);
@@ -73,23 +84,34 @@ static void next_field(struct scan *scan, size_t end)
     scan->state = STATE_FIELD;
 }
 
+/* A line end inside quotes. True when there were too many: what follows is hardly still the field. */
+static bool is_beyond_lines(struct scan *scan)
+{
+    if (scan->newlines - scan->newlines_at_quote < CSV_QUOTED_LINES_MAX)
+        return false;
+    lose(scan, "opens a quote that is not closed within 1000 lines");
+    return true;
+}
+
 /* One byte. True when it was the LF that ends the row; scan->end is then where the last field ended. */
 static bool take(struct scan *scan, char byte)
 {
     struct csv_span *span = &scan->reader->spans[scan->reader->field_count];
+    char separator = scan->reader->separator;
 
     switch (scan->state) {
     case STATE_FIELD:
         if (byte == '"') {
             span->start = (uint32_t)scan->at + 1;
             scan->state = STATE_QUOTED;
+            scan->newlines_at_quote = scan->newlines;
             return false;
         }
         scan->state = STATE_UNQUOTED;
         /* fall through */
     case STATE_UNQUOTED:
         scan->end = scan->at;
-        if (byte == ',')
+        if (byte == separator)
             next_field(scan, scan->at);
         else if (byte == '\r')
             scan->state = STATE_RETURN;
@@ -99,18 +121,18 @@ static bool take(struct scan *scan, char byte)
     case STATE_QUOTED:
         if (byte == '"')
             scan->state = STATE_QUOTE;
-        return false;
+        return byte == '\n' && is_beyond_lines(scan);
     case STATE_QUOTE:
         scan->end = scan->at - 1;
         if (byte == '"') {
             span->has_doubled_quotes = true;
             scan->state = STATE_QUOTED;
-        } else if (byte == ',') {
+        } else if (byte == separator) {
             next_field(scan, scan->end);
         } else if (byte == '\r') {
             scan->state = STATE_RETURN;
         } else if (byte != '\n') {
-            refuse(scan, "has something between a closing quote and the next comma");
+            refuse(scan, "has something between a closing quote and the end of its field");
         }
         return byte == '\n';
     case STATE_RETURN:
@@ -126,8 +148,11 @@ static bool take(struct scan *scan, char byte)
 /* Runs over bytes that cannot change the state: most of a file. */
 static size_t skip_plain(const struct scan *scan, const char *bytes, size_t at, size_t end)
 {
+    char separator = scan->reader->separator;
+
     if (scan->state == STATE_UNQUOTED)
-        while (at < end && bytes[at] != ',' && bytes[at] != '\n' && bytes[at] != '\r' && bytes[at] != '"')
+        while (at < end && bytes[at] != separator && bytes[at] != '\n' && bytes[at] != '\r' &&
+               bytes[at] != '"')
             at++;
     else if (scan->state == STATE_QUOTED)
         while (at < end && bytes[at] != '"' && bytes[at] != '\n')
@@ -135,20 +160,24 @@ static size_t skip_plain(const struct scan *scan, const char *bytes, size_t at, 
     return at;
 }
 
-/* A row that is too long to be kept is still read to its end. */
+/* A row that is too long to be kept is still read to its end, unless that is the end of a quote. */
 static void drop(struct scan *scan)
 {
-    struct window *window = &scan->reader->window;
+    struct csv_reader *reader = scan->reader;
+    struct window *window = &reader->window;
 
-    if (!scan->reader->reason)
-        scan->reader->reason = "is longer than 262144 bytes";
+    if (!scan->is_dropped) {
+        buffer_clear(&reader->beginning);
+        buffer_append_bytes(&reader->beginning, window->data + window->start, IMPORT_ROW_BEGINNING_BYTES);
+    }
     scan->is_dropped = true;
-    scan->reader->field_count = 0;
-    if (scan->state == STATE_FIELD || scan->state == STATE_UNQUOTED || scan->state == STATE_RETURN)
-        scan->state = STATE_REFUSED; /* inside quotes, a line end does not end the row */
+    if (scan->state == STATE_QUOTED || scan->state == STATE_QUOTE)
+        lose(scan, "opens a quote that is not closed within 262144 bytes");
+    else
+        refuse(scan, "is longer than 262144 bytes");
+    reader->field_count = 0;
     window->start += scan->at;
     scan->at = 0;
-    begin_field(scan, 0);
 }
 
 /* Up to the end of the row. False when the input ends first. */
@@ -160,6 +189,9 @@ static bool scan_row(struct scan *scan)
         const char *bytes = window->data + window->start;
         size_t end = window->end - window->start;
 
+        /* Not further than a row may reach, so that it does not depend on the pieces read what is dropped. */
+        if (end > IMPORT_ROW_BYTES_MAX + 1)
+            end = IMPORT_ROW_BYTES_MAX + 1;
         while ((scan->at = skip_plain(scan, bytes, scan->at, end)) < end) {
             char byte = bytes[scan->at];
             bool is_end = take(scan, byte);
@@ -169,10 +201,13 @@ static bool scan_row(struct scan *scan)
             if (is_end)
                 return true;
         }
-        if (scan->at > IMPORT_ROW_BYTES_MAX)
+        if (scan->at > IMPORT_ROW_BYTES_MAX) {
             drop(scan);
-        if (!window_more(window))
+            if (scan->is_lost)
+                return false;
+        } else if (!window_more(window)) {
             return false;
+        }
     }
 }
 
@@ -219,7 +254,7 @@ static void end_of_input(struct scan *scan)
         scan->end = scan->at - 1;
         break;
     case STATE_QUOTED:
-        refuse(scan, "begins a quoted field that is never closed");
+        lose(scan, "opens a quote that is never closed");
         break;
     case STATE_RETURN: /* as good as CRLF */
     case STATE_REFUSED:
@@ -244,15 +279,20 @@ static enum row_status read_row(struct csv_reader *reader)
     }
     if (!is_whole && scan.at == 0 && !scan.is_dropped)
         return ROW_END;
-    if (!is_whole)
+    if (!is_whole && !scan.is_lost)
         end_of_input(&scan);
     if (scan.at > IMPORT_ROW_BYTES_MAX)
         drop(&scan);
     const char *row = window->data + window->start;
 
-    reader->raw = scan.is_dropped ? text_empty : without_line_end((struct text){row, scan.at});
+    reader->raw =
+        scan.is_dropped ? buffer_text(&reader->beginning) : without_line_end((struct text){row, scan.at});
+    reader->last_line = reader->line + scan.newlines - (scan.at > 0 && row[scan.at - 1] == '\n' ? 1 : 0);
+    reader->quote_line = reader->line + scan.newlines_at_quote;
     window->start += scan.at;
     window->line += scan.newlines;
+    if (scan.is_lost)
+        return ROW_LOST;
     if (reader->reason)
         return ROW_REFUSED;
     end_field(&scan, scan.end);
@@ -260,15 +300,63 @@ static enum row_status read_row(struct csv_reader *reader)
     return ROW_READ;
 }
 
+static bool open_window(struct csv_reader *reader)
+{
+    if (!reader->is_open) {
+        reader->is_open = true;
+        reader->failure = window_open(&reader->window);
+    }
+    return !reader->failure;
+}
+
+/* Up to the first line end that is not inside quotes, as far as the window reaches. */
+static struct text first_line(struct window *window)
+{
+    bool is_quoted = false;
+    size_t at = 0;
+
+    do {
+        for (; at < window->end - window->start; at++) {
+            char byte = window->data[window->start + at];
+
+            is_quoted ^= byte == '"';
+            if (byte == '\n' && !is_quoted)
+                return (struct text){window->data + window->start, at};
+        }
+    } while (window_more(window));
+    return (struct text){window->data + window->start, at};
+}
+
+void csv_detect_separator(struct csv_reader *reader)
+{
+    static const char separators[] = ",;\t";
+    size_t counts[sizeof separators - 1] = {0}, most = 0;
+    bool is_quoted = false;
+
+    if (!open_window(reader))
+        return;
+    struct text line = first_line(&reader->window);
+
+    for (size_t i = 0; i < line.length; i++) {
+        const char *found = line.data[i] ? strchr(separators, line.data[i]) : NULL;
+
+        is_quoted ^= line.data[i] == '"';
+        if (found && !is_quoted)
+            counts[found - separators]++;
+    }
+    for (size_t i = 1; i < sizeof counts / sizeof counts[0]; i++)
+        if (counts[i] > counts[most])
+            most = i;
+    reader->separator = separators[most];
+}
+
 enum row_status csv_read(struct csv_reader *reader)
 {
     enum row_status status;
 
-    if (!reader->is_open) {
-        reader->is_open = true;
-        reader->reason = window_open(&reader->window);
-        if (reader->reason)
-            return ROW_FAILED;
+    if (!open_window(reader)) {
+        reader->reason = reader->failure;
+        return ROW_FAILED;
     }
     do
         status = read_row(reader);

@@ -11,6 +11,7 @@ void line_reader_init(struct line_reader *reader, struct byte_source *source)
 void line_reader_free(struct line_reader *reader)
 {
     window_free(&reader->window);
+    buffer_free(&reader->beginning);
 }
 
 static bool is_blank(struct text line)
@@ -19,6 +20,14 @@ static bool is_blank(struct text line)
         if (!strchr(" \t\r\n", line.data[i]) || !line.data[i])
             return false;
     return true;
+}
+
+static void keep_beginning(struct line_reader *reader)
+{
+    const struct window *window = &reader->window;
+
+    buffer_clear(&reader->beginning);
+    buffer_append_bytes(&reader->beginning, window->data + window->start, IMPORT_ROW_BEGINNING_BYTES);
 }
 
 /* Takes a line. One that is too long is dropped on the way, so that the window does not fill. */
@@ -32,6 +41,8 @@ static enum row_status read_line(struct line_reader *reader)
     while (!(end = memchr(window->data + window->start + at, '\n', window->end - window->start - at))) {
         at = window->end - window->start;
         if (at > IMPORT_ROW_BYTES_MAX) {
+            if (!is_dropped)
+                keep_beginning(reader);
             is_dropped = true;
             window->start = window->end;
             at = 0;
@@ -51,8 +62,13 @@ static enum row_status read_line(struct line_reader *reader)
     window->start += at + (end ? 1 : 0);
     reader->line = window->line;
     window->line += end != NULL;
-    is_dropped = is_dropped || at > IMPORT_ROW_BYTES_MAX;
-    reader->raw = is_dropped ? text_empty : (struct text){line, at};
+    reader->raw = (struct text){line, at};
+    if (is_dropped) {
+        reader->raw = buffer_text(&reader->beginning);
+    } else if (at > IMPORT_ROW_BYTES_MAX) {
+        is_dropped = true;
+        reader->raw = text_slice(reader->raw, 0, IMPORT_ROW_BEGINNING_BYTES);
+    }
     reader->reason = is_dropped ? "is longer than 262144 bytes" : NULL;
     return is_dropped ? ROW_REFUSED : ROW_READ;
 }

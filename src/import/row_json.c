@@ -92,6 +92,20 @@ bool row_json_write(const struct column_map *map, const struct text *fields, siz
     return is_written;
 }
 
+bool row_json_has_line_end(const struct column_map *map, const struct text *fields)
+{
+    for (const struct column_target *target = map->targets; target && !target->is_metadata;
+         target = target->next)
+        for (const struct column_source *source = target->sources; source; source = source->next)
+            for (unsigned i = 0; i < source->count; i++) {
+                struct text field = fields[source->columns[i]];
+
+                if (text_find(field, '\n') < field.length)
+                    return true;
+            }
+    return false;
+}
+
 /* ---- JSON Lines ---- */
 
 static void write_value(struct json_writer *writer, const struct json_value *value)

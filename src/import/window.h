@@ -7,6 +7,7 @@
 
 enum {
     IMPORT_ROW_BYTES_MAX = 256 * 1024, /* a longer row is refused; four times what metadata may have */
+    IMPORT_ROW_BEGINNING_BYTES = 4096, /* what is kept of a longer row, so that a person knows it again */
     WINDOW_BYTES = 2 * IMPORT_ROW_BYTES_MAX,
 };
 
@@ -14,6 +15,7 @@ enum {
 enum row_status {
     ROW_READ,
     ROW_REFUSED, /* this one is not to be had (`reason`); the next one may be */
+    ROW_LOST,    /* nor can the next ones be told from it */
     ROW_END,
     ROW_FAILED, /* nothing more can be read: `reason` */
 };

@@ -52,6 +52,7 @@ class Place:
         summary = json.loads(process.stdout)
         kinds = ("created", "updated", "unchanged", "different", "refused")
         assert {kind: summary[kind] for kind in kinds if summary[kind]} == counts, process.stderr
+        assert summary["rows"] == sum(counts.values()) + summary["not_sent"]
         summary["stderr"] = process.stderr
         return summary
 
@@ -66,6 +67,11 @@ class Place:
 
     def rejects(self, name="customers.csv.rejected.csv"):
         return list(csv.reader(io.StringIO((self.folder / name).read_text(), newline="")))
+
+    def json_rejects(self, name="customers.jsonl.rejected.jsonl"):
+        """(line, field, reason) of each refused row, and the rows as they are there."""
+        rows = [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+        return [tuple(row["rejected"][key] for key in ("line", "field", "reason")) for row in rows], rows
 
     def rows(self, sql):
         database = sqlite3.connect(f"file:{self.directory}/farthing.db?mode=ro", uri=True)
@@ -162,7 +168,7 @@ def test_refused_rows_are_named_by_line_field_and_reason(place):
     header, *rejected = place.rejects()
     assert header == ["line", "field", "reason", "external_id", "name", "email", "address_country"]
     by_line = {int(row[0]): row for row in rejected}
-    assert sorted(by_line) == [3, 4, 6, 7, 8, 9, 10, 11]
+    assert list(by_line) == [3, 4, 6, 7, 8, 9, 10, 11]  # in the order of the file, whoever refused them
     assert by_line[3][1:3] == ["external_id", "external_id is required"]
     assert by_line[4][1] == "email" and by_line[4][2].startswith("email must be one e-mail address")
     assert by_line[4][3:] == ["quoted", "over\ntwo lines", "not-an-address", ""]
@@ -187,8 +193,70 @@ def test_rejects_can_be_put_right_and_imported(place):
 
 
 def test_a_quote_that_is_never_closed(place):
-    place.expect(place.file('external_id,name\na,Acme\nb,"Beta\nc,Gamma\n'), created=1, refused=1, code=1)
-    assert place.rejects()[1][:3] == ["3", "", "begins a quoted field that is never closed"]
+    path = place.file('external_id,name\na,Acme\nb,"Beta\nc,Gamma\n')
+    summary = place.expect(path, created=1, refused=1, code=1)
+    assert not summary["complete"]
+    assert place.rejects()[1] == [
+        "3", "", "opens a quote that is never closed (lines 3 to 4); nothing from here on was imported", 'b,"Beta']
+    assert (f"{path}, line 3, opens a quote that is never closed: nothing from there on was imported; "
+            "put that line right and run the same command again to go on") in summary["stderr"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_stray_quote_ends_the_run_where_it_stands(place, closed):
+    """However many rows stand behind it: none of them is passed over without a word."""
+    rows = many(3000).splitlines()
+    rows[500] = 'u1,"open,'
+    if closed:
+        rows[2000] = 'u2,closed",'
+    text = "\n".join(rows) + "\n"
+    summary = place.expect(place.file(text), created=499, refused=1, code=1)
+    assert not summary["complete"] and "line 501, opens a quote that is not closed within 1000 lines" in summary["stderr"]
+    (_, (line, _, reason, row)) = place.rejects()
+    assert (line, row) == ("501", 'u1,"open,') and "lines 501 to 1501" in reason
+    place.expect(place.file(text.replace('"', "")), created=2501, unchanged=499)
+
+
+def test_a_quote_that_is_not_closed_in_a_long_row(place):
+    huge = "x" * 300_000
+    summary = place.expect(place.file(f'external_id,name\na,Acme\nc,"{huge}\n{huge}"\nd,Delta\n'), created=1, refused=1, code=1)
+    assert "line 3, opens a quote that is not closed within 262144 bytes" in summary["stderr"]
+    assert place.rejects()[1][3] == 'c,"' + "x" * 4093
+
+
+def test_rows_that_a_quote_has_joined_are_told(place):
+    path = place.file('external_id,name\na,"open\nb,B\nc,C"\nd,"D\n"x\ne,E\n')
+    summary = place.expect(path, created=2, refused=1, code=1)
+    assert "1 row has a line break inside a field, the first one on line 2: perhaps a quote" in summary["stderr"]
+    assert place.rejects()[1][2] == "has something between a closing quote and the end of its field (lines 5 to 6)"
+    summary = place.expect(place.file('external_id,name,metadata.note\nf,F,"two\nlines"\n'), created=1)
+    assert "line break" not in summary["stderr"]
+
+
+def test_a_header_that_cannot_be_read_is_told_with_its_line(place):
+    for content, expected in [
+        ('\n\nexternal_id,na"me\na,A\n', "the header, on line 3, has a quote inside a field"),
+        ('external_id,"name\na,A\n', "the header, on line 1, opens a quote that is never closed"),
+    ]:
+        process = place.run(place.file(content))
+        assert process.returncode == 1 and expected in process.stderr, process.stderr
+
+
+@pytest.mark.parametrize("separator, called", [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_told_by_the_header(place, separator, called):
+    text = 'external_id,name,"metadata.a,b"\na,Acme,"x,y;z"\nb,,\n'.replace(",", separator).replace('x;y', "x,y")
+    summary = place.expect(place.file(text), created=1, refused=1, code=1)
+    assert f"columns are separated by {called}" in summary["stderr"]
+    rejected = place.folder / "customers.csv.rejected.csv"
+    assert rejected.read_text().startswith(separator.join(["line", "field", "reason", "external_id"]))
+    place.expect(place.file(rejected.read_text().replace(separator.join(["b", ""]), separator.join(["b", "Beta"])), "fixed.csv"), created=1)
+    assert place.customer("b")["name"] == "Beta"
+
+
+def test_a_spreadsheet_is_told_from_text(place):
+    for magic in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        process = place.run(place.file(magic + bytes(100), "customers.xlsx"))
+        assert process.returncode == 1 and 'save the sheet as "CSV UTF-8"' in process.stderr, process.stderr
 
 
 def test_wrong_encodings(place):
@@ -202,11 +270,12 @@ def test_wrong_encodings(place):
 
 def test_a_row_beyond_the_limit_is_refused_alone(place):
     huge = "x" * 300_000
-    place.expect(place.file(f'external_id,name\na,Acme\nb,{huge}\nc,"{huge}\n{huge}"\nd,Delta\n'), created=2, refused=2, code=1)
-    assert [row[0] for row in place.rejects()[1:]] == ["3", "4"]
-    assert all("longer than 262144 bytes" in row[2] for row in place.rejects()[1:])
+    place.expect(place.file(f"external_id,name\na,Acme\nb,{huge}\nd,Delta\n"), created=2, refused=1, code=1)
+    assert place.rejects()[1] == ["3", "", "is longer than 262144 bytes", "b," + "x" * 4094]
     lines = "".join(json.dumps({"external_id": key, "name": name}) + "\n" for key, name in [("e", huge), ("f", "F")])
     place.expect(place.file(lines, "long.jsonl"), created=1, refused=1, code=1)
+    told, (row,) = place.json_rejects("long.jsonl.rejected.jsonl")
+    assert told == [(1, "", "is longer than 262144 bytes")] and row["rejected"]["row"].startswith('{"external_id": "e", "name": "xx')
 
 
 def test_files_that_cannot_be_imported(place):
@@ -235,15 +304,44 @@ def test_json_lines(place):
         {"name": "no id"},
     ]
     text = "\n".join(json.dumps(line) for line in lines) + "\n\n  \nnot json\n[]\n" + '{"external_id":"d","name":"D"}'
-    place.expect(place.file(text, "customers.jsonl"), created=2, refused=5, code=1)
-    header, *rejected = place.rejects("customers.jsonl.rejected.csv")
-    assert header == ["line", "field", "reason", "row"]
-    assert [(row[0], row[1]) for row in rejected] == [
-        ("2", "tax_rate_overrides"), ("3", "name"), ("4", "external_id"), ("7", ""), ("8", ""),
+    summary = place.expect(place.file(text, "customers.jsonl"), created=2, refused=5, code=1)
+    assert "members that go nowhere: unknown\n" in summary["stderr"]
+    told, rejected = place.json_rejects()
+    assert [(line, field) for line, field, _ in told] == [
+        (2, "tax_rate_overrides"), (3, "name"), (4, "external_id"), (7, ""), (8, ""),
     ]
-    assert rejected[1][2] == "name must be a string, not number"
-    assert json.loads(rejected[0][3]) == lines[1]
+    assert told[1][2] == "name must be a string, not number"
+    assert {key: rejected[0][key] for key in lines[1]} == lines[1]
+    assert rejected[3]["rejected"]["row"] == "not json"
     assert json.loads(place.customer("a")["metadata"]) == {"k": 'v\n"w"'}
+
+
+def test_rejected_json_lines_can_be_put_right_and_imported(place):
+    lines = [{"external_id": "a", "name": "Acme", "email": "bad", "metadata": {"k": "\u00e4\n"}}, {"external_id": "b", "name": "B"}]
+    place.expect(place.file("".join(json.dumps(line) + "\n" for line in lines), "c.jsonl"), created=1, refused=1, code=1)
+    again = place.file((place.folder / "c.jsonl.rejected.jsonl").read_text(), "again.jsonl")
+    place.expect(again, refused=1, code=1)
+    told, (row,) = place.json_rejects("again.jsonl.rejected.jsonl")
+    assert told[0][:2] == (1, "email") and {key: row[key] for key in lines[0]} == lines[0]
+    assert (place.folder / "again.jsonl.rejected.jsonl").read_text().count('"rejected"') == 1
+    summary = place.expect(place.file(again.read_text().replace('"bad"', '"a@acme.example"'), "fixed.jsonl"), created=1)
+    assert summary["stderr"] == ""
+    assert json.loads(place.customer("a")["metadata"]) == {"k": "\u00e4\n"}
+
+
+def test_rejected_bytes_that_are_no_json(place):
+    place.expect(place.file(b'{"external_id":"a","name":"Caf\xe9"}\n\xff\xff\n', "c.jsonl"), refused=2, code=1)
+    told, rows = place.json_rejects("c.jsonl.rejected.jsonl")
+    assert rows[0]["rejected"]["row"] == '{"external_id":"a","name":"Caf\ufffd"}' and rows[1]["rejected"]["row"] == "\ufffd\ufffd"
+
+
+def test_members_that_a_rule_reads_go_somewhere(place):
+    line = json.dumps({"id": "a", "Name": "A", "colour": "red", "size": 1, "timezone": "UTC", "skip_onboarding_workflow": True})
+    summary = place.expect(place.file(line, "c.jsonl"), "--map", "external_id=id,name=Name,metadata.colour=colour", created=1)
+    assert summary["stderr"] == "farthing: members that go nowhere: size\n"
+    line = json.dumps({"external_id": "b", "name": "B", **{f"x{i}": 1 for i in range(20)}})
+    summary = place.expect(place.file(line, "c.jsonl"), created=1)
+    assert "members that go nowhere: x0, x1, " in summary["stderr"] and "x11 and more\n" in summary["stderr"]
 
 
 def test_json_nested_to_the_limit_is_refused_alone(place):
@@ -433,7 +531,7 @@ def test_updates_follow_the_rules_of_a_change(place):
     found = place.customer("a")
     assert (found["email"], found["contact"], found["metadata"], found["name"]) == ("", "", '{"z":"3"}', "A")
     place.expect(lines({"external_id": "a", "name": "", "timezone": "", "email": "x"}), "--update", refused=1, code=1)
-    assert place.rejects("c.jsonl.rejected.csv")[1][1] == "name, email, timezone"
+    assert place.json_rejects("c.jsonl.rejected.jsonl")[0][0][1] == "name, email, timezone"
     assert place.customer("a") == found
 
 
@@ -492,18 +590,25 @@ def test_environments_by_name_and_id(place):
     path = place.file("external_id,name\na,A\n")
     process = place.run(path)
     assert process.returncode == 1 and "there are several environments" in process.stderr
+    for listed in (place.credentials.environment_id + " (Sandbox of ", staging.environment_id + " (Staging of "):
+        assert listed in process.stderr
     assert place.expect(path, "--environment", "Staging", created=1)["environment_id"] == staging.environment_id
     assert place.expect(path, "--environment", staging.environment_id, unchanged=1)
     assert place.expect(path, "--environment", "Sandbox", created=1)["environment_id"] == place.credentials.environment_id
     process = place.run(path, "--environment", "Nowhere")
-    assert process.returncode == 1 and 'there is no environment "Nowhere"' in process.stderr
+    assert process.returncode == 1 and 'there is no environment "Nowhere"; there are env_' in process.stderr
 
 
 def test_tenants_when_a_name_is_not_enough(place):
     other = create_tenant(place.directory, "Other & Söhne")
     path = place.file("external_id,name\na,A\n")
     process = place.run(path, "--environment", "Sandbox")
-    assert process.returncode == 1 and "several environments match" in process.stderr
+    assert process.returncode == 1 and "several environments match: env_" in process.stderr
+    assert other.environment_id + " (Sandbox of Other & Söhne)" in process.stderr and "--tenant" in process.stderr
+    process = place.run(path, "--environment", "Sandbox", "--tenant", "Nope")
+    assert process.returncode == 1 and 'there is no tenant "Nope" with an environment; there are env_' in process.stderr
+    process = place.run(path, "--environment", "Nope", "--tenant", "Other & Söhne")
+    assert 'there is no environment "Nope" of tenant "Other & Söhne"; there are ' + other.environment_id in process.stderr
     found = place.expect(path, "--environment", "Sandbox", "--tenant", "Other & Söhne", created=1)
     assert found["environment_id"] == other.environment_id
     assert place.expect(path, "--tenant", place.credentials.tenant_id, created=1)["environment_id"] == place.credentials.environment_id
@@ -558,8 +663,30 @@ def test_rejects_elsewhere_and_never_over_the_file(place):
     assert place.rejects("bad.csv")[1][0] == "2"
     assert "would write over" in place.usage(path, "--rejects", path)
     assert path.read_text() == "external_id,name\na,\n"
-    process = place.run(path, "--rejects", place.folder / "no" / "such" / "folder")
-    assert process.returncode == 1 and "could not be written" in process.stderr
+    path = place.file("external_id,name\na,\nb,B\n")
+    for wrong, reason in [(place.folder / "no" / "such" / "folder", "No such file or directory"), (place.folder, "Is a directory")]:
+        process = place.run(path, "--rejects", wrong)
+        assert process.returncode == 1 and process.stdout == ""
+        assert f"refused rows could not be written to {wrong}: {reason}. Nothing was imported" in process.stderr
+    assert place.rows("SELECT count(*) FROM customers") == [(0,)]
+    process = place.run(path, "--rejects", "/dev/full")
+    assert process.returncode == 1 and "could not be written to /dev/full: No space left on device" in process.stderr
+
+
+def test_the_rejects_of_an_earlier_run_go_when_there_are_none(place):
+    rejected = place.folder / "customers.csv.rejected.csv"
+    place.expect(place.file("external_id,name\na,\n"), refused=1, code=1)
+    path = place.file("external_id,name\na,A\n")
+    place.expect(path, "--dry-run", created=1)
+    assert rejected.exists()
+    assert f"removed {rejected}" in place.expect(path, created=1)["stderr"]
+    assert not rejected.exists()
+    rejected.write_text("line,of,somebody,else\n")
+    assert place.expect(path, unchanged=1)["stderr"] == "" and rejected.read_text() == "line,of,somebody,else\n"
+    path = place.file('{"external_id":"b"}', "c.jsonl")
+    place.expect(path, refused=1, code=1)
+    place.expect(place.file('{"external_id":"b","name":"B"}', "c.jsonl"), created=1)
+    assert not (place.folder / "c.jsonl.rejected.jsonl").exists()
 
 
 def test_without_a_database(tmp_path):
@@ -754,7 +881,8 @@ def test_a_chunk_is_sent_again_until_it_is_answered(place):
 @pytest.mark.parametrize(
     "reply, expected",
     [
-        (fake_reply(503, {"message": "the disk is full"}), "the disk is full"),
+        (fake_reply(503, {"message": "the disk is full"}), "the disk is full; run the same command again to go on"),
+        (fake_reply(503, {"message": "try again later", "details": {"reason": "disk_full"}}), "try again later (reason: disk_full); run"),
         (fake_reply(413, {"message": "the body is too large"}), "--body-bytes-max"),
         (fake_reply(400, {"message": "something is wrong", "details": {"a": "b", "c": "d"}}), "something is wrong"),
         (b"nonsense\r\n\r\n", "the server is gone"),
@@ -762,21 +890,40 @@ def test_a_chunk_is_sent_again_until_it_is_answered(place):
 )
 def test_a_server_that_refuses_for_good(place, reply, expected):
     fake = FakeServer(place.directory, fake_counts(0), reply)
-    process = place.run(place.file(many(10)), "--retry-seconds", 0)
+    path = place.file(many(10))
+    process = place.run(path, "--retry-seconds", 0)
     assert process.returncode == 1 and expected in process.stderr, process.stderr
-    assert json.loads(process.stdout)["created"] == 0
+    summary = json.loads(process.stdout)
+    assert (summary["rows"], summary["created"], summary["not_sent"]) == (10, 0, 10)
+    fake.replies = [fake_counts(0), reply]
+    process = run("import", "customers", path, "--data", place.directory, "--retry-seconds", 0)
+    assert " ".join(process.stdout.splitlines()[-1].split()) == "10 not sent, or sent without an answer"
+    fake.listener.close()
+
+
+def test_a_server_that_is_waited_for_is_told_of(place):
+    busy = fake_reply(503, {"message": "the database cannot be used right now", "details": {"reason": "disk_full"}})
+    fake = FakeServer(place.directory, fake_counts(0), *[busy] * 6, fake_counts(10))
+    summary = place.expect(place.file(many(10)), "--retry-seconds", 50, created=10)
+    assert summary["stderr"].splitlines() == [
+        "farthing: the database cannot be used right now (reason: disk_full); waiting for up to 50 s",
+        "farthing: the server answers again",
+    ]
     fake.listener.close()
 
 
 def test_a_server_that_stays_away_ends_the_import(place, start_server):
     server = start_server(place.directory)
     path = place.file(many(MANY))
-    process = start_import(place, path, "--retry-seconds", 1)
+    process = start_import(place, path, "--retry-seconds", 2)
     wait_until(lambda: count_customers(place) > 500, 20, "the import to begin")
     server.kill()
     output, complaint = process.communicate(timeout=seconds(30))
     assert process.returncode == 1 and "the server is gone; run the same command again to go on" in complaint
-    assert not json.loads(output)["complete"]
+    assert "farthing: the server is gone; waiting for up to 2 s\n" in complaint
+    summary = json.loads(output)
+    assert not summary["complete"] and summary["not_sent"] > 0
+    assert summary["rows"] == summary["created"] + summary["not_sent"]
     place.run(path)
     place.require_trail(MANY)
 

@@ -45,6 +45,13 @@ static void dump_refusal(struct buffer *dump, uint64_t line, struct text raw)
     buffer_append(dump, TEXT("} refused\n"));
 }
 
+static void dump_lost(struct buffer *dump, uint64_t line, struct text raw)
+{
+    buffer_append_format(dump, "%llu {", (unsigned long long)line);
+    buffer_append(dump, raw);
+    buffer_append(dump, TEXT("} lost\n"));
+}
+
 void csv_dump(struct text input, size_t step, struct buffer *dump)
 {
     struct memory_source memory = {.bytes.read = read_memory, .rest = input, .step = step};
@@ -57,7 +64,10 @@ void csv_dump(struct text input, size_t step, struct buffer *dump)
             dump_row(dump, reader.line, reader.raw, reader.fields, reader.field_count);
         else
             dump_refusal(dump, reader.line, reader.raw);
-    buffer_append(dump, status == ROW_END ? TEXT("end\n") : TEXT("failed\n"));
+    if (status == ROW_LOST)
+        dump_lost(dump, reader.line, reader.raw);
+    else
+        buffer_append(dump, status == ROW_END ? TEXT("end\n") : TEXT("failed\n"));
     csv_reader_free(&reader);
 }
 
@@ -69,6 +79,7 @@ struct naive {
     struct buffer copies; /* never moves: it is made as long as the input */
     struct text fields[CSV_FIELDS_MAX];
     size_t count;
+    bool is_lost; /* a quote is not closed within reason */
 };
 
 static bool is_at(const struct naive *naive, const char *bytes)
@@ -91,18 +102,31 @@ static void keep(struct naive *naive, char byte)
     naive->at++;
 }
 
+/* Copies the content of a quoted field, up to the quote that ends it. False when it is not closed within
+ * reason. */
+static bool copy_quoted(struct naive *naive)
+{
+    unsigned lines = 0;
+
+    naive->at++;
+    while (is_at(naive, "\"\"") || (naive->at < naive->input.length && !is_at(naive, "\""))) {
+        lines += is_at(naive, "\n");
+        naive->at += is_at(naive, "\"\"");
+        keep(naive, naive->input.data[naive->at]);
+        if (lines > CSV_QUOTED_LINES_MAX)
+            return false;
+    }
+    return naive->at < naive->input.length;
+}
+
 /* Copies one field. False at what is not in the RFC. */
 static bool copy_field(struct naive *naive)
 {
     size_t start = naive->copies.length;
 
     if (is_at(naive, "\"")) {
-        naive->at++;
-        while (is_at(naive, "\"\"") || (naive->at < naive->input.length && !is_at(naive, "\""))) {
-            naive->at += is_at(naive, "\"\"");
-            keep(naive, naive->input.data[naive->at]);
-        }
-        if (naive->at == naive->input.length)
+        naive->is_lost = !copy_quoted(naive);
+        if (naive->is_lost)
             return false;
         naive->at++;
     } else {
@@ -162,12 +186,17 @@ void csv_dump_naive(struct text input, struct buffer *dump)
         size_t start = naive.at;
         bool is_good = copy_row(&naive);
 
-        while (naive.at < input.length && input.data[naive.at] != '\n')
+        while (!naive.is_lost && naive.at < input.length && input.data[naive.at] != '\n')
             naive.at++;
-        naive.at += naive.at < input.length;
+        naive.at += !naive.is_lost && naive.at < input.length;
         struct text raw = without_line_end(text_slice(input, start, naive.at - start));
         uint64_t line = 1 + count_lines(text_slice(input, first, start - first));
 
+        if (naive.is_lost) {
+            dump_lost(dump, line, raw);
+            buffer_free(&naive.copies);
+            return;
+        }
         if (!is_good)
             dump_refusal(dump, line, raw);
         else if (raw.length > 0)

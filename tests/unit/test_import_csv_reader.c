@@ -7,6 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct string_source {
+    struct byte_source bytes;
+    struct text rest;
+};
+
+static long read_string(struct byte_source *bytes, char *out, size_t capacity)
+{
+    struct string_source *source = (struct string_source *)bytes;
+
+    if (source->rest.length == 0 || capacity == 0)
+        return 0;
+    *out = source->rest.data[0];
+    source->rest = text_from(source->rest, 1);
+    return 1;
+}
+
 static void expect_step(const char *input, size_t length, size_t step, const char *expected)
 {
     struct buffer dump = {0};
@@ -53,7 +69,7 @@ static void test_edges(void **state)
     expect_rows(",\n", "1 {,} [] []\nend\n");
     expect_rows("\"\"", "1 {\"\"} []\nend\n");
     expect_rows("\"\"\"\"", "1 {\"\"\"\"} [\"]\nend\n");
-    expect_rows("\"a\r\n", "1 {\"a} refused\nend\n");
+    expect_rows("\"a\r\n", "1 {\"a} lost\n");
     expect_rows("a\r", "1 {a} [a]\nend\n");
     expect_rows(" a , b \n", "1 { a , b } [ a ] [ b ]\nend\n");
     expect_rows("\xff\xfe", "failed\n");
@@ -68,7 +84,7 @@ static void test_refused_rows(void **state)
     expect_rows("\"a\" ,c\nd\n", "1 {\"a\" ,c} refused\n2 {d} [d]\nend\n");
     expect_rows("a\rb\nd\n", "1 {a\rb} refused\n2 {d} [d]\nend\n");
     expect_rows("a\r\r\nd\n", "1 {a\r} refused\n2 {d} [d]\nend\n");
-    expect_rows("d\n\"a\nb", "1 {d} [d]\n2 {\"a\nb} refused\nend\n");
+    expect_rows("d\n\"a\nb", "1 {d} [d]\n2 {\"a\nb} lost\n");
 }
 
 /* ---- limits ---- */
@@ -84,26 +100,80 @@ static struct buffer repeated(const char *before, char byte, size_t count, const
     return buffer;
 }
 
-static void expect_dropped(struct buffer input, const char *expected)
+/* `expected` with the beginning of the row for its %s: what of the input follows its first line, if any. */
+static void expect_dropped(const char *before, char byte, size_t count, const char *after,
+                           const char *expected)
 {
     static const size_t steps[] = {1, 4096, 65536, 1000003, SIZE_MAX};
+    struct buffer input = repeated(before, byte, count, after), filled = {0};
+    size_t mark = (size_t)(strstr(expected, "%s") - expected);
 
+    buffer_append_bytes(&filled, expected, mark);
+    buffer_append_bytes(&filled, input.data + (before[0] ? strlen("a\n") : 0), IMPORT_ROW_BEGINNING_BYTES);
+    buffer_append_bytes(&filled, expected + mark + 2, strlen(expected + mark + 2) + 1);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        expect_step(input.data, input.length, steps[i], expected);
+        expect_step(input.data, input.length, steps[i], filled.data);
     buffer_free(&input);
+    buffer_free(&filled);
 }
 
 static void test_a_row_that_is_too_long(void **state)
 {
     (void)state;
-    expect_dropped(repeated("a\n", 'x', IMPORT_ROW_BYTES_MAX, "\nb\n"),
-                   "1 {a} [a]\n2 {} refused\n3 {b} [b]\nend\n");
-    expect_dropped(repeated("a\n", 'x', 3 * IMPORT_ROW_BYTES_MAX, "\nb\n"),
-                   "1 {a} [a]\n2 {} refused\n3 {b} [b]\nend\n");
-    expect_dropped(repeated("a\n\"", 'x', 3 * IMPORT_ROW_BYTES_MAX, "\n\n\",x\nb\n"),
-                   "1 {a} [a]\n2 {} refused\n5 {b} [b]\nend\n");
-    expect_dropped(repeated("a\n\"", '\n', 3 * IMPORT_ROW_BYTES_MAX, ""), "1 {a} [a]\n2 {} refused\nend\n");
-    expect_dropped(repeated("", ',', 3 * IMPORT_ROW_BYTES_MAX, "\nb"), "1 {} refused\n2 {b} [b]\nend\n");
+    expect_dropped("a\n", 'x', IMPORT_ROW_BYTES_MAX, "\nb\n", "1 {a} [a]\n2 {%s} refused\n3 {b} [b]\nend\n");
+    expect_dropped("a\n", 'x', 3 * IMPORT_ROW_BYTES_MAX, "\nb\n",
+                   "1 {a} [a]\n2 {%s} refused\n3 {b} [b]\nend\n");
+    expect_dropped("", ',', 3 * IMPORT_ROW_BYTES_MAX, "\nb", "1 {%s} refused\n2 {b} [b]\nend\n");
+}
+
+/* Behind a quote that stays open, nothing is a row for certain. */
+static void test_a_quote_that_stays_open(void **state)
+{
+    (void)state;
+    expect_dropped("a\n\"", 'x', IMPORT_ROW_BYTES_MAX, "\"\nb\n", "1 {a} [a]\n2 {%s} lost\n");
+    expect_dropped("a\n\"", 'x', 3 * IMPORT_ROW_BYTES_MAX, "\n\n\",x\nb\n", "1 {a} [a]\n2 {%s} lost\n");
+    for (size_t lines = CSV_QUOTED_LINES_MAX; lines <= CSV_QUOTED_LINES_MAX + 1; lines++) {
+        struct buffer input = repeated("\"a\nb\",\"", '\n', lines, "\"\nb\n"), dump = {0};
+        bool is_lost = lines > CSV_QUOTED_LINES_MAX;
+
+        assert_true(csv_agree(buffer_text(&input), 1000));
+        csv_dump(buffer_text(&input), 1000, &dump);
+        assert_int_equal(text_ends_with(buffer_text(&dump), TEXT("} lost\n")), is_lost);
+        assert_int_equal(text_ends_with(buffer_text(&dump), TEXT("\n1003 {b} [b]\nend\n")), !is_lost);
+        buffer_free(&input);
+        buffer_free(&dump);
+    }
+}
+
+/* ---- separators ---- */
+
+static char separator_of(const char *input)
+{
+    struct buffer rest = {0};
+    struct csv_reader reader;
+
+    buffer_append(&rest, text_from_string(input));
+    struct string_source source = {.bytes.read = read_string, .rest = buffer_text(&rest)};
+
+    csv_reader_init(&reader, &source.bytes);
+    csv_detect_separator(&reader);
+    char separator = reader.separator;
+
+    csv_reader_free(&reader);
+    buffer_free(&rest);
+    return separator;
+}
+
+static void test_separators(void **state)
+{
+    (void)state;
+    assert_int_equal(separator_of(""), ',');
+    assert_int_equal(separator_of("external_id\n1;2\n"), ',');
+    assert_int_equal(separator_of("external_id,name\n1;2;3\n"), ',');
+    assert_int_equal(separator_of("external_id;name\n1,2,3\n"), ';');
+    assert_int_equal(separator_of("external_id\tname"), '\t');
+    assert_int_equal(separator_of("\xef\xbb\xbf\"a,b,\n,c\";name\r\n"), ';');
+    assert_int_equal(separator_of("a;b,c\n"), ',');
 }
 
 static void test_the_longest_row(void **state)
@@ -181,6 +251,8 @@ int main(void)
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_refused_rows),
         cmocka_unit_test(test_a_row_that_is_too_long),
+        cmocka_unit_test(test_a_quote_that_stays_open),
+        cmocka_unit_test(test_separators),
         cmocka_unit_test(test_the_longest_row),
         cmocka_unit_test(test_too_many_fields),
         cmocka_unit_test(test_half_a_row_is_no_row),

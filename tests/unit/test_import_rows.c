@@ -3,6 +3,7 @@
 
 #include "import/line_reader.h"
 #include "import/row_json.h"
+#include "json/reader.h"
 
 #include <string.h>
 
@@ -79,6 +80,8 @@ static void test_a_line_that_is_too_long(void **state)
     assert_int_equal(line_read(&reader), ROW_READ);
     assert_int_equal(line_read(&reader), ROW_REFUSED);
     assert_int_equal(reader.line, 2);
+    assert_int_equal(reader.raw.length, IMPORT_ROW_BEGINNING_BYTES);
+    assert_int_equal(reader.raw.data[0], 'x');
     assert_int_equal(line_read(&reader), ROW_READ);
     assert_int_equal(reader.line, 3);
     assert_int_equal(line_read(&reader), ROW_END);
@@ -203,6 +206,50 @@ static void test_json_members_renamed(void **state)
     expect_text(rename_row(rules, "{"), "is not valid JSON");
 }
 
+static struct text rejected_row(const char *line)
+{
+    struct buffer buffer = {0};
+
+    row_json_write_rejected(text_from_string(line), 7, TEXT("email"), TEXT("is \"bad\""), &arena, &buffer);
+    struct text json = arena_copy(&arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return json;
+}
+
+static void test_rejected_rows(void **state)
+{
+#define REJECTED "{\"rejected\":{\"line\":7,\"field\":\"email\",\"reason\":\"is \\\"bad\\\"\""
+
+    (void)state;
+    expect_text(rejected_row("{\"a\": 1.50, \"b\": {\"c\": []}, \"d\": \"\\n\"}"),
+                REJECTED "},\"a\":1.50,\"b\":{\"c\": []},\"d\":\"\\n\"}\n");
+    expect_text(rejected_row("{\"rejected\":{\"line\":1},\"a\":null}"), REJECTED "},\"a\":null}\n");
+    expect_text(rejected_row("{}"), REJECTED "}}\n");
+    expect_text(rejected_row("[1]"), REJECTED ",\"row\":\"[1]\"}}\n");
+    expect_text(rejected_row("{\"a\":\"\xff\xc3\"}"),
+                REJECTED ",\"row\":\"{\\\"a\\\":\\\"\xef\xbf\xbd\xef\xbf\xbd\\\"}\"}}\n");
+}
+
+static void test_members_that_go_nowhere(void **state)
+{
+    static const char line[] =
+        "{\"id\":1,\"a\":1,\"b\":1,\"x\":1,\"x\":2,\"name\":1,\"rejected\":1,\"y\":{\"z\":1}}";
+    struct unknown_members unknown = {.known = fields, .arena = &arena};
+    struct column_map map;
+    struct json_error error;
+    struct text reason;
+
+    (void)state;
+    column_map_init(&map, fields, &arena);
+    assert_true(column_map_add(&map, TEXT("external_id=id,name=a+b"), &reason));
+    column_map_bind_names(&map);
+    expect_text(unknown_members_list(&unknown), "");
+    for (int i = 0; i < 2; i++)
+        unknown_members_note(&unknown, &map, json_read(&arena, text_from_string(line), &error));
+    expect_text(unknown_members_list(&unknown), "x, y");
+}
+
 static void test_presets(void **state)
 {
     struct column_map map;
@@ -223,6 +270,8 @@ int main(void)
         cmocka_unit_test_teardown(test_columns_by_their_own_names, empty_arena),
         cmocka_unit_test_teardown(test_rules, empty_arena),
         cmocka_unit_test_teardown(test_json_members_renamed, empty_arena),
+        cmocka_unit_test_teardown(test_rejected_rows, empty_arena),
+        cmocka_unit_test_teardown(test_members_that_go_nowhere, empty_arena),
         cmocka_unit_test_teardown(test_presets, empty_arena),
     };
 
