@@ -193,6 +193,14 @@ static void check_server(struct doctor *doctor, struct text holder)
             text_none);
 }
 
+static void tell_what_is_left_out(struct doctor *doctor)
+{
+    if (invocation_switch(doctor->invocation, "thorough"))
+        doctor_say(doctor, VERDICT_WARN, "database",
+                   TEXT("--thorough did not read it: it is in use, and is left to the process that uses it"),
+                   TEXT("stop that process first, or look at a copy of the directory"));
+}
+
 static void check_database(struct doctor *doctor, struct data_directory *directory)
 {
     bool thorough = invocation_switch(doctor->invocation, "thorough");
@@ -233,8 +241,10 @@ void doctor_check_data(struct doctor *doctor)
         return;
     check_permissions(doctor, &directory);
     doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
-    if (doctor->is_in_use)
-        check_server(doctor, holder);
-    else
+    if (!doctor->is_in_use) {
         check_database(doctor, &directory);
+        return;
+    }
+    check_server(doctor, holder);
+    tell_what_is_left_out(doctor);
 }

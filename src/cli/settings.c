@@ -265,6 +265,16 @@ static void fill_in_defaults(struct settings *settings)
     }
 }
 
+/* Whether a setting has a value that asks for something: a number whose default of 0 stands asks for nothing.
+ */
+static bool is_in_force(const struct settings *settings, int index)
+{
+    const struct setting_state *state = &settings->states[index];
+    const char *fallback = settings_table[index].fallback;
+
+    return state->count > 0 && !(fallback && text_equal(state->values[0], text_from_string(fallback)));
+}
+
 static bool needs_are_met(const struct settings *settings, struct text *reason)
 {
     for (int i = 0; settings_table[i].name; i++) {
@@ -272,7 +282,7 @@ static bool needs_are_met(const struct settings *settings, struct text *reason)
         int needed = setting->needs ? settings_find(text_from_string(setting->needs)) : -1;
 
         assert(!setting->needs || needed >= 0);
-        if (needed < 0 || settings->states[i].count == 0 || settings->states[needed].count > 0)
+        if (needed < 0 || !is_in_force(settings, i) || is_in_force(settings, needed))
             continue;
         *reason = arena_format(settings->arena, "%s (%.*s) needs %s as well", setting->name,
                                TEXT_FORMAT(settings_origin(settings, i, settings->arena)), setting->needs);

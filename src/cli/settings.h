@@ -49,7 +49,7 @@ struct setting {
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
     const char *example; /* a value to show where there is no default */
-    const char *needs;   /* a setting that must be given when this one is */
+    const char *needs;   /* a setting that must differ from its default when this one does */
 };
 
 /* The settings, in the order in which they are shown. */
@@ -127,6 +127,7 @@ struct text setting_value_read(const struct setting *setting, struct text value,
 const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
 const char *setting_rule_network(struct text value); /* an address, a network, "loopback" or "unix" */
 const char *setting_rule_mode(struct text value);    /* permissions in octal */
+const char *setting_rule_origins(struct text value); /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);   /* long enough that nobody guesses it */
 
 #endif
