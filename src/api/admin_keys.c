@@ -1,7 +1,7 @@
 /* admin_keys.c: API keys for the operator, over the admin socket: what `farthing key` talks to. */
 #include "api/resources.h"
 #include "domain/api_keys.h"
-#include "domain/tenancy.h"
+#include "domain/tenancy_operator.h"
 #include "domain/users.h"
 #include "model/entity_json.h"
 
@@ -9,8 +9,8 @@
 
 struct key_creation {
     struct secret secret;
-    struct text environment_id; /* empty: the only one there is */
-    struct text user_id;        /* empty: the tenant's first */
+    struct text tenant, environment; /* id or name; both empty: the only environment there is */
+    struct text user_id;             /* empty: the tenant's first */
 };
 
 struct key_result {
@@ -20,7 +20,8 @@ struct key_result {
 };
 
 static const struct field creation_options[] = {
-    {FIELD(struct key_creation, environment_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
+    {FIELD(struct key_creation, tenant, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 100},
+    {FIELD(struct key_creation, environment, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
     {FIELD(struct key_creation, user_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
 };
 
@@ -43,7 +44,8 @@ static const struct failure *run_create(struct exchange *exchange, struct transa
     const struct key_creation *creation = exchange->input;
     struct key_result *result = exchange->result;
     struct user user;
-    const struct failure *failure = environment_find(transaction, creation->environment_id, &result->scope);
+    const struct failure *failure =
+        environment_find_named(transaction, creation->tenant, creation->environment, &result->scope);
 
     if (!failure)
         failure = creation->user_id.length
@@ -83,26 +85,49 @@ static void render_create(struct exchange *exchange, struct json_writer *writer)
 
 /* ---- list ---- */
 
+struct key_listing {
+    struct record_list keys;         /* struct api_key_listing */
+    struct record_list environments; /* struct environment_listing */
+};
+
 static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
 {
-    struct record_list *list = ARENA_NEW(exchange->arena, struct record_list);
+    struct key_listing *listing = ARENA_NEW(exchange->arena, struct key_listing);
 
-    *list = api_key_list(transaction);
-    exchange->result = list;
+    listing->keys = api_key_list(transaction);
+    listing->environments = environment_list(transaction, text_empty);
+    exchange->result = listing;
     return NULL;
+}
+
+/* The names of a key's environment and of its tenant, which say more to a person than the id. */
+static void write_names(struct json_writer *writer, const struct api_key_listing *key,
+                        const struct record_list *list)
+{
+    const struct environment_listing *environments = list->records;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (text_equal(environments[i].id, key->environment_id)) {
+            json_key(writer, TEXT("environment_name"));
+            json_string(writer, environments[i].name);
+            json_key(writer, TEXT("tenant_name"));
+            json_string(writer, environments[i].tenant_name);
+            return;
+        }
 }
 
 static void render_list(struct exchange *exchange, struct json_writer *writer)
 {
-    const struct record_list *list = exchange->result;
-    const struct api_key_listing *keys = list->records;
+    const struct key_listing *listing = exchange->result;
+    const struct api_key_listing *keys = listing->keys.records;
 
     json_begin_object(writer);
     json_key(writer, TEXT("items"));
     json_begin_array(writer);
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < listing->keys.count; i++) {
         json_begin_object(writer);
         entity_write_members(writer, &api_key_listing_entity, &keys[i], NULL);
+        write_names(writer, &keys[i], &listing->environments);
         json_end_object(writer);
     }
     json_end_array(writer);

@@ -293,6 +293,19 @@ static const struct refusal refusals[] = {
     [HTTP_REFUSAL_VERSION] = {505, FAILURE_NOT_IMPLEMENTED},
 };
 
+/* The http room does not know what its limits are called. A request that has no use for a body is not told of
+ * the setting, which would not help it. */
+static const char *refusal_reason(const struct http_exchange *http)
+{
+    if (http->refusal != HTTP_REFUSAL_BODY_TOO_LARGE)
+        return http->refusal_reason;
+    struct text reason = arena_format(
+        http->arena, "%s: at most %zu bytes are taken%s", http->refusal_reason, http->body_bytes_max,
+        http->body_bytes_max == HTTP_SMALL_BODY_BYTES_MAX ? "" : " (the server's setting body-bytes-max)");
+
+    return arena_string(http->arena, reason);
+}
+
 static struct exchange *new_exchange(struct api_loop *loop, struct http_exchange *http)
 {
     struct exchange *exchange = ARENA_NEW(http->arena, struct exchange);
@@ -332,7 +345,7 @@ void pipeline_on_request(void *loop_state, struct http_exchange *http)
 
         LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
                   LOG_STRING("reason", http->refusal_reason));
-        reply_refusal(exchange, refusal.status, refusal.code, http->refusal_reason);
+        reply_refusal(exchange, refusal.status, refusal.code, refusal_reason(http));
         return;
     }
     if (http->request.method == HTTP_OPTIONS) {

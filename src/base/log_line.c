@@ -13,6 +13,7 @@ enum {
     /* The longest unit is one escaped character, \u0000. */
     ESCAPE_BYTES_MAX = 6,
     INTEGER_BYTES_MAX = 20, /* -9223372036854775808 */
+    FRACTION_DIGITS = 6,
 };
 
 #define REPLACEMENT_CHARACTER TEXT("\xef\xbf\xbd") /* U+FFFD */
@@ -179,6 +180,23 @@ static void keep_if(struct log_line *line, bool is_shown, size_t start)
         line->buffer.length = start;
 }
 
+/* Six digits always, unlike on the wire: lines can be compared and cut by columns. */
+static void put_time(struct log_line *line, int64_t now_us)
+{
+    int64_t past_second_us = now_us % MICROSECONDS_PER_SECOND;
+    char fraction[FRACTION_DIGITS];
+    uint32_t microsecond =
+        (uint32_t)(past_second_us < 0 ? past_second_us + MICROSECONDS_PER_SECOND : past_second_us);
+
+    instant_append_seconds(&line->buffer, now_us);
+    line->buffer.length--; /* the Z, which stands behind the fraction */
+    for (unsigned i = FRACTION_DIGITS; i-- > 0; microsecond /= 10)
+        fraction[i] = (char)('0' + microsecond % 10);
+    buffer_append_char(&line->buffer, '.');
+    buffer_append(&line->buffer, (struct text){fraction, sizeof fraction});
+    buffer_append_char(&line->buffer, 'Z');
+}
+
 void log_line_begin(struct log_line *line, enum log_format format, int64_t now_us)
 {
     line->format = format;
@@ -187,7 +205,7 @@ void log_line_begin(struct log_line *line, enum log_format format, int64_t now_u
     buffer_reserve(&line->buffer, LOG_LINE_BYTES_MAX);
     put_name(line, "time");
     put(line, is_json(line) ? TEXT("\"") : text_empty);
-    instant_append(&line->buffer, now_us);
+    put_time(line, now_us);
     put(line, is_json(line) ? TEXT("\"") : text_empty);
 }
 

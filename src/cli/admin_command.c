@@ -6,8 +6,98 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { COLUMN_GAP = 2, COLUMNS_MAX = 16 };
+
+/* ---- what is wrong, in the words of the command line ---- */
+
+static bool is_flag(const struct command *command, struct text name)
+{
+    for (const struct flag *flag = command->flags; flag->name; flag++)
+        if (text_equal(text_from_string(flag->name), name))
+            return true;
+    return false;
+}
+
+/* "--role" for `roles[0]`, "--user" for `user_id`, "NAME" for the name that is the command's operand. A name
+ * that the command line does not have stays as it is. */
+static struct text spoken_name(const struct invocation *invocation, struct text name, struct arena *arena)
+{
+    const struct command *command = invocation->command;
+    struct text stem = text_slice(name, 0, text_find(name, '['));
+    char *dashed = arena_string(arena, stem);
+
+    for (size_t i = 0; i < stem.length; i++)
+        dashed[i] = (char)(dashed[i] == '_' ? '-' : dashed[i]);
+    struct text word = {dashed, stem.length};
+
+    if (text_ends_with(word, TEXT("-id")))
+        word.length -= 3;
+    if (!is_flag(command, word) && text_ends_with(word, TEXT("s")))
+        word.length--;
+    if (is_flag(command, word))
+        return arena_format(arena, "--%.*s", TEXT_FORMAT(word));
+    bool is_operand =
+        command->operand && (text_equal(name, TEXT("name")) || text_equal(name, TEXT("tenant")));
+
+    return is_operand ? text_from_string(command->operand) : name;
+}
+
+/* `--email is required for a user; --role is required`: of each field what is wrong with it. */
+static struct text fields_complaint(const struct invocation *invocation, const struct json_value *details,
+                                    struct arena *arena)
+{
+    struct text complaint = text_empty;
+    const struct json_value *key = json_first(details);
+
+    for (uint32_t i = 0; i < details->count; i++) {
+        const struct json_value *value = json_next(key);
+        struct text name = spoken_name(invocation, key->text, arena);
+
+        complaint = arena_format(arena, "%.*s%s%.*s %.*s", TEXT_FORMAT(complaint), i ? "; " : "",
+                                 TEXT_FORMAT(name), TEXT_FORMAT(value->text));
+        key = json_next(value);
+    }
+    return complaint;
+}
+
+/* The message, and what it is about unless it says so itself. */
+static struct text complaint_with_values(struct text message, const struct json_value *details,
+                                         struct arena *arena)
+{
+    const struct json_value *key = json_first(details);
+    struct text complaint = message;
+
+    for (uint32_t i = 0; i < details->count; i++) {
+        const struct json_value *value = json_next(key);
+
+        if (value->type == JSON_STRING && value->text.length > 0 &&
+            !memmem(message.data, message.length, value->text.data, value->text.length))
+            complaint = arena_format(arena, "%.*s: %.*s", TEXT_FORMAT(complaint), TEXT_FORMAT(value->text));
+        key = json_next(value);
+    }
+    return complaint;
+}
+
+static struct text complaint_of(const struct invocation *invocation, const struct admin_reply *reply,
+                                struct arena *arena)
+{
+    const struct json_value *details = reply->body ? json_member(reply->body, TEXT("details")) : NULL;
+    struct text message = admin_member(reply->body, "message");
+
+    if (message.length == 0)
+        return TEXT("the server refused");
+    if (!details || details->type != JSON_OBJECT || details->count == 0)
+        return message;
+    /* Where fields are wrong, the message is the only one's name and reason, or says that there are several.
+     */
+    bool is_of_fields = details->count > 1 || text_starts_with(message, json_first(details)->text);
+
+    return is_of_fields && text_equal(admin_member(reply->body, "code"), TEXT("validation_error"))
+               ? fields_complaint(invocation, details, arena)
+               : complaint_with_values(message, details, arena);
+}
 
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply)
@@ -19,7 +109,7 @@ enum exit_code admin_ask(struct invocation *invocation, const char *method, stru
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (reply->status < 300)
         return EXIT_DONE;
-    return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(admin_complaint(reply, &invocation->arena)));
+    return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(complaint_of(invocation, reply, &invocation->arena)));
 }
 
 /* ---- asking ---- */

@@ -45,6 +45,12 @@ static bool is_group(const char *word)
 enum exit_code command_unknown(int word_count, char **words)
 {
     struct arena arena = {0};
+
+    if (words[0][0] == '-')
+        return complain(EXIT_USAGE,
+                        "a command comes first, its flags behind it, not \"%s\"; `farthing help` lists the "
+                        "commands",
+                        words[0]);
     bool in_group = is_group(words[0]);
     struct text word = text_from_string(in_group && word_count > 1 ? words[1] : words[0]);
     struct nearest nearest = nearest_to(word);

@@ -44,12 +44,14 @@ static const struct flag tenant_list_flags[] = {
 };
 
 static const struct flag key_create_flags[] = {
-    {"name", "NAME", NULL, "what the key is for", false},
+    {"name", "NAME", NULL, "what the key is for; it must be given", false},
     {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
     {"role", "ROLE", NULL,
      "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the user",
      true},
-    {"environment", "ID", NULL, "the environment it is for; needed when there are several", false},
+    {"environment", "ENVIRONMENT", NULL,
+     "the environment it is for, by id or name; needed when there are several", false},
+    FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),
     {"user", "ID", NULL, "the user it acts as, instead of the tenant's first user", false},
     {"expires-at", "TIME", NULL, "when it stops working, such as 2027-01-31T00:00:00Z", false},
     FLAG_JSON,

@@ -231,6 +231,14 @@ static void check_server(struct doctor *doctor, struct text holder)
             text_none);
 }
 
+static void tell_what_is_left_out(struct doctor *doctor)
+{
+    if (invocation_switch(doctor->invocation, "thorough"))
+        doctor_say(doctor, VERDICT_WARN, "database",
+                   TEXT("--thorough did not read it: it is in use, and is left to the process that uses it"),
+                   TEXT("stop that process first, or look at a copy of the directory"));
+}
+
 static void check_database(struct doctor *doctor, struct data_directory *directory)
 {
     bool thorough = invocation_switch(doctor->invocation, "thorough");
@@ -272,11 +280,13 @@ void doctor_check_data(struct doctor *doctor)
     bool is_open = check_permissions(doctor, &directory);
 
     doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
-    if (doctor->is_in_use)
+    if (doctor->is_in_use) {
         check_server(doctor, holder);
-    else if (!is_open)
+        tell_what_is_left_out(doctor);
+    } else if (is_open) {
+        check_database(doctor, &directory);
+    } else {
         doctor_say(doctor, VERDICT_WARN, "database", TEXT("it was not looked at"),
                    TEXT("set the permissions right first"));
-    else
-        check_database(doctor, &directory);
+    }
 }

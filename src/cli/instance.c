@@ -1,11 +1,13 @@
 #include "cli/instance.h"
 
 #include "base/instant.h"
+#include "cli/admin_host.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct making {
     struct text tenant_name;
@@ -54,6 +56,31 @@ static bool may_be_used(const struct data_directory *directory, struct arena *ar
     return false;
 }
 
+/* A command that takes long answers on a socket of its own, and ends by itself. */
+static void name_the_command(const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    int fd = admin_connect(directory->command_socket_path);
+    struct text holder;
+
+    if (fd < 0)
+        return;
+    close(fd);
+    if (data_directory_is_in_use(directory, arena, &holder))
+        *reason =
+            arena_format(arena,
+                         "the data directory %.*s is in use by a command such as `farthing import` (%.*s); "
+                         "wait until it is done, or name another directory with --data",
+                         TEXT_FORMAT(directory->path), TEXT_FORMAT(holder));
+}
+
+static bool lock_directory(struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    if (data_directory_lock(directory, arena, reason))
+        return true;
+    name_the_command(directory, arena, reason);
+    return false;
+}
+
 bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
                    struct text *reason)
 {
@@ -61,7 +88,7 @@ bool instance_open(struct instance *instance, struct text path, struct text tena
     if (!may_be_used(&instance->directory, arena, reason))
         return false;
     umask(077); /* the database, its log and the socket are for this user alone */
-    if (data_directory_lock(&instance->directory, arena, reason) &&
+    if (lock_directory(&instance->directory, arena, reason) &&
         open_store(instance, tenant_name, arena, reason))
         return true;
     instance_close(instance);

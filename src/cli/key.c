@@ -5,13 +5,10 @@
 #include <stdio.h>
 
 static const struct body_member creation_members[] = {
-    {"name", "name", false},
-    {"type", "type", false},
-    {"environment", "environment_id", false},
-    {"user", "user_id", false},
-    {"expires-at", "expires_at", false},
-    {"role", "roles", true},
-    {0},
+    {"name", "name", false},     {"type", "type", false},
+    {"tenant", "tenant", false}, {"environment", "environment", false},
+    {"user", "user_id", false},  {"expires-at", "expires_at", false},
+    {"role", "roles", true},     {0},
 };
 
 enum exit_code command_key_create(struct invocation *invocation)
@@ -45,7 +42,8 @@ enum exit_code command_key_list(struct invocation *invocation)
         {"ID", "id", NULL},
         {"KEY", "display_id", NULL},
         {"TYPE", "type", NULL},
-        {"ENVIRONMENT", "environment_id", NULL},
+        {"TENANT", "tenant_name", "-"},
+        {"ENVIRONMENT", "environment_name", "-"},
         {"EXPIRES", "expires_at", "never"},
         {"ROLES", "roles", NULL},
         {"NAME", "name", NULL},
@@ -57,8 +55,11 @@ enum exit_code command_key_list(struct invocation *invocation)
     return code == EXIT_DONE ? admin_print_list(invocation, &reply, columns) : code;
 }
 
+/* "secret_" and letters, so that it can stand in a path. */
 static bool is_id(struct text id)
 {
+    if (!text_starts_with(id, TEXT("secret_")))
+        return false;
     for (size_t i = 0; i < id.length; i++) {
         char byte = id.data[i];
 
@@ -74,6 +75,8 @@ enum exit_code command_key_revoke(struct invocation *invocation)
     struct admin_reply reply;
     struct text id = invocation->operand;
 
+    if (text_starts_with(id, TEXT("sk_"))) /* not said again: it is a secret */
+        return complain(EXIT_USAGE, "that is a key; give its id, which `farthing key list` shows");
     if (!is_id(id))
         return complain(EXIT_USAGE, "\"%.*s\" is not the id of a key; `farthing key list` shows them",
                         TEXT_FORMAT(id));

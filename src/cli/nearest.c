@@ -54,6 +54,9 @@ void nearest_offer(struct nearest *nearest, struct text known)
         return;
     unsigned distance = distance_between(nearest->word, known);
 
+    /* A word that was cut short is as good as one slip, however much is missing. */
+    if (distance > 1 && distance_allowed(nearest->word.length) > 0 && text_starts_with(known, nearest->word))
+        distance = 1;
     if (distance < nearest->distance) {
         nearest->best = known;
         nearest->distance = distance;

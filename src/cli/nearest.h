@@ -13,7 +13,8 @@ struct nearest {
 
 /* Starts a search; then each known word is offered. */
 struct nearest nearest_to(struct text word);
-/* O(length * length), without allocation; words of more than 64 bytes are never near. */
+/* The beginning of a known word is near it. O(length * length), without allocation; words of more than 64
+ * bytes are never near. */
 void nearest_offer(struct nearest *nearest, struct text known);
 /* `; did you mean "listen"?`, or an empty text when no offered word is near. */
 struct text nearest_suggestion(const struct nearest *nearest, struct arena *arena);

@@ -26,6 +26,14 @@ static bool reload_certificate(const struct reload *reload, const struct setting
     return false;
 }
 
+static void tell_what_was_read(const struct settings *now)
+{
+    if (text_is_set(now->file))
+        LOG_INFO("reloaded", LOG_TEXT("file", now->file));
+    else
+        LOG_INFO("reloaded");
+}
+
 void reload(const struct reload *reload)
 {
     struct settings *now = malloc(sizeof *now);
@@ -43,7 +51,7 @@ void reload(const struct reload *reload)
         tell_what_needs_a_restart(reload->started, now);
         log_set_level((enum log_level)settings_choice(now, "log-level"));
         if (reload_certificate(reload, now, &arena))
-            LOG_INFO("reloaded", LOG_TEXT("file", now->file));
+            tell_what_was_read(now);
     }
     arena_free(&arena);
     free(now);

@@ -160,6 +160,19 @@ static void end_serving(struct instance *instance, struct drain *drain)
 
 /* ---- serving ---- */
 
+static const char *entrance_name(enum http_entrance entrance)
+{
+    switch (entrance) {
+    case HTTP_ENTRANCE_PUBLIC:
+        break;
+    case HTTP_ENTRANCE_ADMIN:
+        return "admin";
+    case HTTP_ENTRANCE_METRICS:
+        return "metrics";
+    }
+    return "api";
+}
+
 static void tell_of_addresses(const struct http_server *server, const struct http_config *config,
                               const struct instance *instance)
 {
@@ -167,6 +180,7 @@ static void tell_of_addresses(const struct http_server *server, const struct htt
         if (config->listen[i].entrance != HTTP_ENTRANCE_ADMIN)
             LOG_INFO("listening", LOG_TEXT("address", http_server_address(server, i)),
                      LOG_STRING("scheme", http_server_is_tls(server, i) ? "https" : "http"),
+                     LOG_STRING("entrance", entrance_name(config->listen[i].entrance)),
                      LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
 }
 

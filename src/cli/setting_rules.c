@@ -60,6 +60,41 @@ const char *setting_rule_mode(struct text value)
     return is_right ? NULL : "must be permissions in octal such as 0660";
 }
 
+/* SCHEME://HOST or SCHEME://HOST:PORT as a browser writes it, with which it is compared byte for byte; `null`
+ * is what it says of a page without one. */
+static bool is_origin(struct text value)
+{
+    static const struct text separator = TEXT_LITERAL("://");
+    size_t scheme = text_find(value, ':');
+
+    if (text_equal(value, TEXT("null")))
+        return true;
+    if (scheme == 0 || !text_starts_with(text_from(value, scheme), separator))
+        return false;
+    struct text host = text_from(value, scheme + separator.length);
+
+    for (size_t i = 0; i < value.length; i++)
+        if (value.data[i] <= ' ' || (value.data[i] >= 'A' && value.data[i] <= 'Z') || value.data[i] == '*')
+            return false;
+    return host.length > 0 && text_find(host, '/') == host.length;
+}
+
+const char *setting_rule_origins(struct text value)
+{
+    if (text_equal(value, TEXT("*")))
+        return NULL;
+    for (bool goes_on = true; goes_on;) {
+        size_t comma = text_find(value, ',');
+
+        if (!is_origin(text_trim(text_slice(value, 0, comma))))
+            return "must be *, or origins joined by commas, such as https://app.example.com: with a scheme, "
+                   "in small letters, without a path or a slash at the end";
+        goes_on = comma < value.length;
+        value = text_from(value, goes_on ? comma + 1 : comma);
+    }
+    return NULL;
+}
+
 const char *setting_rule_token(struct text value)
 {
     return value.length >= TOKEN_LENGTH_MIN ? NULL : "must have at least 16 characters";

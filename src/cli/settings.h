@@ -49,7 +49,7 @@ struct setting {
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
     const char *example; /* a value to show where there is no default */
-    const char *needs;   /* a setting that must be given when this one is, and not as 0 */
+    const char *needs;   /* a setting that must differ from its default when this one does */
     const char *at_most; /* a setting of the same type whose number this one's must not exceed */
 };
 
@@ -132,6 +132,7 @@ bool settings_agree(const struct settings *settings, struct text *reason);
 const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
 const char *setting_rule_network(struct text value); /* an address, a network, "loopback" or "unix" */
 const char *setting_rule_mode(struct text value);    /* permissions in octal */
+const char *setting_rule_origins(struct text value); /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);   /* long enough that nobody guesses it */
 
 #endif

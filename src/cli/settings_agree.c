@@ -3,12 +3,13 @@
 
 #include <assert.h>
 
-/* A number of 0 means that there is none of what the setting is about. */
+/* What stands at its default asks for nothing. */
 static bool is_given(const struct settings *settings, int index)
 {
     const struct setting_state *state = &settings->states[index];
+    const char *fallback = settings_table[index].fallback;
 
-    return state->count > 0 && (settings_table[index].type != SETTING_NUMBER || state->number > 0);
+    return state->count > 0 && !(fallback && text_equal(state->values[0], text_from_string(fallback)));
 }
 
 /* "tls-cert (flag)" */

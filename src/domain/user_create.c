@@ -77,7 +77,7 @@ const struct failure *user_read_creation(const struct json_value *object, struct
     if (!is_person && creation->email.length > 0)
         failure_add_field(&failure, arena, TEXT("email"), TEXT("is not for a service account"));
     if (!is_person && !has_roles)
-        failure_add_field(&failure, arena, TEXT("roles"), TEXT("are required for a service account"));
+        failure_add_field(&failure, arena, TEXT("roles"), TEXT("must be given for a service account"));
     if (has_roles)
         check_roles(creation, arena, &failure);
     else

@@ -218,6 +218,13 @@ static int listen_on_path(const struct sockaddr_un *address, unsigned mode)
     return -1;
 }
 
+static const char *path_advice(int error)
+{
+    return error == ENOENT
+               ? "the directory that it is to be in does not exist; make it or choose another path"
+               : strerror(error);
+}
+
 static bool bind_path(struct text path, unsigned mode, struct arena *arena, struct http_bound *bound,
                       struct text *reason)
 {
@@ -232,7 +239,7 @@ static bool bind_path(struct text path, unsigned mode, struct arena *arena, stru
         return fail(path, obstacle, arena, reason);
     bound->socket = listen_on_path(&address, mode);
     if (bound->socket < 0)
-        return fail(path, strerror(errno), arena, reason);
+        return fail(path, path_advice(errno), arena, reason);
     bound->path = arena_string(arena, path);
     bound->address = arena_format(arena, "unix:%s", bound->path);
     return true;

@@ -78,12 +78,15 @@ static SSL_CTX *new_context(struct http_tickets *tickets)
 
 /* ---- the files ---- */
 
-/* What OpenSSL complained of last. Empties its queue. */
+/* What OpenSSL complained of last, apart from "PEM lib" and the like, which only say whose complaint was
+ * passed on. Empties its queue. */
 static const char *complaint(void)
 {
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    const char *text = NULL;
 
-    ERR_clear_error();
+    for (unsigned long error; (error = ERR_get_error()) != 0;)
+        if (!text || !ERR_COMMON_ERROR(error))
+            text = ERR_reason_error_string(error);
     return text ? text : "no reason given";
 }
 

@@ -258,6 +258,26 @@ def test_a_flag_that_stops_the_start(directory):
     assert_refused(run("serve", "--lisen", "x"), "serve has no flag --lisen; did you mean --listen?")
 
 
+@pytest.mark.parametrize("origins", ["example.com", "https://a.example/", "https://A.example", "*, https://a.example", "https://", ":"])
+def test_origins_that_no_browser_sends(directory, origins):
+    process = run("serve", "--data", directory, "--allowed-origins", origins)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("farthing: --allowed-origins must be *, or origins")
+    run_ok("config", "check", "--allowed-origins", "https://a.example, http://localhost:3000,null")
+
+
+@pytest.mark.parametrize(
+    "flag, value, needed",
+    [
+        ("rate-limit-per-key-burst", "5", "rate-limit-per-key"),
+        ("rate-limit-per-address-burst", "5", "rate-limit-per-address"),
+        ("forwarded-header", "forwarded", "trust-proxy"),
+    ],
+)
+def test_settings_that_do_nothing_alone(directory, flag, value, needed):
+    assert_refused(run("serve", "--data", directory, f"--{flag}", value), f"{flag} (flag) needs {needed} as well")
+
+
 # --- variables that are none -----------------------------------------------------------------------------------
 
 

@@ -107,6 +107,13 @@ def test_a_running_server(initialised, start_server):
         assert client.get("/v1/customers/x").status == 404
 
 
+def test_thorough_says_that_a_server_is_in_the_way(initialised, start_server):
+    directory, _ = initialised
+    start_server(directory)
+    code, subjects = examine("--data", directory, "--thorough")
+    assert (code, verdicts(subjects, "database")) == (0, ["warn"])
+
+
 def test_it_never_opens_the_file_of_a_running_server(initialised, start_server, tmp_path):
     directory, _ = initialised
     start_server(directory)

@@ -503,3 +503,9 @@ def test_a_restart_with_clients_that_keep_coming(initialised, start_server, tmp_
             UnixConnection(path)
 
 
+
+
+def test_a_unix_socket_in_a_directory_that_is_not_there(initialised, tmp_path):
+    process = run("serve", "--data", initialised[0], "--listen", f"unix:{tmp_path}/none/x.sock")
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "the directory that it is to be in does not exist" in process.stderr

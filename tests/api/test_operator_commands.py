@@ -240,11 +240,11 @@ def test_users(operator, running):
         ([], "email"),
         (["--email", "nonsense"], "email"),
         (["--email", "a@b.de", "--type", "robot"], "type"),
-        (["--email", "a@b.de", "--role", "king"], "roles"),
-        (["--email", "a@b.de", "--role", "event_reader"], "roles"),
-        (["--email", "a@b.de", "--role", "super_admin", "--role", "all_reader"], "roles"),
-        (["--type", "service_account"], "roles"),
-        (["--type", "service_account", "--role", "all_reader"], "roles"),
+        (["--email", "a@b.de", "--role", "king"], "--role"),
+        (["--email", "a@b.de", "--role", "event_reader"], "--role"),
+        (["--email", "a@b.de", "--role", "super_admin", "--role", "all_reader"], "--role"),
+        (["--type", "service_account"], "--role"),
+        (["--type", "service_account", "--role", "all_reader"], "--role"),
         (["--type", "service_account", "--role", "event_reader", "--email", "a@b.de"], "email"),
         (["--email", "a@b.de", "--tenant", "Nobody"], "Nobody"),
     ],
@@ -262,6 +262,28 @@ def test_a_key_for_a_user_of_another_tenant(operator):
         "--user", other["FARTHING_USER_ID"],
     )
     assert "user" in said
+
+
+def test_a_key_for_an_environment_by_name(operator):
+    operator("environment", "create", "Live")
+    assert "--environment" in operator.refused("key", "create", "--name", "k")
+    assert '"Prod"' in operator.refused("key", "create", "--name", "k", "--environment", "Prod")
+    key_id = operator.json("key", "create", "--name", "k", "--environment", "Live")["secret"]["id"]
+    listed = {item["id"]: item for item in operator.json("key", "list")["items"]}
+    assert (listed[key_id]["environment_name"], listed[key_id]["tenant_name"]) == ("Live", "Farthing")
+    operator("tenant", "create", "Acme")
+    operator.refused("key", "create", "--name", "k", "--environment", "Sandbox")
+    operator("key", "create", "--name", "k", "--environment", "Sandbox", "--tenant", "Acme")
+    assert "Acme" in operator("key", "list")
+
+
+def test_complaints_speak_of_flags(operator):
+    said = operator.refused("user", "create", "--type", "service_account", "--email", "a@b.de")
+    assert said.startswith("farthing: --email is not for a service account; --role ")
+    assert operator.refused("key", "create", "--name", "k", "--expires-at", "soon").startswith("farthing: --expires-at ")
+    assert "secret_1" in operator.refused("key", "revoke", "secret_1")
+    assert "key list" in operator.refused("key", "revoke", "laptop", code=2)
+    assert "sk_1234" not in operator.refused("key", "revoke", "sk_1234", code=2)
 
 
 def test_every_write_is_in_the_audit_log(operator):

@@ -246,6 +246,11 @@ static void test_commands(void **state)
     assert_string_equal(ran.command, "key");
     assert_int_equal(RUN("fail"), EXIT_FAILED);
     expect_refused(RUN("sing"), "farthing: there is no command \"sing\"; `farthing help` lists them\n");
+    expect_refused(RUN("--data", "d", "serve"),
+                   "farthing: a command comes first, its flags behind it, not \"--data\"; "
+                   "`farthing help` lists the commands\n");
+    expect_refused(RUN("key", "revoke", "--log", "x"),
+                   "farthing: key revoke has no flag --log; did you mean --log-level?\n");
     expect_refused(RUN("group"), "farthing: group what? `farthing help group` lists the commands\n");
     expect_refused(RUN("group", "noe"), "farthing: there is no command \"group noe\"; did you mean \"one\"? "
                                         "`farthing help group` lists them\n");
