@@ -284,7 +284,8 @@ def test_a_directory_of_another_user_is_called_what_it_is(initialised):
     try:
         for command in (["serve", "--listen", "127.0.0.1:0"], ["init"], ["key", "list"]):
             process = subprocess.run([*somebody_else, binary, *command, "--data", directory],
-                                     capture_output=True, text=True, timeout=60)
+                                     capture_output=True, text=True, timeout=60,
+                                     env=farthing_server.environment())
             assert process.returncode == 1
             assert "Permission denied" in process.stderr
     finally:
