@@ -8,6 +8,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/transaction.h"
@@ -127,6 +128,7 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
         if (command->failure &&
             (sqlite_changes(writer->connection) != changes || !sqlite_in_transaction(writer->connection)))
             return false;
+        processor_offer(); /* the loops on this processor have callers who wait for microseconds */
         if (monotonic_now_us() > deadline_us)
             break;
     }
