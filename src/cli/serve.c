@@ -215,6 +215,7 @@ enum exit_code command_serve(struct invocation *invocation)
     struct text reason;
     sigset_t signals;
 
+    block_signals(&signals); /* first of all: a SIGHUP from the start on means to read the settings again */
     configure_memory();
     configure_log(&invocation->settings);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
@@ -222,7 +223,6 @@ enum exit_code command_serve(struct invocation *invocation)
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    block_signals(&signals);
     if (!instance_open(&instance, invocation_value(invocation, "data"), TEXT("Farthing"), arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);

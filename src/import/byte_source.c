@@ -22,6 +22,7 @@ struct file_source {
     bool is_inside;    /* of a gzip member or a zstd frame */
     size_t start, end; /* what of `packed` is not yet used */
     z_stream gzip;
+    bool gzip_has_member; /* one was read whole */
     ZSTD_DStream *zstd;
     char packed[BYTE_SOURCE_STEP_BYTES];
 };
@@ -101,6 +102,12 @@ static long unpack_gzip(struct file_source *file, char *out, size_t capacity)
 {
     z_stream *gzip = &file->gzip;
 
+    /* Tapes and some tools fill up with zeros behind the last member, as gzip itself allows. */
+    while (file->gzip_has_member && !file->is_inside && file->start < file->end &&
+           file->packed[file->start] == '\0')
+        file->start++;
+    if (!file->is_inside && file->start == file->end)
+        return 0;
     gzip->next_in = (unsigned char *)file->packed + file->start;
     gzip->avail_in = (unsigned)(file->end - file->start);
     gzip->next_out = (unsigned char *)out;
@@ -109,6 +116,7 @@ static long unpack_gzip(struct file_source *file, char *out, size_t capacity)
 
     file->start = file->end - gzip->avail_in;
     file->is_inside = result != Z_STREAM_END;
+    file->gzip_has_member |= result == Z_STREAM_END;
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
         return fail(file, "is damaged: its gzip data cannot be unpacked");
     if (result == Z_STREAM_END)

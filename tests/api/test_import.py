@@ -393,6 +393,13 @@ def test_packed_files_whatever_their_name(place, pack):
     place.require_trail(3000)
 
 
+def test_zeros_behind_a_gzip_file_are_padding(place):
+    packed = gzip.compress(many(10).encode())
+    place.expect(place.file(packed + bytes(700)), created=10)
+    process = place.run(place.file(packed + bytes(7) + b"x" * 20))
+    assert process.returncode == 1 and "is damaged" in process.stderr
+
+
 @pytest.mark.parametrize("pack", packers())
 def test_packed_and_truncated(place, pack):
     generator = random.Random(1)
