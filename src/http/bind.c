@@ -218,6 +218,15 @@ static int listen_on_path(const struct sockaddr_un *address, unsigned mode)
     return -1;
 }
 
+void http_bound_remove_path(const struct http_bound *bound)
+{
+    struct stat status;
+
+    if (bound->path && lstat(bound->path, &status) == 0 && status.st_dev == bound->made.st_dev &&
+        status.st_ino == bound->made.st_ino)
+        unlink(bound->path);
+}
+
 static const char *path_advice(int error)
 {
     return error == ENOENT
@@ -241,6 +250,8 @@ static bool bind_path(struct text path, unsigned mode, struct arena *arena, stru
     if (bound->socket < 0)
         return fail(path, path_advice(errno), arena, reason);
     bound->path = arena_string(arena, path);
+    if (lstat(bound->path, &bound->made) != 0)
+        bound->made = (struct stat){0};
     bound->address = arena_format(arena, "unix:%s", bound->path);
     return true;
 }

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -315,6 +316,7 @@ struct http_bound {
     bool is_shared;      /* there can be only one: all loops accept from it */
     struct text address; /* as it is bound */
     const char *path;    /* to be removed with it; NULL: none */
+    struct stat made;    /* what was made there */
 };
 
 /* Listens on an address of the configuration. False with a reason. The texts are in the arena. */
@@ -323,6 +325,8 @@ bool http_bind(const struct http_config *config, const struct http_listen *liste
 /* One more socket for a further loop: on the same port, or the same one once more when it is shared. -1 with
  * errno set. */
 int http_bind_again(const struct http_bound *bound, int first);
+/* Removes the path of a Unix socket, unless something else stands there by now. */
+void http_bound_remove_path(const struct http_bound *bound);
 /* What to do about an error of the system. */
 const char *http_bind_advice(int error);
 

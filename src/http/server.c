@@ -125,8 +125,7 @@ static bool bind_all(const struct http_config *config, struct arena *arena, stru
         count++;
     for (unsigned i = 0; i < count; i++) {
         close(bound[i].socket);
-        if (bound[i].path)
-            unlink(bound[i].path);
+        http_bound_remove_path(&bound[i]);
     }
     return count == config->listen_count;
 }
@@ -300,8 +299,7 @@ void http_server_counters(const struct http_server *server, struct http_counters
 static void remove_paths(struct http_server *server)
 {
     for (unsigned i = 0; i < server->config.listen_count; i++)
-        if (server->bound[i].path)
-            unlink(server->bound[i].path);
+        http_bound_remove_path(&server->bound[i]);
 }
 
 void http_server_drain(struct http_server *server)

@@ -130,6 +130,18 @@ def test_a_stale_socket_is_replaced(initialised, start_server, tmp_path):
     assert_serves(UnixConnection(path))
 
 
+def test_a_socket_that_another_server_made_in_its_place_is_left_alone(initialised, start_server, tmp_path):
+    """The first server's path was removed by hand; when it ends, the second one must keep what it made there."""
+    directory, _ = initialised
+    path = tmp_path / "socket"
+    first = start_server(directory, "--listen", f"unix:{path}")
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as second:
+        second.bind(str(path))
+        first.stop()
+        assert path.is_socket()
+
+
 def test_what_is_in_the_way_is_left_alone(initialised, tmp_path):
     directory, _ = initialised
     path = tmp_path / "socket"
