@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing_server import SLOWDOWN, Server, init, wait_until
+from farthing_server import Server, init, wait_until
 from http_client import Client, RawConnection, request_bytes
 
 KIB, MIB = 1024, 1024 * 1024
@@ -18,8 +18,6 @@ BUFFERED_BYTES_MAX = 16 * MIB
 SLACK = 8 * MIB  # the allocator's, the database's, and that of the free lists
 # A connection and the beginning of a request: what was sent, its share of a page, the exchange.
 CONNECTION_BYTES = 8 * KIB
-
-pytestmark = pytest.mark.skipif(SLOWDOWN != 1, reason="a sanitizer has memory of its own")
 
 
 class Target:

@@ -17,7 +17,7 @@ import time
 import pytest
 
 import farthing_server
-from farthing_server import BINARY, create_environment, create_tenant, environment, run, seconds, wait_until
+from farthing_server import BINARY, SLOWDOWN, create_environment, create_tenant, environment, run, seconds, wait_until
 from http_client import Client
 
 LONG = os.environ.get("FARTHING_TEST_LONG") == "1"
@@ -975,14 +975,18 @@ def test_two_imports_of_one_file_at_once(place, start_server):
     place.require_trail(5000)
 
 
-@pytest.mark.skipif(not LONG, reason="with --long")
-def test_a_million_rows(place, start_server):
+ROWS_MANY = 1_000_000 if LONG else round(20_000 / SLOWDOWN)
+
+
+def test_many_rows(place, start_server):
+    """A million of them with --long."""
     server = start_server(place.directory)
-    path = place.file(many(1_000_000))
+    path = place.file(many(ROWS_MANY))
     process = start_import(place, path)
     output, complaint = process.communicate(timeout=seconds(900))
-    assert process.returncode == 0 and json.loads(output)["created"] == 1_000_000, complaint
+    assert process.returncode == 0 and json.loads(output)["created"] == ROWS_MANY, complaint
     status = (farthing_server.Path("/proc") / str(server.process.pid) / "status").read_text()
-    assert int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) < 256 * 1024, "memory is bounded"
+    kib = int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+    assert kib < 256 * 1024 or SLOWDOWN != 1, "memory is bounded; a sanitizer has memory of its own"
     server.stop()
-    place.require_trail(1_000_000)
+    place.require_trail(ROWS_MANY)
