@@ -157,6 +157,26 @@ static inline void fixture_close(struct store_fixture *fixture)
     fixture_remove(fixture);
 }
 
+/* For a file whose helpers all need the fixture: one called `fixture`, made anew by FIXTURE_TEST for each
+ * test. */
+#define STORE_FIXTURE_OF_FILE()                                                                              \
+    static struct store_fixture fixture;                                                                     \
+                                                                                                             \
+    static int open_fixture(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        fixture_open(&fixture);                                                                              \
+        return 0;                                                                                            \
+    }                                                                                                        \
+                                                                                                             \
+    static int close_fixture(void **state)                                                                   \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        fixture_close(&fixture);                                                                             \
+        return 0;                                                                                            \
+    }
+#define FIXTURE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+
 /* A test with a fixture of its own as its state. */
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 

@@ -3,21 +3,7 @@
 
 #include "failure_details.h"
 
-static struct store_fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
+STORE_FIXTURE_OF_FILE()
 
 static const struct json_value *read_object(const char *json)
 {
@@ -237,7 +223,7 @@ static void test_a_failed_command_leaves_nothing(void **state)
                 "0;");
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
+#define TEST(function) FIXTURE_TEST(function)
 
 int main(void)
 {

@@ -7,21 +7,7 @@
 #include "failure_details.h"
 #include "model/entity_json.h"
 
-static struct store_fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
+STORE_FIXTURE_OF_FILE()
 
 static const struct failure *read_creation(const char *json, struct customer_creation *creation)
 {
@@ -309,22 +295,20 @@ static void test_groups_of_rules_fail_in_their_order(void **state)
         "tax_rate_overrides: is not supported yet: leave it out, or send []\n");
 }
 
-#define DOMAIN_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        DOMAIN_TEST(test_example_1_minimal_create),
-        DOMAIN_TEST(test_example_2_duplicate),
-        DOMAIN_TEST(test_example_3_all_wrong_at_once),
-        DOMAIN_TEST(test_example_4_pan_mismatch),
-        DOMAIN_TEST(test_example_8_delete_and_reuse),
-        DOMAIN_TEST(test_example_12_integrations),
-        DOMAIN_TEST(test_other_environments_see_nothing),
-        DOMAIN_TEST(test_rules_of_tax_metadata),
-        DOMAIN_TEST(test_what_is_stored_is_as_sent),
-        DOMAIN_TEST(test_unsupported_inputs_are_refused),
-        DOMAIN_TEST(test_groups_of_rules_fail_in_their_order),
+        FIXTURE_TEST(test_example_1_minimal_create),
+        FIXTURE_TEST(test_example_2_duplicate),
+        FIXTURE_TEST(test_example_3_all_wrong_at_once),
+        FIXTURE_TEST(test_example_4_pan_mismatch),
+        FIXTURE_TEST(test_example_8_delete_and_reuse),
+        FIXTURE_TEST(test_example_12_integrations),
+        FIXTURE_TEST(test_other_environments_see_nothing),
+        FIXTURE_TEST(test_rules_of_tax_metadata),
+        FIXTURE_TEST(test_what_is_stored_is_as_sent),
+        FIXTURE_TEST(test_unsupported_inputs_are_refused),
+        FIXTURE_TEST(test_groups_of_rules_fail_in_their_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

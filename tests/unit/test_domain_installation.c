@@ -3,21 +3,7 @@
 
 #include "access/authenticate.h"
 
-static struct store_fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
+STORE_FIXTURE_OF_FILE()
 
 static void begin(struct store_reader **reader, struct transaction *transaction)
 {
@@ -185,18 +171,16 @@ static void test_rules_of_a_new_key(void **state)
     assert_int_equal(creation.expires_at, FIXTURE_NOW_US);
 }
 
-#define DOMAIN_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        DOMAIN_TEST(test_installation),
-        DOMAIN_TEST(test_installation_is_made_once),
-        DOMAIN_TEST(test_name_of_the_tenant_is_checked),
-        DOMAIN_TEST(test_first_key_authenticates),
-        DOMAIN_TEST(test_revocation),
-        DOMAIN_TEST(test_suspension_reaches_the_keys),
-        DOMAIN_TEST(test_rules_of_a_new_key),
+        FIXTURE_TEST(test_installation),
+        FIXTURE_TEST(test_installation_is_made_once),
+        FIXTURE_TEST(test_name_of_the_tenant_is_checked),
+        FIXTURE_TEST(test_first_key_authenticates),
+        FIXTURE_TEST(test_revocation),
+        FIXTURE_TEST(test_suspension_reaches_the_keys),
+        FIXTURE_TEST(test_rules_of_a_new_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

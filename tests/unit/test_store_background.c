@@ -3,21 +3,7 @@
 
 enum { OTHERS = 20, PARTS = 6, ROUNDS = 200 };
 
-static struct store_fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
+STORE_FIXTURE_OF_FILE()
 
 static const struct failure *do_nothing(struct probe *probe, struct transaction *transaction)
 {
@@ -112,7 +98,7 @@ static void test_parts_are_not_starved(void **state)
     probe_free(&part);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
+#define TEST(function) FIXTURE_TEST(function)
 
 int main(void)
 {

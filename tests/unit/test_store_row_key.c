@@ -4,21 +4,7 @@
 
 #include "store/row_key.h"
 
-static struct store_fixture fixture;
-
-static int set_up(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
+STORE_FIXTURE_OF_FILE()
 
 static void test_keys_are_what_they_always_were(void **state)
 {
@@ -166,10 +152,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_are_what_they_always_were),
-        cmocka_unit_test_setup_teardown(test_rows_with_one_key_are_all_found, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_id_is_taken_wherever_its_row_lies, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_another_unique_value_is_still_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_too_many_of_one_key_are_refused, set_up, tear_down),
+        FIXTURE_TEST(test_rows_with_one_key_are_all_found),
+        FIXTURE_TEST(test_an_id_is_taken_wherever_its_row_lies),
+        FIXTURE_TEST(test_another_unique_value_is_still_named),
+        FIXTURE_TEST(test_too_many_of_one_key_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

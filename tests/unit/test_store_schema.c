@@ -11,7 +11,7 @@
 extern const struct query *const __start_store_queries[];
 extern const struct query *const __stop_store_queries[];
 
-static struct store_fixture fixture;
+STORE_FIXTURE_OF_FILE()
 static unsigned differences;
 
 static void differs(const struct entity *entity, struct text column, const char *what)
@@ -268,20 +268,6 @@ static void test_opening_again_changes_nothing(void **state)
     fixture_reopen(&fixture);
     assert_true(text_equal(fixture_select(&fixture, "SELECT sql FROM sqlite_schema ORDER BY name"), before));
     assert_text(fixture_select(&fixture, "SELECT count(*) FROM tenants"), "1;");
-}
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
 }
 
 int main(void)
