@@ -225,9 +225,8 @@ def test_others_who_have_access(initialised):
     assert "chmod 600" in subjects["permissions"][1][2]
 
 
+@pytest.mark.needs("memory disk")
 def test_in_memory():
-    if not os.access("/dev/shm", os.W_OK):
-        pytest.skip("needs /dev/shm")
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     try:
         farthing_server.init(folder / "data")
@@ -237,7 +236,7 @@ def test_in_memory():
         shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.needs("root")
 def test_without_permissions():
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
