@@ -6,14 +6,10 @@ const struct failure *customer_archive(struct transaction *transaction, struct t
 {
     struct customer *before = ARENA_NEW(transaction->arena, struct customer);
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
-    const struct failure *failure = customer_get(transaction, id, before);
+    const struct failure *failure = customer_get_published(transaction, id, before);
 
     if (failure)
         return failure;
-    if (!text_equal(before->status, status_published))
-        return failure_add(
-            failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("the customer is archived already")),
-            transaction->arena, TEXT("customer_id"), id);
     *after = *before;
     after->status = status_archived;
     RECORD_STAMP_UPDATED(after, transaction->call);

@@ -26,6 +26,17 @@ const struct failure *customer_get(struct transaction *transaction, struct text 
     return not_found(transaction, TEXT("customer_id"), id);
 }
 
+const struct failure *customer_get_published(struct transaction *transaction, struct text id,
+                                             struct customer *customer)
+{
+    const struct failure *failure = customer_get(transaction, id, customer);
+
+    if (failure || text_equal(customer->status, status_published))
+        return failure;
+    return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("the customer is archived")),
+                       transaction->arena, TEXT("customer_id"), id);
+}
+
 const struct failure *customer_get_by_external_id(struct transaction *transaction, struct text external_id,
                                                   struct customer *customer)
 {

@@ -133,14 +133,10 @@ const struct failure *customer_update(struct transaction *transaction, struct te
 {
     struct customer *before = ARENA_NEW(transaction->arena, struct customer);
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
-    const struct failure *failure = customer_get(transaction, id, before);
+    const struct failure *failure = customer_get_published(transaction, id, before);
 
     if (failure)
         return failure;
-    if (!text_equal(before->status, status_published))
-        return failure_add(
-            failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("the customer is archived")),
-            transaction->arena, TEXT("customer_id"), id);
     customer_change_apply(change, before, transaction->arena, after);
     RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);

@@ -55,6 +55,9 @@ bool customer_change_apply(const struct customer_change *change, const struct cu
 /* A customer of the caller's scope, archived ones included (section 5). */
 const struct failure *customer_get(struct transaction *transaction, struct text id,
                                    struct customer *customer);
+/* The same for what may still be changed: an archived customer is not found. */
+const struct failure *customer_get_published(struct transaction *transaction, struct text id,
+                                             struct customer *customer);
 /* A published customer of the caller's scope. */
 const struct failure *customer_get_by_external_id(struct transaction *transaction, struct text external_id,
                                                   struct customer *customer);
