@@ -19,7 +19,7 @@ struct bucket {
 struct rate_limit {
     int64_t request_ns; /* between two requests at the rate */
     int64_t burst_ns;   /* to fill an empty bucket */
-    uint64_t hash_factor;
+    uint64_t hash_seed;
     pthread_mutex_t locks[STRIPES];
     struct bucket sets[RATE_LIMIT_SETS][RATE_LIMIT_WAYS];
 };
@@ -35,8 +35,7 @@ struct rate_limit *rate_limit_new(unsigned per_second, unsigned burst)
     limit->request_ns = NS_PER_SECOND / per_second;
     limit->burst_ns = limit->request_ns * burst;
     /* Nobody can choose sources that fall into one set. */
-    random_bytes(&limit->hash_factor, sizeof limit->hash_factor);
-    limit->hash_factor |= 1;
+    random_bytes(&limit->hash_seed, sizeof limit->hash_seed);
     for (unsigned i = 0; i < STRIPES; i++)
         pthread_mutex_init(&limit->locks[i], NULL);
     return limit;
@@ -78,10 +77,19 @@ static unsigned take(const struct rate_limit *limit, struct bucket *bucket, int6
     return 0;
 }
 
+/* Every bit of the result depends on every bit of the source (the finalizer of splitmix64). A product with a
+ * random factor does not do: sources in a row, such as addresses of one network, then fall into few sets for
+ * some factors. */
+static uint64_t mixed(uint64_t value)
+{
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
 unsigned rate_limit_take(struct rate_limit *limit, uint64_t source, int64_t now_us)
 {
-    uint64_t hash = (source ^ source >> 32) * limit->hash_factor;
-    unsigned set = (unsigned)(hash >> 32) & (RATE_LIMIT_SETS - 1);
+    unsigned set = (unsigned)mixed(source ^ limit->hash_seed) & (RATE_LIMIT_SETS - 1);
     pthread_mutex_t *lock = &limit->locks[set % STRIPES];
 
     pthread_mutex_lock(lock);

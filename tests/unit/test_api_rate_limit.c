@@ -77,19 +77,24 @@ static void test_a_clock_that_goes_back(void **state)
     rate_limit_free(limit);
 }
 
-/* As many sources as a quarter of the table: none is forgotten, and none spends another's. */
-static void test_sources_are_apart(void **state)
+/* Sources at a fixed distance, as many as a sixteenth of the table, in many tables, each of which draws its
+ * own places: next to none is forgotten, and none spends another's. */
+static void test_sources_in_a_row_are_apart_in_every_table(void **state)
 {
-    enum { SOURCES = RATE_LIMIT_SETS * RATE_LIMIT_WAYS / 16 };
-    struct rate_limit *limit = rate_limit_new(1, 3);
-    unsigned taken = 0;
+    enum { SOURCES = RATE_LIMIT_SETS * RATE_LIMIT_WAYS / 16, TABLES = 100 };
 
     (void)state;
-    for (unsigned round = 0; round < 10; round++)
-        for (uint64_t source = 0; source < SOURCES; source++)
-            taken += take_many(limit, source << 32, start_us, 1);
-    assert_true(taken >= 3 * SOURCES && taken < 3 * SOURCES + SOURCES / 10);
-    rate_limit_free(limit);
+    for (unsigned table = 0; table < TABLES; table++) {
+        struct rate_limit *limit = rate_limit_new(1, 3);
+        unsigned shift = table % 60;
+        unsigned taken = 0;
+
+        for (unsigned round = 0; round < 10; round++)
+            for (uint64_t source = 0; source < SOURCES; source++)
+                taken += take_many(limit, source << shift | source >> 1 >> (63 - shift), start_us, 1);
+        assert_true(taken >= 3 * SOURCES && taken < 3 * SOURCES + SOURCES / 5);
+        rate_limit_free(limit);
+    }
 }
 
 /* Many more sources than there is room for: all are let in, and memory does not grow. */
@@ -114,9 +119,12 @@ static void test_sources_of_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_burst_and_then_the_rate), cmocka_unit_test(test_a_refusal_costs_nothing),
-        cmocka_unit_test(test_the_wait_that_is_told),     cmocka_unit_test(test_a_clock_that_goes_back),
-        cmocka_unit_test(test_sources_are_apart),         cmocka_unit_test(test_more_sources_than_room),
+        cmocka_unit_test(test_a_burst_and_then_the_rate),
+        cmocka_unit_test(test_a_refusal_costs_nothing),
+        cmocka_unit_test(test_the_wait_that_is_told),
+        cmocka_unit_test(test_a_clock_that_goes_back),
+        cmocka_unit_test(test_sources_in_a_row_are_apart_in_every_table),
+        cmocka_unit_test(test_more_sources_than_room),
         cmocka_unit_test(test_sources_of_texts),
     };
 
