@@ -60,8 +60,10 @@ struct transaction {
 /* ---- queries ---- */
 
 /* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
- * `entity`, in order, and `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
- * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way. */
+ * `entity`, in order; `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; and `{lock}`, at the
+ * end, when what is read in the write lane must stay as it is until the commit, also where there are other
+ * writers. */
 struct query {
     struct text text;
     const struct entity *entity;
@@ -75,9 +77,9 @@ struct query {
         &query_name
 
 struct value {
-    enum { VALUE_TEXT, VALUE_INTEGER } type;
+    enum { VALUE_TEXT, VALUE_INTEGER, VALUE_INSTANT, VALUE_BOOLEAN } type;
     struct text text; /* unset is NULL */
-    int64_t integer;
+    int64_t integer;  /* also an instant's microseconds (INSTANT_UNSET is NULL), and 0 or 1 */
 };
 
 static inline struct value value_text(struct text text)
@@ -87,6 +89,14 @@ static inline struct value value_text(struct text text)
 static inline struct value value_integer(int64_t integer)
 {
     return (struct value){.type = VALUE_INTEGER, .integer = integer};
+}
+static inline struct value value_instant(int64_t instant_us)
+{
+    return (struct value){.type = VALUE_INSTANT, .integer = instant_us};
+}
+static inline struct value value_boolean(bool boolean)
+{
+    return (struct value){.type = VALUE_BOOLEAN, .integer = boolean};
 }
 /* The parameters of a query: VALUES(value_integer(scope->number), value_text(id)). */
 #define VALUES(...)                                                                                          \

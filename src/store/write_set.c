@@ -47,12 +47,11 @@ const struct failure *transaction_execute(struct transaction *transaction, const
 
     if (!statement)
         return transaction->failure;
-    enum step step = statement_start(statement, parameters, parameter_count);
-    const struct failure *failure =
-        step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
+    const struct engine *engine = transaction->connection->engine;
 
-    statement_end(statement);
-    return failure;
+    return engine->change(statement, parameters, parameter_count, NULL) == STEP_DONE
+               ? NULL
+               : engine->failure(transaction->connection, transaction->arena);
 }
 
 static bool changes_nothing(const struct write *write)

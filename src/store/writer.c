@@ -96,7 +96,7 @@ static const struct failure *begin_batch(struct writer *writer, struct arena *ar
 {
     if (checkpointer_state(writer->checkpointer) == STORE_DATABASE_REMOVED)
         return database_removed(arena);
-    return sqlite_begin_write(writer->connection) ? NULL : connection_failure(writer->connection, arena);
+    return sqlite_begin_write(writer->connection) ? NULL : sqlite_failure(writer->connection, arena);
 }
 
 static const struct failure *run_command(struct writer *writer, struct store_command *command)
@@ -142,14 +142,14 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
     struct connection *connection = writer->connection;
 
     if (!sqlite_savepoint(connection)) {
-        command->failure = connection_failure(connection, command->arena);
+        command->failure = sqlite_failure(connection, command->arena);
         return false;
     }
     command->failure = run_command(writer, command);
     if (!command->failure && sqlite_release(connection))
         return true;
     if (!command->failure)
-        command->failure = connection_failure(connection, command->arena);
+        command->failure = sqlite_failure(connection, command->arena);
     return sqlite_in_transaction(connection) && sqlite_rollback_to(connection);
 }
 
@@ -161,7 +161,7 @@ static const struct failure *replay(struct writer *writer, struct command_list *
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
     if (!sqlite_begin_write(writer->connection))
-        return connection_failure(writer->connection, batch->first->arena);
+        return sqlite_failure(writer->connection, batch->first->arena);
     for (struct store_command *command = batch->first; command; command = command->next)
         if (!run_in_savepoint(writer, command))
             return command->failure;
@@ -211,7 +211,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
         return true;
     assert(batch->first);
     if (!cause)
-        cause = connection_failure(writer->connection, batch->first->arena);
+        cause = sqlite_failure(writer->connection, batch->first->arena);
     sqlite_rollback(writer->connection);
     fail_all(batch, cause);
     return false;

@@ -196,8 +196,9 @@ static void test_every_query_can_be_prepared(void **state)
 /* How SQLite would run a query, a line a step. */
 static struct text plan_of(sqlite3 *handle, const struct query *query)
 {
+    const struct connection connection = {.engine = &sqlite_engine};
     struct text sql = arena_format(&fixture.arena, "EXPLAIN QUERY PLAN %.*s",
-                                   TEXT_FORMAT(query_expand(query, &fixture.arena)));
+                                   TEXT_FORMAT(query_expand(query, &connection, &fixture.arena)));
     struct buffer plan = {0};
     sqlite3_stmt *statement;
 
