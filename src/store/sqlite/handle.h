@@ -3,6 +3,7 @@
 #define FARTHING_STORE_SQLITE_HANDLE_H
 
 #include "store/sqlite/sqlite.h"
+#include "store/statement_table.h"
 
 /* What a parameter of a statement is bound to. */
 struct parameter {
@@ -17,19 +18,11 @@ struct statement {
     struct parameter parameters[];
 };
 
-struct statement_slot {
-    uint64_t key; /* 0: free */
-    struct statement *statement;
-};
-
 struct sqlite_connection {
     struct connection base; /* first */
     uint32_t magic;
     sqlite3 *handle;
-    struct statement_slot *slots;
-    size_t slot_count, slots_used;
-    uint64_t varying[CONNECTION_VARYING_MAX]; /* keys of slots, the oldest one at next_varying; 0: none yet */
-    unsigned next_varying;
+    struct statement_table statements;
     int wal_pages;
     enum store_state trouble; /* of the last write */
 };

@@ -1,12 +1,10 @@
-/* statement.c: statements, prepared once a connection and found by a key. */
+/* statement.c: the functions of `struct engine` that are about statements. */
 #include "store/row_key.h"
 #include "store/sqlite/handle.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STATEMENT_SLOTS_FIRST = 64 }; /* a power of two; doubled when half full */
 
 static void free_statement(struct statement *statement)
 {
@@ -16,35 +14,7 @@ static void free_statement(struct statement *statement)
 
 void sqlite_statements_free(struct connection *connection)
 {
-    for (size_t i = 0; i < sqlite_of(connection)->slot_count; i++)
-        if (sqlite_of(connection)->slots[i].key)
-            free_statement(sqlite_of(connection)->slots[i].statement);
-    free(sqlite_of(connection)->slots);
-}
-
-static void insert_slot(struct connection *connection, struct statement_slot slot)
-{
-    size_t mask = sqlite_of(connection)->slot_count - 1, i = slot.key & mask;
-
-    while (sqlite_of(connection)->slots[i].key)
-        i = (i + 1) & mask;
-    sqlite_of(connection)->slots[i] = slot;
-}
-
-static void make_slots(struct connection *connection, size_t count)
-{
-    struct statement_slot *old = sqlite_of(connection)->slots;
-    size_t old_count = sqlite_of(connection)->slot_count;
-
-    sqlite_of(connection)->slot_count = count;
-    sqlite_of(connection)->slots =
-        calloc(sqlite_of(connection)->slot_count, sizeof *sqlite_of(connection)->slots);
-    if (!sqlite_of(connection)->slots)
-        abort();
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i].key)
-            insert_slot(connection, old[i]);
-    free(old);
+    statement_table_clear(&sqlite_of(connection)->statements, free_statement);
 }
 
 /* Which value each parameter takes: `$2` the second one, `$key2` the row key of the second one. SQLite
@@ -81,41 +51,6 @@ static struct statement *new_statement(sqlite3_stmt *handle)
     return statement;
 }
 
-static uint64_t spread(uint64_t key)
-{
-    key *= UINT64_C(0x9E3779B97F4A7C15);
-    key ^= key >> 32;
-    return key ? key : 1;
-}
-
-static struct statement_slot *find_slot(struct connection *connection, uint64_t spread_key)
-{
-    size_t mask = sqlite_of(connection)->slot_count - 1;
-
-    if (sqlite_of(connection)->slot_count == 0)
-        return NULL;
-    for (size_t i = spread_key & mask; sqlite_of(connection)->slots[i].key; i = (i + 1) & mask)
-        if (sqlite_of(connection)->slots[i].key == spread_key)
-            return &sqlite_of(connection)->slots[i];
-    return NULL;
-}
-
-/* Forgets the oldest varying statement when there are too many. */
-static void add_varying(struct connection *connection, uint64_t spread_key)
-{
-    uint64_t *oldest =
-        &sqlite_of(connection)->varying[sqlite_of(connection)->next_varying++ % CONNECTION_VARYING_MAX];
-    struct statement_slot *slot = *oldest ? find_slot(connection, *oldest) : NULL;
-
-    *oldest = spread_key;
-    if (!slot)
-        return;
-    free_statement(slot->statement);
-    slot->key = 0;
-    sqlite_of(connection)->slots_used--;
-    make_slots(connection, sqlite_of(connection)->slot_count); /* closes the gap */
-}
-
 struct statement *sqlite_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
                                  struct text sql)
 {
@@ -125,22 +60,17 @@ struct statement *sqlite_prepare(struct connection *connection, uint64_t key, en
                            SQLITE_PREPARE_PERSISTENT, &handle, NULL) != SQLITE_OK)
         return NULL;
     struct statement *statement = new_statement(handle);
+    struct statement *forgotten =
+        statement_table_add(&sqlite_of(connection)->statements, key, sort, statement);
 
-    if (sort == STATEMENT_VARYING)
-        add_varying(connection, spread(key));
-    if (sqlite_of(connection)->slots_used * 2 >= sqlite_of(connection)->slot_count)
-        make_slots(connection, sqlite_of(connection)->slot_count ? sqlite_of(connection)->slot_count * 2
-                                                                 : STATEMENT_SLOTS_FIRST);
-    insert_slot(connection, (struct statement_slot){spread(key), statement});
-    sqlite_of(connection)->slots_used++;
+    if (forgotten)
+        free_statement(forgotten);
     return statement;
 }
 
 struct statement *sqlite_find(struct connection *connection, uint64_t key)
 {
-    struct statement_slot *slot = find_slot(connection, spread(key));
-
-    return slot ? slot->statement : NULL;
+    return statement_table_find(&sqlite_of(connection)->statements, key);
 }
 
 static void bind(sqlite3_stmt *handle, int number, const struct value *value)
