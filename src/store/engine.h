@@ -53,6 +53,9 @@ struct engine {
      * mean that it is on its way: what goes wrong with it then is found by the lane, before it commits. */
     enum step (*change)(struct statement *statement, const struct value *parameters, size_t parameter_count,
                         const struct write *write);
+    /* Tells the other processes on the database, at the commit, that an entity was changed which they keep in
+     * memory. NULL where there are no others. */
+    void (*announce)(struct connection *connection, struct text entity_name, struct text id);
     /* The rows that the last change reached; -1 when that is not known yet. */
     int64_t (*changed_rows)(struct connection *connection);
 

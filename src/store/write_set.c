@@ -64,6 +64,15 @@ static bool changes_nothing(const struct write *write)
     return true;
 }
 
+static void announce(struct transaction *transaction, const struct write *write)
+{
+    const struct engine *engine = transaction->connection->engine;
+
+    if (write->entity->is_cached && engine->announce)
+        engine->announce(transaction->connection, write->entity->name,
+                         entity_id(write->entity, write->record));
+}
+
 const struct failure *transaction_flush(struct transaction *transaction, struct buffer *scratch)
 {
     const struct failure *failure = transaction->failure;
@@ -74,6 +83,8 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
         failure = write_row(transaction, write);
         if (!failure)
             failure = write_trail(transaction, write, scratch);
+        if (!failure)
+            announce(transaction, write);
     }
     return failure;
 }

@@ -254,7 +254,7 @@ static void test_version_is_the_number_of_migrations(void **state)
 
     snprintf(expected, sizeof expected, "%d;", sqlite_migration_count);
     assert_text(fixture_select(&fixture, "PRAGMA user_version"), expected);
-    assert_int_equal(store_schema_version(), sqlite_migration_count);
+    assert_int_equal(store_schema_version(text_from_string(fixture.database)), sqlite_migration_count);
     snprintf(expected, sizeof expected, "%d;", SQLITE_APPLICATION_ID);
     assert_text(fixture_select(&fixture, "PRAGMA application_id"), expected);
     assert_text(fixture_select(&fixture, "PRAGMA journal_mode"), "wal;");

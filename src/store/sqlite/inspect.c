@@ -39,8 +39,8 @@ static bool look_at(struct connection *connection, bool thorough, int *schema_ve
     return !thorough || check_pages(connection, arena, reason);
 }
 
-bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
-                   struct text *reason)
+bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                    struct text *reason)
 {
     /* Also a reader makes a log where there is none, with the mode that the database has now. */
     if (!database_files_check(database_path, arena, reason))

@@ -7,11 +7,6 @@
 
 enum { PRAGMA_BYTES_MAX = 64 };
 
-int store_schema_version(void)
-{
-    return sqlite_migration_count;
-}
-
 static bool apply(struct connection *connection, int version, struct arena *arena, struct text *reason)
 {
     const struct migration *migration = &sqlite_migrations[version - 1];

@@ -70,6 +70,9 @@ bool sqlite_is_not_a_database(struct connection *connection);
 /* Whether the file is empty or a database of ours that this program can read. If not, *reason says so, or
  * stays unset when the file could not be read: then the connection's error tells why. Changes nothing. */
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason);
+/* As store_inspect. */
+bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                    struct text *reason);
 /* Brings a recognised database to the schema of this program. */
 bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);
 
