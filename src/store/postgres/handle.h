@@ -20,6 +20,9 @@ enum {
 /* Where changes are announced. */
 #define POSTGRES_CHANNEL "farthing_changes"
 
+/* Numbers of advisory locks that nobody else takes, from here on: "Frth". The first is for migrations. */
+#define POSTGRES_LOCKS INT64_C(1181905000)
+
 struct statement {
     struct postgres_connection *connection;
     char name[STATEMENT_NAME_BYTES];

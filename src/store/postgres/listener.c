@@ -90,6 +90,17 @@ static enum listening ask(struct postgres *postgres, PGconn *handle)
     return LISTENING_GOES_ON;
 }
 
+/* While the database is not well, or was not at the last attempt: whether a new session can be had, and can
+ * write. So the end of the trouble is noticed also when nobody dares to ask for anything. */
+static void probe(struct postgres *postgres)
+{
+    struct postgres_connection *connection = postgres_connection_new(postgres->url, true);
+
+    postgres_connect(connection);
+    postgres_publish(postgres, connection);
+    postgres_connection_free(connection);
+}
+
 /* Listens until the session is lost or the pool ends. */
 static enum listening listen_on(struct postgres *postgres, PGconn *handle)
 {
@@ -107,6 +118,8 @@ static enum listening listen_on(struct postgres *postgres, PGconn *handle)
                 return LISTENING_LOST;
         }
         listening = ask(postgres, handle);
+        if (listening == LISTENING_GOES_ON && postgres_state(postgres) != STORE_WELL)
+            probe(postgres);
     }
     return listening;
 }

@@ -140,7 +140,7 @@ static void *reader_main(void *context)
 
     for (size_t count; (count = wait_for_reads(worker->postgres, commands)) > 0;) {
         postgres_read_batch(worker->connection, commands, count);
-        if (worker->connection->error.is_lost)
+        if (worker->connection->error.is_lost || postgres_state(worker->postgres) == STORE_UNREACHABLE)
             postgres_publish(worker->postgres, worker->connection);
     }
     return NULL;

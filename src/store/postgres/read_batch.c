@@ -34,7 +34,9 @@ static void answer(struct read_batch *batch, size_t index, const struct failure 
     command->done(command); /* the command may be gone when this returns */
 }
 
-/* Runs the use case as far as the answers allow, and answers the command if that is its end. */
+/* Runs the use case as far as the answers allow, and answers the command if that is its end: not while an
+ * answer is still to come, also one that it turned out not to need, because that goes into the command's
+ * memory. */
 static void run(struct read_batch *batch, size_t index)
 {
     struct reading *reading = &batch->readings[index];
@@ -62,6 +64,8 @@ static bool run_round(struct read_batch *batch)
         connection->reading = &batch->readings[i];
         connection->command = (unsigned)i;
         run(batch, i);
+        if (!connection->error.is_lost)
+            postgres_forget_error(connection); /* it was the command's own */
         waits = waits || !batch->is_done[i];
     }
     connection->reading = NULL;
