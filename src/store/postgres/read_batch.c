@@ -1,6 +1,7 @@
 /* read_batch.c: commands that read, in one pipeline (postgres.h). */
 #include "store/postgres/handle.h"
 
+#include "metrics/metrics.h"
 #include "store/transaction.h"
 
 #include <assert.h>
@@ -126,6 +127,7 @@ void postgres_read_batch(struct postgres_connection *connection, struct store_co
     struct read_batch batch = {.connection = connection, .count = count};
 
     assert(count <= POSTGRES_READ_BATCH_MAX);
+    metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
     for (size_t i = 0; i < count; i++)
         batch.readings[i] = (struct reading){.command = commands[i]};
     for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {

@@ -205,6 +205,21 @@ static const struct failure *outcome_unknown(struct arena *arena)
         arena, TEXT("reason"), TEXT("outcome_unknown"));
 }
 
+static void tell_of_doubt(enum commit_outcome outcome)
+{
+    static const struct {
+        const char *word;
+        enum metrics_doubt doubt;
+    } words[] = {
+        [COMMIT_DONE] = {"committed", METRICS_DOUBT_COMMITTED},
+        [COMMIT_NOT_DONE] = {"not committed, tried again", METRICS_DOUBT_NOT_COMMITTED},
+        [COMMIT_UNKNOWN] = {"unknown", METRICS_DOUBT_UNKNOWN},
+    };
+
+    metrics_add(&metrics_here()->database_commits_in_doubt[words[outcome].doubt], 1);
+    LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
+}
+
 /* What became of a commit amid which the session was lost. The database may be restarting. */
 static enum commit_outcome find_outcome(struct write_batch *batch)
 {
@@ -223,10 +238,7 @@ static enum commit_outcome find_outcome(struct write_batch *batch)
             sleep_ms(POSTGRES_RETRY_STEP_MS);
         postgres_publish(batch->postgres, connection);
     }
-    LOG_WARNING("a connection was lost amid a commit",
-                LOG_STRING("outcome", outcome == COMMIT_DONE       ? "committed"
-                                      : outcome == COMMIT_NOT_DONE ? "not committed, tried again"
-                                                                   : "unknown"));
+    tell_of_doubt(outcome);
     return outcome;
 }
 
