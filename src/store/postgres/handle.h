@@ -94,6 +94,12 @@ struct postgres_connection {
     int backend_pid;
 };
 
+/* The monotonic instant so many milliseconds after another. */
+static inline int64_t postgres_after(int64_t instant_us, int milliseconds)
+{
+    return instant_us + (int64_t)milliseconds * 1000;
+}
+
 static inline struct postgres_connection *postgres_of(struct connection *connection)
 {
     return (struct postgres_connection *)connection;

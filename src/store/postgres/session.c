@@ -182,7 +182,7 @@ bool postgres_connect(struct postgres_connection *connection)
         return true;
     }
     connection->error.is_lost = true;
-    connection->connect_after_us = monotonic_now_us() + POSTGRES_RECONNECT_MS * 1000;
+    connection->connect_after_us = postgres_after(monotonic_now_us(), POSTGRES_RECONNECT_MS);
     postgres_disconnect(connection);
     return false;
 }

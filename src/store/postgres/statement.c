@@ -80,7 +80,7 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 
 /* ---- running ---- */
 
-static bool is_same_question(const struct asked *asked, const struct statement *statement,
+static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
 {
     if (asked->statement != statement || asked->value_count != count)
@@ -93,7 +93,7 @@ static bool is_same_question(const struct asked *asked, const struct statement *
     return true;
 }
 
-static struct asked *find_asked(struct reading *reading, const struct statement *statement,
+static struct asked *find_asked(struct reading *reading, struct statement *statement,
                                 const struct value *values, size_t count)
 {
     struct asked **place = &reading->asked;
@@ -106,8 +106,7 @@ static struct asked *find_asked(struct reading *reading, const struct statement 
 
     if (count)
         memcpy(copies, values, count * sizeof *values);
-    *asked = (struct asked){
-        .statement = (struct statement *)(uintptr_t)statement, .values = copies, .value_count = count};
+    *asked = (struct asked){.statement = statement, .values = copies, .value_count = count};
     *place = asked;
     return asked;
 }

@@ -224,7 +224,7 @@ static void tell_of_doubt(enum commit_outcome outcome)
 static enum commit_outcome find_outcome(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
-    int64_t deadline_us = monotonic_now_us() + POSTGRES_OUTCOME_MS * 1000;
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_OUTCOME_MS);
     int64_t commit_number = connection->commit_number;
     enum commit_outcome outcome = COMMIT_UNKNOWN;
     char id[sizeof connection->id];
@@ -277,7 +277,7 @@ static void wait_or_fail(struct write_batch *batch, int64_t deadline_us)
 
 static void run_batch(struct write_batch *batch)
 {
-    int64_t deadline_us = monotonic_now_us() + POSTGRES_RETRY_MS * 1000;
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
     struct store_command *refused[POSTGRES_WRITE_BATCH_MAX];
     size_t refused_count = 0;
     unsigned conflicts = 0;
