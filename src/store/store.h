@@ -172,6 +172,9 @@ struct store_command {
     /* Of a command that reads: `run` is called once, and waits for each answer, instead of being called
      * again. */
     bool runs_once;
+    /* It looks for what it is about to write: that a unique value is taken means that another transaction was
+     * quicker since, and to look again helps. */
+    bool looks_first;
     /* A part of something long that lets others go first: of these, one is run behind all other commands that
      * wait, and STORE_BACKGROUND_BATCH when none does. */
     bool is_background;

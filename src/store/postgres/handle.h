@@ -114,6 +114,8 @@ void postgres_connection_free(struct postgres_connection *connection);
 /* Connects if need be. False when that fails, or failed so lately that it is not tried again yet; `error`
  * says why. */
 bool postgres_connect(struct postgres_connection *connection);
+/* Whether there is a session, as far as its last use has shown. */
+bool postgres_is_connected(const struct postgres_connection *connection);
 /* Forgets the session: what was sent or prepared is gone. */
 void postgres_disconnect(struct postgres_connection *connection);
 
