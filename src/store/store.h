@@ -223,8 +223,13 @@ void store_reader_end(struct store_reader *reader);
  * a PostgreSQL database (postgres://…), to which there will be `connection_count` connections. NULL and a
  * one-line reason (in `arena`) on failure; a file that this process may not write is named in it, and nothing
  * is made beside it. */
-struct store *store_open_with(struct text database, unsigned connection_count, struct arena *arena,
+struct store_options {
+    unsigned connections; /* to a PostgreSQL database */
+    bool must_exist;      /* a PostgreSQL database without our tables is not given them, but refused */
+};
+struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
                               struct text *reason);
+/* The same with STORE_CONNECTIONS_DEFAULT; tables are made. */
 struct store *store_open(struct text database, struct arena *arena, struct text *reason);
 /* Whether the text names a PostgreSQL database rather than a file. */
 bool store_is_url(struct text database);

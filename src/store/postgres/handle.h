@@ -182,8 +182,10 @@ enum commit_outcome commit_record_outcome(struct postgres_connection *connection
 
 /* ---- migrate.c ---- */
 
-/* Brings the schema to this program's; several processes at once take turns. False with a one-line reason. */
-bool postgres_migrate(struct postgres_connection *connection, struct arena *arena, struct text *reason);
+/* Brings the schema to this program's; several processes at once take turns. `must_exist`: but makes none.
+ * False with a one-line reason. */
+bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+                      struct text *reason);
 /* The schema's version; 0: there is none. */
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);

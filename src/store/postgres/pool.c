@@ -258,7 +258,8 @@ static struct text cannot_use(const struct postgres_connection *connection, stru
 }
 
 /* The schema must be there before a session can keep its commit record in it. */
-static bool prepare_database(struct postgres *postgres, struct arena *arena, struct text *reason)
+static bool prepare_database(struct postgres *postgres, bool must_exist, struct arena *arena,
+                             struct text *reason)
 {
     struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
     bool is_ready = postgres_connect(connection);
@@ -267,7 +268,7 @@ static bool prepare_database(struct postgres *postgres, struct arena *arena, str
         *reason = cannot_use(connection, arena);
     else
         set_name(postgres, connection);
-    is_ready = is_ready && postgres_migrate(connection, arena, reason);
+    is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
     postgres_connection_free(connection);
     return is_ready;
 }
@@ -303,12 +304,12 @@ static void free_pool(struct postgres *postgres)
     free(postgres);
 }
 
-struct postgres *postgres_open(struct text url, unsigned connection_count, struct arena *arena,
+struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason)
 {
     const char *complaint = postgres_check_url(url, arena);
 
-    assert(connection_count >= STORE_CONNECTIONS_MIN && connection_count <= STORE_CONNECTIONS_MAX);
+    assert(options->connections >= STORE_CONNECTIONS_MIN && options->connections <= STORE_CONNECTIONS_MAX);
     if (complaint) {
         *reason = arena_format(arena, "the setting database %s", complaint);
         return NULL;
@@ -324,12 +325,12 @@ struct postgres *postgres_open(struct text url, unsigned connection_count, struc
         command_list_init(&postgres->queues[work]);
     }
     command_list_init(&postgres->background);
-    if (!prepare_database(postgres, arena, reason)) {
+    if (!prepare_database(postgres, options->must_exist, arena, reason)) {
         free_pool(postgres);
         return NULL;
     }
     atomic_store(&postgres->heard_at_us, monotonic_now_us());
-    start_pool(postgres, connection_count);
+    start_pool(postgres, options->connections);
     return postgres;
 }
 
