@@ -308,7 +308,7 @@ void *http_loop_main(void *argument)
 
     assert(loop->magic == HTTP_LOOP_MAGIC);
     loop->owner = pthread_self();
-    processor_take_short_turns();
+    processor_take_turns(HTTP_TURN_US);
     loop->state = handler->loop_start(handler->context, loop, loop->index);
     is_running = loop->state != NULL;
     http_server_loop_started(loop->server, is_running);
