@@ -24,6 +24,7 @@ static void configure_library(void)
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
+    sqlite_offer_between_writes();
 }
 
 static struct store *new_store(void)

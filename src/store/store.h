@@ -22,6 +22,7 @@ enum {
     STORE_READ_QUEUE_MAX = 10000,    /* the same, of commands that read */
     STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
+    STORE_TURN_US = 300,             /* of the writer, on a processor that is shared (base/processor.h) */
     STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
