@@ -1,0 +1,117 @@
+"""pgbench on a PostgreSQL server: what Farthing's rates are compared with, and that both did the same work."""
+
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from math import ceil
+
+import measure
+from measure import Failure, cpu_ns, note
+
+CLIENTS = 64
+CREATE_SCRIPTS = ("plain", "pipeline", "statement")
+ROW_BYTES_TOLERANCE = 0.03
+SAMPLED_ROWS = 1000
+
+
+@dataclass
+class Run:
+    """What pgbench measured, and the server's CPU time meanwhile."""
+
+    completed: int
+    per_second: float
+    latency_ms: float
+    cpu_us: float
+    busy: float
+
+    def text(self):
+        return (f"{self.per_second:9.0f}/s  {self.cpu_us:7.2f} us CPU each  server {100 * self.busy:3.0f} % busy  "
+                f"mean {1000 * self.latency_ms:.0f} us")
+
+
+class Pgbench:
+    """Runs one of bench/pgbench_*.sql against a database. Each run continues the count that the ids of creates are made
+    of."""
+
+    def __init__(self, postgres, database="bench"):
+        self.postgres = postgres
+        self.database = database
+        self.count = 0
+
+    def run(self, script, seconds, **variables):
+        defined = [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
+        command = ["pgbench", "--no-vacuum", "-h", str(self.postgres.directory), "-p", str(self.postgres.port),
+                   "-U", "bench", "--client", str(CLIENTS), "--jobs", "1", "--time", str(ceil(seconds)),
+                   "--protocol", "prepared", *defined, "-f", str(measure.BENCH / f"pgbench_{script}.sql"),
+                   self.database]
+        cpu_before, wall_before = cpu_ns(self.postgres.pid), time.monotonic_ns()
+        run = subprocess.run(command, capture_output=True, text=True)
+        cpu, wall = cpu_ns(self.postgres.pid) - cpu_before, time.monotonic_ns() - wall_before
+        if run.returncode != 0:
+            raise Failure(f"pgbench failed:\n{run.stderr}")
+        completed = int(re.search(r"actually processed: (\d+)", run.stdout).group(1))
+        per_second = re.search(r"^tps = ([0-9.]+) \(without initial connection time\)", run.stdout, re.MULTILINE)
+        latency = re.search(r"^latency average = ([0-9.]+) ms", run.stdout, re.MULTILINE)
+        return Run(completed, float(per_second.group(1)), float(latency.group(1)), cpu / 1000 / completed, cpu / wall)
+
+    def create(self, script, seconds):
+        run = self.run(script, seconds, count=self.count)
+        self.count += run.completed
+        return run
+
+
+def settle(postgres):
+    """Between rounds nobody's unwritten pages may burden the next one."""
+    postgres.psql("CHECKPOINT", database="postgres")
+    measure.run_command("sync")
+
+
+def fastest_script(pgbench, seconds):
+    """PostgreSQL is measured with the way of sending one transaction that suits it best."""
+    speeds = {}
+    pgbench.create("plain", seconds)  # warms up
+    for script in CREATE_SCRIPTS:
+        settle(pgbench.postgres)
+        speeds[script] = pgbench.create(script, seconds).per_second
+        note(f"  pgbench {script:10} {speeds[script]:9.0f}/s")
+    return max(speeds, key=speeds.get)
+
+
+ROW_BYTES = {  # text of one create's rows; instants and numbers are fixed in size
+    "customers": "id external_id name email contact address_line1 address_line2 address_city address_state "
+                 "address_postal_code address_country timezone metadata status created_by updated_by",
+    "audit_log": "entity_type entity_id action actor_id request_id changes",
+    "system_events": "id event_name entity_type entity_id payload created_by",
+}
+CREATED = {"customers": "1 = 1", "audit_log": "entity_type = 'customer'", "system_events": "entity_type = 'customer'"}
+
+
+def row_bytes_query(table, length):
+    columns = " + ".join(f"coalesce({length.format(column)}, 0)" for column in ROW_BYTES[table].split())
+    order = "created_at" if table == "customers" else "sequence"
+    return (f"SELECT avg(bytes) FROM (SELECT {columns} AS bytes FROM {table} WHERE {CREATED[table]} "
+            f"ORDER BY {order} DESC LIMIT {SAMPLED_ROWS}) AS sampled")
+
+
+def postgres_row_bytes(postgres, database="bench"):
+    """Asks how much text a row of a table has, for `require_equal_rows`."""
+    return lambda table: float(postgres.psql(row_bytes_query(table, "octet_length({}::text)"), database))
+
+
+def require_equal_rows(ours, theirs):
+    """Both must have written the same amount of text, or the comparison is void. `ours`, `theirs`: table -> bytes."""
+    for table in ROW_BYTES:
+        our_bytes, their_bytes = ours(table), theirs(table)
+        note(f"  text of a row of {table}: farthing {our_bytes:.0f} bytes, pgbench {their_bytes:.0f}")
+        if abs(their_bytes / our_bytes - 1) > ROW_BYTES_TOLERANCE:
+            raise Failure(f"rows of {table} differ in size; adapt bench/pgbench_*.sql to what farthing writes")
+
+
+def require_all_created(count_rows, created):
+    """Each acknowledged create has its three rows. `count_rows`: a query -> its number."""
+    for table, condition in CREATED.items():
+        count = int(count_rows(f"SELECT count(*) FROM {table} WHERE {condition}"))
+        if count != created:
+            raise Failure(f"{created} creates were acknowledged, but {table} has {count} rows")
+    note(f"  {created:,} creates acknowledged, each with its customer, audit and outbox row")
