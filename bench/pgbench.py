@@ -39,21 +39,44 @@ class Pgbench:
         self.database = database
         self.count = 0
 
-    def run(self, script, seconds, **variables):
+    def command(self, script, seconds, variables):
         defined = [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
-        command = ["pgbench", "--no-vacuum", "-h", str(self.postgres.directory), "-p", str(self.postgres.port),
-                   "-U", "bench", "--client", str(CLIENTS), "--jobs", "1", "--time", str(ceil(seconds)),
-                   "--protocol", "prepared", *defined, "-f", str(measure.BENCH / f"pgbench_{script}.sql"),
-                   self.database]
+        return ["pgbench", "--no-vacuum", "-h", str(self.postgres.directory), "-p", str(self.postgres.port),
+                "-U", "bench", "--client", str(CLIENTS), "--jobs", "1", "--time", str(seconds), "--progress", "1",
+                "--protocol", "prepared", *defined, "-f", str(measure.BENCH / f"pgbench_{script}.sql"), self.database]
+
+    def run(self, script, seconds, uncounted_seconds=0, **variables):
+        """Measures `seconds` behind the uncounted ones, in the same sessions."""
+        intervals = []
+        command = self.command(script, ceil(seconds) + uncounted_seconds, variables)
         cpu_before, wall_before = cpu_ns(self.postgres.pid), time.monotonic_ns()
-        run = subprocess.run(command, capture_output=True, text=True)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pgbench:
+            errors = ""
+            for line in pgbench.stderr:
+                interval = re.match(r"progress: [0-9.]+ s, ([0-9.]+) tps, lat ([0-9.]+) ms", line)
+                if not interval:
+                    errors += line
+                    continue
+                intervals.append((float(interval.group(1)), float(interval.group(2))))
+                if len(intervals) == uncounted_seconds:
+                    cpu_before, wall_before = cpu_ns(self.postgres.pid), time.monotonic_ns()
+            output = pgbench.stdout.read()
         cpu, wall = cpu_ns(self.postgres.pid) - cpu_before, time.monotonic_ns() - wall_before
-        if run.returncode != 0:
-            raise Failure(f"pgbench failed:\n{run.stderr}")
-        completed = int(re.search(r"actually processed: (\d+)", run.stdout).group(1))
-        per_second = re.search(r"^tps = ([0-9.]+) \(without initial connection time\)", run.stdout, re.MULTILINE)
-        latency = re.search(r"^latency average = ([0-9.]+) ms", run.stdout, re.MULTILINE)
-        return Run(completed, float(per_second.group(1)), float(latency.group(1)), cpu / 1000 / completed, cpu / wall)
+        if pgbench.returncode != 0:
+            raise Failure(f"pgbench failed:\n{errors}")
+        return self.result(output, intervals[uncounted_seconds:], uncounted_seconds, cpu, wall)
+
+    @staticmethod
+    def result(output, intervals, uncounted_seconds, cpu, wall):
+        processed = int(re.search(r"actually processed: (\d+)", output).group(1))
+        per_second = float(re.search(r"^tps = ([0-9.]+) \(without initial", output, re.MULTILINE).group(1))
+        latency_ms = float(re.search(r"^latency average = ([0-9.]+) ms", output, re.MULTILINE).group(1))
+        counted = processed
+        if uncounted_seconds:
+            per_second = sum(rate for rate, _ in intervals) / len(intervals)
+            latency_ms = sum(rate * latency for rate, latency in intervals) / len(intervals) / per_second
+            counted = per_second * wall / 1e9
+        return Run(processed, per_second, latency_ms, cpu / 1000 / counted, cpu / wall)
 
     def create(self, script, seconds):
         run = self.run(script, seconds, count=self.count)
