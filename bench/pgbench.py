@@ -13,6 +13,7 @@ CLIENTS = 64
 CREATE_SCRIPTS = ("plain", "pipeline", "statement")
 ROW_BYTES_TOLERANCE = 0.03
 SAMPLED_ROWS = 1000
+SESSIONS_END_SECONDS = 0.2  # a session that is just ending counts neither among the living nor among the ended
 
 
 @dataclass
@@ -61,7 +62,9 @@ class Pgbench:
                 if len(intervals) == uncounted_seconds:
                     cpu_before, wall_before = cpu_ns(self.postgres.pid), time.monotonic_ns()
             output = pgbench.stdout.read()
-        cpu, wall = cpu_ns(self.postgres.pid) - cpu_before, time.monotonic_ns() - wall_before
+        wall = time.monotonic_ns() - wall_before
+        time.sleep(SESSIONS_END_SECONDS)
+        cpu = cpu_ns(self.postgres.pid) - cpu_before
         if pgbench.returncode != 0:
             raise Failure(f"pgbench failed:\n{errors}")
         return self.result(output, intervals[uncounted_seconds:], uncounted_seconds, cpu, wall)
@@ -78,8 +81,8 @@ class Pgbench:
             counted = per_second * wall / 1e9
         return Run(processed, per_second, latency_ms, cpu / 1000 / counted, cpu / wall)
 
-    def create(self, script, seconds):
-        run = self.run(script, seconds, count=self.count)
+    def create(self, script, seconds, uncounted_seconds=0):
+        run = self.run(script, seconds, uncounted_seconds, count=self.count)
         self.count += run.completed
         return run
 
