@@ -263,6 +263,7 @@ def test_connections_are_counted(shared, scrape):
         connection.close()
 
 
+@pytest.mark.embedded("sizes of its files, the version of SQLite")
 def test_sizes_and_versions(shared, scrape):
     files = {"size": shared.directory / "farthing.db", "wal_size": shared.directory / "farthing.db-wal"}
     before = {name: path.stat().st_size for name, path in files.items()}
