@@ -133,12 +133,21 @@ class Cluster:
 
     # ---- life ----
 
-    def initialise(self):
+    def initialise(self, like=None):
+        """Makes its data directory, or copies one that `initialise` has made, and starts it."""
+        if like:
+            subprocess.run(["cp", "-a", str(like), str(self.data)], check=True)
+            return self.start()
         run_tool("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         (self.data / "pg_hba.conf").write_text("\n".join(HOST_RULES) + "\n")
         self.start()
         self.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD {quoted(PASSWORD)}")
         return self
+
+    def make_standby_of(self, primary):
+        """Copies a running server, to follow it from now on."""
+        run_tool("pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "--no-sync",
+                 "-d", f"host=127.0.0.1 port={primary.port} user=postgres")
 
     def start(self):
         """Starts it, on the port it had before, and waits until it takes connections."""
