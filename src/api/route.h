@@ -66,7 +66,7 @@ struct route {
     /* After the commit and before the reply, on the loop: what is kept in memory learns of it. One at a time,
      * but not in the order of the commits: what another command may have changed meanwhile must be read anew.
      */
-    void (*committed)(struct exchange *exchange);
+    void (*committed)(struct exchange *exchange, struct transaction *transaction);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */
