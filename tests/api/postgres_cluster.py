@@ -119,6 +119,20 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
+class Pairs(list):
+    """A JSON object in its order: a column's name may be there twice."""
+
+
+def plain(value):
+    if isinstance(value, Pairs):
+        return {name: plain(inner) for name, inner in value}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def as_column(value):
+    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")) if isinstance(value, list) else value
+
+
 class Cluster:
     """One PostgreSQL server. Its role `farthing` exists once `initialise` has run."""
 
@@ -232,9 +246,11 @@ class Cluster:
         return process.stdout.strip()
 
     def rows(self, query, database):
-        """A query's rows, each a list of (column, value), in the order of the query."""
+        """A query's rows, each a list of (column, value), in the order of the query. JSON in a column is a text, as on the
+        embedded database."""
         text = self.sql(f"SELECT row_to_json(found) FROM ({query}) AS found", database)
-        return [json.loads(line, object_pairs_hook=list) for line in text.splitlines()]
+        rows = [json.loads(line, object_pairs_hook=Pairs) for line in text.splitlines()]
+        return [[(name, as_column(value)) for name, value in row] for row in rows]
 
     def create_database(self, name):
         """An empty database of our role; its files are copied, which takes a fraction of logging them."""

@@ -224,7 +224,7 @@ def test_doctor_of_a_directory_that_cannot_be_written(as_owner):
     directory.chmod(0o700)
     assert report.returncode == 1
     assert f"`chmod 700 {directory}`" in report.stdout
-    assert "database: it was not looked at" in report.stdout
+    assert ("database: it was not looked at" in report.stdout) != engine.ON_POSTGRES, "it would be in there"
     assert "keep a copy" not in report.stdout
 
 
