@@ -12,12 +12,13 @@ os.environ["FARTHING_TEST_ENGINE"] = "postgres"
 
 import pytest  # noqa: E402
 
+pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks")
+
 import left_out  # noqa: E402
 from farthing_server import BINARY, SLOWDOWN  # noqa: E402
 from nodes import Place  # noqa: E402
 from postgres_cluster import Cluster  # noqa: E402
 
-pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks")
 pytest_configure = left_out.pytest_configure
 pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
 
