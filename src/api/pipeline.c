@@ -48,7 +48,18 @@ static void hand_back(struct store_command *command)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
-static void submit(struct exchange *exchange, bool (*submit_to)(struct store *, struct store_command *),
+/* Where commands go, and what is told when no more are taken. */
+struct queue {
+    bool (*submit)(struct store *, struct store_command *);
+    enum metrics_rejection rejection;
+    struct text reason;
+};
+static const struct queue write_queue = {store_submit, METRICS_REJECTED_WRITE_QUEUE_FULL,
+                                         TEXT_LITERAL("write_queue_full")};
+static const struct queue read_queue = {store_submit_read, METRICS_REJECTED_READ_QUEUE_FULL,
+                                        TEXT_LITERAL("read_queue_full")};
+
+static void submit(struct exchange *exchange, const struct queue *queue,
                    const struct failure *(*run)(struct store_command *, struct transaction *),
                    void (*then)(struct http_task *))
 {
@@ -57,13 +68,12 @@ static void submit(struct exchange *exchange, bool (*submit_to)(struct store *, 
     exchange->command.run = run;
     exchange->command.done = hand_back;
     exchange->task.run = then;
-    if (submit_to(exchange->loop->api->store, &exchange->command))
+    if (queue->submit(exchange->loop->api->store, &exchange->command))
         return;
-    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_WRITE_QUEUE_FULL], 1);
-    finish(exchange,
-           failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
-                                   TEXT("too many requests are waiting for the database; try again later")),
-                       exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
+    metrics_add(&metrics_here()->http_requests_rejected[queue->rejection], 1);
+    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                                             TEXT("too many requests are waiting; try again later")),
+                                 exchange->arena, TEXT("reason"), queue->reason));
 }
 
 static struct exchange *exchange_of(struct http_task *task)
@@ -83,7 +93,7 @@ static void run_read(struct exchange *exchange)
     if (exchange->loop->reader)
         run_read_here(exchange);
     else
-        submit(exchange, store_submit_read, run_command, finish_command);
+        submit(exchange, &read_queue, run_command, finish_command);
 }
 
 /* ---- after a commit ---- */
@@ -126,14 +136,14 @@ static void finish_write(struct http_task *task)
         run_committed_here(exchange);
     } else {
         exchange->command.runs_once = true;
-        submit(exchange, store_submit_read, run_committed, finish_committed);
+        submit(exchange, &read_queue, run_committed, finish_committed);
     }
 }
 
 static void run_write(struct exchange *exchange)
 {
     exchange->command.is_background = exchange->route->is_background;
-    submit(exchange, store_submit, run_command, finish_write);
+    submit(exchange, &write_queue, run_command, finish_write);
 }
 
 static void run_route(struct exchange *exchange)

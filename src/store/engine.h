@@ -49,10 +49,15 @@ struct engine {
     void (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record);
 
+    /* Sends the statement ahead of a `start` with the same parameters. NULL where nothing is won by that. */
+    void (*ask_ahead)(struct statement *statement, const struct value *parameters, size_t parameter_count);
+
     /* Runs a statement that changes the row of `write`, or one of its trail (`write` is NULL). STEP_DONE may
      * mean that it is on its way: what goes wrong with it then is found by the lane, before it commits. */
     enum step (*change)(struct statement *statement, const struct value *parameters, size_t parameter_count,
                         const struct write *write);
+    /* transaction_take_turns. NULL where there is one writer. */
+    void (*take_turns)(struct connection *connection, int64_t turns);
     /* Tells the other processes on the database, at the commit, that an entity was changed which they keep in
      * memory. NULL where there are no others. */
     void (*announce)(struct connection *connection, struct text entity_name, struct text id);

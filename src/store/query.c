@@ -130,6 +130,17 @@ bool query_record(struct transaction *transaction, const struct query *query, co
     return step == STEP_ROW;
 }
 
+void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
+                 size_t parameter_count)
+{
+    const struct engine *engine = transaction->connection->engine;
+    struct statement *statement =
+        engine->ask_ahead && !transaction->failure ? query_statement(transaction, query) : NULL;
+
+    if (statement)
+        engine->ask_ahead(statement, parameters, parameter_count);
+}
+
 enum { RECORD_LIST_FIRST = 8 };
 
 static void *grow(struct arena *arena, void *records, size_t count, size_t capacity, size_t record_size)

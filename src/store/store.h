@@ -112,6 +112,11 @@ static inline struct value value_boolean(bool boolean)
 bool query_record(struct transaction *transaction, const struct query *query, const struct value *parameters,
                   size_t parameter_count, void *record);
 
+/* Says that this query will be asked for in the same transaction, so that its answer can come along with an
+ * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. */
+void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
+                 size_t parameter_count);
+
 /* All rows, as an array of the entity's struct in the transaction's arena. */
 struct record_list {
     void *records;
@@ -139,6 +144,12 @@ void transaction_update(struct transaction *transaction, const struct scope *sco
 /* Writes what the write set holds so far, so that the use case's later queries see it: for one that does many
  * things in turn. Write lane only. A failure must be what the use case returns. */
 const struct failure *transaction_apply(struct transaction *transaction);
+
+/* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
+ * process: for a use case that looks whether there is something and makes it if there is not. Write lane
+ * only. */
+enum store_turns { STORE_TURNS_INSTALLATION = 1 };
+void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
 int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,

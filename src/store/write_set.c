@@ -99,6 +99,14 @@ const struct failure *transaction_apply(struct transaction *transaction)
     return failure;
 }
 
+void transaction_take_turns(struct transaction *transaction, enum store_turns turns)
+{
+    const struct engine *engine = transaction->connection->engine;
+
+    if (engine->take_turns && !transaction->failure)
+        engine->take_turns(transaction->connection, turns);
+}
+
 /* ---- scopes ---- */
 
 struct scope_row {

@@ -2,7 +2,6 @@
  * appendix A, "PostgreSQL Error Codes"). */
 #include "store/postgres/handle.h"
 
-#include "base/log.h"
 #include "store/write.h"
 
 #include <string.h>
@@ -82,7 +81,6 @@ const struct failure *postgres_failure(const struct postgres_error *error, struc
         return write_is_gone(arena, error->write);
     if (strcmp(error->sqlstate, UNIQUE_VIOLATION) == 0 && error->write)
         return write_conflict(arena, error->write, arena_copy(arena, conflict_column_of(error)));
-    LOG_ERROR("database error", LOG_STRING("error", error->message), LOG_STRING("code", error->sqlstate));
     if (!meaning)
         return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
     return failure_add(

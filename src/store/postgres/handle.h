@@ -20,6 +20,9 @@ enum {
 /* Where changes are announced. */
 #define POSTGRES_CHANNEL "farthing_changes"
 
+/* Numbers of advisory locks that nobody else takes, from here on: "Frth". The first is for migrations. */
+#define POSTGRES_LOCKS INT64_C(1181905000)
+
 struct statement {
     struct postgres_connection *connection;
     char name[STATEMENT_NAME_BYTES];
@@ -90,6 +93,12 @@ struct postgres_connection {
     int64_t commit_number;
     int backend_pid;
 };
+
+/* The monotonic instant so many milliseconds after another. */
+static inline int64_t postgres_after(int64_t instant_us, int milliseconds)
+{
+    return instant_us + (int64_t)milliseconds * 1000;
+}
 
 static inline struct postgres_connection *postgres_of(struct connection *connection)
 {

@@ -52,7 +52,7 @@
 
 /* Called as libpq.PQstatus(handle). */
 extern struct libpq {
-#define LIBPQ_MEMBER(name) __typeof__(&name) name;
+#define LIBPQ_MEMBER(name) __typeof__ (&(name))(name);
     LIBPQ_FUNCTIONS(LIBPQ_MEMBER)
 #undef LIBPQ_MEMBER
 } libpq;

@@ -71,7 +71,8 @@ static bool take_input(struct postgres *postgres, PGconn *handle, bool *is_answe
 /* Asks whether the session still hears, and waits for the answer. */
 static enum listening ask(struct postgres *postgres, PGconn *handle)
 {
-    int64_t asked_at_us = monotonic_now_us(), deadline_us = asked_at_us + POSTGRES_HEARTBEAT_MAX_MS * 1000;
+    int64_t asked_at_us = monotonic_now_us(),
+            deadline_us = postgres_after(asked_at_us, POSTGRES_HEARTBEAT_MAX_MS);
     bool is_answered = false;
 
     if (libpq.PQsendQuery(handle, "") != 1)
@@ -90,13 +91,24 @@ static enum listening ask(struct postgres *postgres, PGconn *handle)
     return LISTENING_GOES_ON;
 }
 
+/* While the database is not well, or was not at the last attempt: whether a new session can be had, and can
+ * write. So the end of the trouble is noticed also when nobody dares to ask for anything. */
+static void probe(struct postgres *postgres)
+{
+    struct postgres_connection *connection = postgres_connection_new(postgres->url, true);
+
+    postgres_connect(connection);
+    postgres_publish(postgres, connection);
+    postgres_connection_free(connection);
+}
+
 /* Listens until the session is lost or the pool ends. */
 static enum listening listen_on(struct postgres *postgres, PGconn *handle)
 {
     enum listening listening = LISTENING_GOES_ON;
 
     while (listening == LISTENING_GOES_ON) {
-        int64_t until_us = monotonic_now_us() + POSTGRES_HEARTBEAT_MS * 1000;
+        int64_t until_us = postgres_after(monotonic_now_us(), POSTGRES_HEARTBEAT_MS);
 
         for (int64_t left_us; (left_us = until_us - monotonic_now_us()) > 0;) {
             bool is_answered;
@@ -107,6 +119,8 @@ static enum listening listen_on(struct postgres *postgres, PGconn *handle)
                 return LISTENING_LOST;
         }
         listening = ask(postgres, handle);
+        if (listening == LISTENING_GOES_ON && postgres_state(postgres) != STORE_WELL)
+            probe(postgres);
     }
     return listening;
 }
@@ -179,5 +193,5 @@ void listener_stop(struct postgres *postgres)
 
 bool postgres_is_current(const struct postgres *postgres)
 {
-    return monotonic_now_us() - atomic_load(&postgres->heard_at_us) <= STORE_CACHE_AGE_MAX_MS * 1000;
+    return monotonic_now_us() <= postgres_after(atomic_load(&postgres->heard_at_us), STORE_CACHE_AGE_MAX_MS);
 }

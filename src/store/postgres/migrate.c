@@ -13,8 +13,7 @@
 
 enum { SQL_BYTES_MAX = 512 };
 
-/* Any number that nobody else takes: "Frth". */
-#define MIGRATION_LOCK "1181905000"
+#define MIGRATION_LOCK "1181905000" /* POSTGRES_LOCKS */
 
 static bool run(struct postgres_connection *connection, const char *sql)
 {

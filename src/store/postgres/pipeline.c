@@ -1,6 +1,8 @@
 /* pipeline.c: questions go out without waiting, answers are taken in their order. */
 #include "store/postgres/handle.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <stdio.h>
@@ -34,10 +36,19 @@ void postgres_lost(struct postgres_connection *connection, const char *message)
     connection->error.is_set = connection->error.is_lost = true;
 }
 
-/* The server says these while it ends the session: shutdown, crash of another session, not ready yet. */
+/* Whether the session is of no more use: the server says these while it ends it (shutdown, crash of another
+ * session, not ready yet), and one that has become read-only belongs to a server that others have taken over
+ * from. */
 static bool ends_session(const char *sqlstate)
 {
-    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0;
+    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
+           strcmp(sqlstate, "25006") == 0;
+}
+
+/* What a caller does wrong, and what happens between callers, is nothing for the log. */
+static bool is_everyday(const char *sqlstate)
+{
+    return strncmp(sqlstate, "23505", 5) == 0 || strncmp(sqlstate, "40", 2) == 0;
 }
 
 void postgres_set_error(struct postgres_connection *connection, const PGresult *result)
@@ -56,6 +67,9 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
         copy_line(error->constraint, sizeof error->constraint,
                   libpq.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
         copy_line(error->table, sizeof error->table, libpq.PQresultErrorField(result, PG_DIAG_TABLE_NAME));
+        if (!is_lost && !is_everyday(error->sqlstate))
+            LOG_ERROR("database error", LOG_STRING("error", error->message),
+                      LOG_STRING("code", error->sqlstate));
     }
     error->is_lost = error->is_lost || is_lost;
 }

@@ -38,7 +38,7 @@ bool postgres_is_away_for_long(const struct postgres *postgres)
 {
     int64_t since_us = atomic_load(&postgres->away_since_us);
 
-    return since_us && monotonic_now_us() - since_us > POSTGRES_RETRY_MS * 1000;
+    return since_us && monotonic_now_us() > postgres_after(since_us, POSTGRES_RETRY_MS);
 }
 
 enum store_state postgres_state(const struct postgres *postgres)
@@ -140,7 +140,7 @@ static void *reader_main(void *context)
 
     for (size_t count; (count = wait_for_reads(worker->postgres, commands)) > 0;) {
         postgres_read_batch(worker->connection, commands, count);
-        if (worker->connection->error.is_lost)
+        if (worker->connection->error.is_lost || postgres_state(worker->postgres) == STORE_UNREACHABLE)
             postgres_publish(worker->postgres, worker->connection);
     }
     return NULL;

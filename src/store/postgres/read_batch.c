@@ -1,6 +1,7 @@
 /* read_batch.c: commands that read, in one pipeline (postgres.h). */
 #include "store/postgres/handle.h"
 
+#include "metrics/metrics.h"
 #include "store/transaction.h"
 
 #include <assert.h>
@@ -34,7 +35,9 @@ static void answer(struct read_batch *batch, size_t index, const struct failure 
     command->done(command); /* the command may be gone when this returns */
 }
 
-/* Runs the use case as far as the answers allow, and answers the command if that is its end. */
+/* Runs the use case as far as the answers allow, and answers the command if that is its end: not while an
+ * answer is still to come, also one that it turned out not to need, because that goes into the command's
+ * memory. */
 static void run(struct read_batch *batch, size_t index)
 {
     struct reading *reading = &batch->readings[index];
@@ -62,6 +65,8 @@ static bool run_round(struct read_batch *batch)
         connection->reading = &batch->readings[i];
         connection->command = (unsigned)i;
         run(batch, i);
+        if (!connection->error.is_lost)
+            postgres_forget_error(connection); /* it was the command's own */
         waits = waits || !batch->is_done[i];
     }
     connection->reading = NULL;
@@ -122,6 +127,7 @@ void postgres_read_batch(struct postgres_connection *connection, struct store_co
     struct read_batch batch = {.connection = connection, .count = count};
 
     assert(count <= POSTGRES_READ_BATCH_MAX);
+    metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
     for (size_t i = 0; i < count; i++)
         batch.readings[i] = (struct reading){.command = commands[i]};
     for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {

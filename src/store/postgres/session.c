@@ -3,6 +3,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -64,6 +65,8 @@ void postgres_disconnect(struct postgres_connection *connection)
 {
     connection->awaited_first = connection->awaited_end = 0;
     postgres_statements_forget(connection);
+    if (connection->handle && connection->error.is_lost)
+        metrics_add(&metrics_here()->database_sessions_lost, 1);
     if (connection->handle)
         libpq.PQfinish(connection->handle);
     connection->handle = NULL;
@@ -165,7 +168,8 @@ static PGconn *open_handle(struct postgres_connection *connection)
 bool postgres_connect(struct postgres_connection *connection)
 {
     assert(connection->magic == CONNECTION_MAGIC);
-    if (connection->handle && libpq.PQstatus(connection->handle) == CONNECTION_OK)
+    if (connection->handle && !connection->error.is_lost &&
+        libpq.PQstatus(connection->handle) == CONNECTION_OK)
         return true;
     postgres_disconnect(connection);
     if (monotonic_now_us() < connection->connect_after_us)
@@ -173,11 +177,12 @@ bool postgres_connect(struct postgres_connection *connection)
     postgres_forget_error(connection);
     connection->handle = open_handle(connection);
     if (begin_session(connection)) {
+        metrics_add(&metrics_here()->database_sessions_opened, 1);
         connection->connect_after_us = 0;
         return true;
     }
     connection->error.is_lost = true;
-    connection->connect_after_us = monotonic_now_us() + POSTGRES_RECONNECT_MS * 1000;
+    connection->connect_after_us = postgres_after(monotonic_now_us(), POSTGRES_RECONNECT_MS);
     postgres_disconnect(connection);
     return false;
 }

@@ -80,7 +80,7 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 
 /* ---- running ---- */
 
-static bool is_same_question(const struct asked *asked, const struct statement *statement,
+static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
 {
     if (asked->statement != statement || asked->value_count != count)
@@ -93,7 +93,7 @@ static bool is_same_question(const struct asked *asked, const struct statement *
     return true;
 }
 
-static struct asked *find_asked(struct reading *reading, const struct statement *statement,
+static struct asked *find_asked(struct reading *reading, struct statement *statement,
                                 const struct value *values, size_t count)
 {
     struct asked **place = &reading->asked;
@@ -106,8 +106,7 @@ static struct asked *find_asked(struct reading *reading, const struct statement 
 
     if (count)
         memcpy(copies, values, count * sizeof *values);
-    *asked = (struct asked){
-        .statement = (struct statement *)(uintptr_t)statement, .values = copies, .value_count = count};
+    *asked = (struct asked){.statement = statement, .values = copies, .value_count = count};
     *place = asked;
     return asked;
 }
@@ -128,7 +127,6 @@ static enum step ask(struct statement *statement, const struct value *values, si
         statement->owns_result = false;
         if (libpq.PQresultStatus(asked->result) == PGRES_TUPLES_OK)
             return first_row(statement);
-        postgres_forget_error(connection);
         postgres_set_error(connection, asked->result);
         return STEP_FAILED;
     }
@@ -137,6 +135,13 @@ static enum step ask(struct statement *statement, const struct value *values, si
             postgres_send(statement, values, count, (struct awaited){.kind = AWAITED_QUERY, .asked = asked});
     connection->reading->waits = true;
     return connection->error.is_lost ? STEP_FAILED : STEP_PENDING;
+}
+
+static void ask_ahead(struct statement *statement, const struct value *values, size_t count)
+{
+    if (statement->connection->reading)
+        ask(statement, values, count);
+    statement->result = NULL;
 }
 
 static enum step start(struct statement *statement, const struct value *values, size_t count)
@@ -179,6 +184,16 @@ static enum step change(struct statement *statement, const struct value *values,
         return STEP_FAILED;
     connection->change_count++;
     return STEP_DONE;
+}
+
+static const char take_turns_sql[] = "SELECT pg_advisory_xact_lock($1)";
+
+static void take_turns(struct connection *base, int64_t turns)
+{
+    struct postgres_connection *connection = postgres_of(base);
+
+    postgres_send(postgres_kept_statement(connection, take_turns_sql),
+                  VALUES(value_integer(POSTGRES_LOCKS + turns)), (struct awaited){.kind = AWAITED_OTHER});
 }
 
 static const char announce_sql[] = "SELECT pg_notify('" POSTGRES_CHANNEL "', $1)";
@@ -310,6 +325,8 @@ const struct engine postgres_engine = {
     .start = start,
     .next = next,
     .end = end,
+    .ask_ahead = ask_ahead,
+    .take_turns = take_turns,
     .read_row = read_row,
     .change = change,
     .announce = announce,

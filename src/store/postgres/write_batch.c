@@ -205,11 +205,26 @@ static const struct failure *outcome_unknown(struct arena *arena)
         arena, TEXT("reason"), TEXT("outcome_unknown"));
 }
 
+static void tell_of_doubt(enum commit_outcome outcome)
+{
+    static const struct {
+        const char *word;
+        enum metrics_doubt doubt;
+    } words[] = {
+        [COMMIT_DONE] = {"committed", METRICS_DOUBT_COMMITTED},
+        [COMMIT_NOT_DONE] = {"not committed, tried again", METRICS_DOUBT_NOT_COMMITTED},
+        [COMMIT_UNKNOWN] = {"unknown", METRICS_DOUBT_UNKNOWN},
+    };
+
+    metrics_add(&metrics_here()->database_commits_in_doubt[words[outcome].doubt], 1);
+    LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
+}
+
 /* What became of a commit amid which the session was lost. The database may be restarting. */
 static enum commit_outcome find_outcome(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
-    int64_t deadline_us = monotonic_now_us() + POSTGRES_OUTCOME_MS * 1000;
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_OUTCOME_MS);
     int64_t commit_number = connection->commit_number;
     enum commit_outcome outcome = COMMIT_UNKNOWN;
     char id[sizeof connection->id];
@@ -223,10 +238,7 @@ static enum commit_outcome find_outcome(struct write_batch *batch)
             sleep_ms(POSTGRES_RETRY_STEP_MS);
         postgres_publish(batch->postgres, connection);
     }
-    LOG_WARNING("a connection was lost amid a commit",
-                LOG_STRING("outcome", outcome == COMMIT_DONE       ? "committed"
-                                      : outcome == COMMIT_NOT_DONE ? "not committed, tried again"
-                                                                   : "unknown"));
+    tell_of_doubt(outcome);
     return outcome;
 }
 
@@ -265,7 +277,7 @@ static void wait_or_fail(struct write_batch *batch, int64_t deadline_us)
 
 static void run_batch(struct write_batch *batch)
 {
-    int64_t deadline_us = monotonic_now_us() + POSTGRES_RETRY_MS * 1000;
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
     struct store_command *refused[POSTGRES_WRITE_BATCH_MAX];
     size_t refused_count = 0;
     unsigned conflicts = 0;

@@ -89,11 +89,13 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason)
 {
-    struct connection *connection = calloc(1, sizeof(struct sqlite_connection));
+    struct sqlite_connection *opened_connection = calloc(1, sizeof *opened_connection);
     int flags = mode == SQLITE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 
-    if (!connection)
+    if (!opened_connection)
         abort();
+    struct connection *connection = &opened_connection->base;
+
     connection->engine = &sqlite_engine;
     sqlite_of(connection)->magic = CONNECTION_MAGIC;
     *reason = text_none;

@@ -124,6 +124,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
 /* Runs the commands again, one by one. NULL, or why nothing of the batch can stand. */
 static const struct failure *replay(struct writer *writer, struct command_list *batch)
 {
+    assert(batch->first);
     metrics_add(&metrics_here()->writer_replays, 1);
     sqlite_rollback(writer->connection);
     for (struct store_command *command = batch->first; command; command = command->next)
