@@ -92,6 +92,8 @@ def new_place(tmp_path):
 
     yield make
     for place in places:
+        place.print_logs()
+    for place in places:
         place.stop()
     shutil.rmtree(tmp_path, ignore_errors=True)
 

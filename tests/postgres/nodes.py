@@ -1,6 +1,7 @@
 """Servers that share a database, and what must be in it in the end."""
 
 import contextlib
+import subprocess
 import time
 
 from crash_checks import check
@@ -31,8 +32,14 @@ class Node:
         return self
 
     def stop(self):
-        if self.server and not self.server.log_file.closed:
+        """A clean end; one that does not come is no reason to leave the process behind."""
+        if not self.server or self.server.log_file.closed:
+            return
+        try:
             self.server.stop()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def kill(self):
         self.server.kill()
@@ -94,6 +101,12 @@ class Place:
     def stop(self):
         for node in self.nodes:
             node.stop()
+
+    def print_logs(self):
+        """For the report of a test that failed."""
+        for node in self.nodes:
+            if node.server:
+                print(f"--- the log of {node.directory.name} ends with\n{node.log[-6000:]}")
 
     def rows(self, query):
         """The rows as tuples, from whichever cluster it is now."""
