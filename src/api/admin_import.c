@@ -5,14 +5,13 @@
  * long the writer is busy with it (measured in bench/import.py). Sending a chunk again is harmless, because
  * external_id decides what is there already. */
 #include "api/resources.h"
+#include "base/processor.h"
 #include "domain/customers.h"
 #include "domain/tenancy.h"
 
-#include <sched.h>
-
 enum {
     IMPORT_ROWS_MAX = 1024,         /* of one request; more would hold the writer for too long */
-    IMPORT_ROWS_BETWEEN_YIELDS = 4, /* about 100 us of the writer's thread */
+    IMPORT_ROWS_BETWEEN_OFFERS = 4, /* about 100 us of the writer's thread */
 };
 
 struct import_row {
@@ -123,10 +122,8 @@ static const struct failure *run_import(struct exchange *exchange, struct transa
     exchange->call.scope = &chunk->scope; /* the transaction's call is this one */
     for (size_t i = 0; i < chunk->row_count && !failure; i++) {
         failure = import_row(transaction, chunk, &chunk->rows[i]);
-        /* On a processor that the writer shares with a loop, requests do not wait until its time slice is
-         * over. */
-        if (i % IMPORT_ROWS_BETWEEN_YIELDS == 0)
-            sched_yield();
+        if (i % IMPORT_ROWS_BETWEEN_OFFERS == 0)
+            processor_offer();
     }
     return failure;
 }
@@ -206,6 +203,7 @@ static const struct route routes[] = {
      .access = ACCESS_ADMIN,
      .lane = LANE_WRITE,
      .is_background = true,
+     .looks_first = true,
      .status = 200,
      .has_raw_body = true,
      .parse = parse_import,

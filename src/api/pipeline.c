@@ -143,6 +143,7 @@ static void finish_write(struct http_task *task)
 static void run_write(struct exchange *exchange)
 {
     exchange->command.is_background = exchange->route->is_background;
+    exchange->command.looks_first = exchange->route->looks_first;
     submit(exchange, &write_queue, run_command, finish_write);
 }
 

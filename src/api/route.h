@@ -57,6 +57,7 @@ struct route {
     bool has_body;      /* a JSON object is read before anything runs */
     bool has_raw_body;  /* `parse` reads the body, which is something else */
     bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
+    bool looks_first;   /* LANE_WRITE: struct store_command */
     bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
 
     /* Reads the body and the query; outside any transaction. */

@@ -7,19 +7,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SHORT_TURN_NS = 100 * 1000 }; /* the least that Linux takes */
-
 void processor_offer(void)
 {
-    syscall(SYS_getppid); /* any system call that does nothing; the library's own might answer by itself */
+    syscall(SYS_sched_yield); /* its header does not go with Linux's own, which has sched_setattr */
 }
 
-void processor_take_short_turns(void)
+void processor_take_turns(unsigned microseconds)
 {
     struct sched_attr attributes = {.size = sizeof attributes,
                                     .sched_policy = SCHED_NORMAL,
                                     .sched_nice = getpriority(PRIO_PROCESS, 0),
-                                    .sched_runtime = SHORT_TURN_NS};
+                                    .sched_runtime = microseconds * UINT64_C(1000)};
 
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }

@@ -1,16 +1,19 @@
-/* processor.h: sharing a processor with the other threads of the process. */
+/* processor.h: sharing a processor with the other threads of the process.
+ *
+ * Linux shares it fairly: a thread that wakes up and has had more than its share of late, if only by some
+ * microseconds, does not run before the next tick, up to 4 ms later, when another one is at work. A loop has
+ * callers who wait for microseconds, so whoever works for long offers the processor between the parts of its
+ * work, and asks for short turns, so that it gives little away each time. */
 #ifndef FARTHING_BASE_PROCESSOR_H
 #define FARTHING_BASE_PROCESSOR_H
 
-/* Lets a thread that the kernel has found more urgent run now: for long work without system calls, between
- * its parts. Linux (since 6.12, unless it is built or told to preempt fully) looks for such a thread only
- * when one returns from the kernel or at the next tick, up to 4 ms later. Unlike sched_yield it gives nothing
- * away when nobody is more urgent, so that work goes on beside a busy thread. */
+/* Lets the threads that wait for this processor run now; returns at once when there are none. The caller
+ * gives up the rest of its turn. */
 void processor_offer(void);
 
-/* Makes the calling thread one that asks for short turns and gets them soon: on one processor it then comes
- * before a thread of long turns as soon as it has something to do, and has no larger share for that (EEVDF,
- * Linux since 6.12; without effect on others). */
-void processor_take_short_turns(void);
+/* Makes the turns of the calling thread so long, at least 100 us. With shorter ones it comes before a thread
+ * of longer turns as soon as it has something to do, and gives less away with an offer; its share stays the
+ * same (EEVDF, Linux since 6.12; without effect on others). */
+void processor_take_turns(unsigned microseconds);
 
 #endif

@@ -52,8 +52,10 @@ static bool serve_here(struct admin_host *host, const struct place *place, struc
                        struct text *reason)
 {
     struct http_config config = http_config_default();
+    struct place existing = *place;
 
-    if (!instance_open(&host->instance, place, TEXT("Farthing"), arena, reason))
+    existing.must_exist = true;
+    if (!instance_open(&host->instance, &existing, TEXT("Farthing"), arena, reason))
         return false;
     /* Not the server's socket: another command that found it would be cut off when this one is done. */
     host->socket_path = host->instance.directory.command_socket_path;
@@ -86,7 +88,7 @@ bool admin_host_open(struct admin_host *host, const struct place *place, struct 
     struct text holder;
 
     *host = (struct admin_host){.socket_path = directory.admin_socket_path};
-    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY && !text_is_set(place->database)) {
         *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
                                TEXT_FORMAT(place->data));
         return false;

@@ -44,9 +44,16 @@ static bool open_store(struct instance *instance, const struct place *place, str
     struct making making = {tenant_name, &instance->installation};
     const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
 
+    /* A database that this directory has used before, and that holds nothing now, was lost: it must not look
+     * as if all were well. */
+    const struct store_options options = {
+        .connections = place->connections,
+        .must_exist =
+            place->must_exist || text_is_set(data_directory_belongs_to(&instance->directory, arena))};
+
     instance->store =
         store_open_with(text_is_set(place->database) ? place->database : instance->directory.database_path,
-                        place->connections, arena, reason);
+                        &options, arena, reason);
     if (!instance->store ||
         !data_directory_belong(&instance->directory, belongs_to(instance, place), arena, reason))
         return false;

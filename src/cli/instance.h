@@ -14,6 +14,7 @@ struct place {
     struct text data;     /* the data directory */
     struct text database; /* the URL of a PostgreSQL database; unset: the embedded one in the directory */
     unsigned connections; /* to the former */
+    bool must_exist;      /* nothing is made where there is nothing */
 };
 
 /* As the settings say: for a command with SETTINGS_DATA or more. */

@@ -38,6 +38,8 @@ enum {
     HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
     HTTP_CONNECTIONS_KEPT_MAX = 256,
     HTTP_EVENTS_PER_WAKE = 256,
+    HTTP_TASKS_PER_TURN = 8,      /* so that the replies of a whole commit cannot keep new requests waiting */
+    HTTP_TURN_US = 100,           /* of a processor that is shared (base/processor.h) */
     HTTP_ACCEPTS_PER_WAKE = 64,   /* so that a flood of new connections cannot starve the old ones */
     HTTP_ACCEPT_PAUSE_MS = 100,   /* after the process ran out of descriptors or memory */
     HTTP_ACCEPT_LOG_SECONDS = 60, /* between two complaints about that, or about too many connections */

@@ -104,15 +104,30 @@ void http_loop_make_ready(struct http_connection *connection)
     http_list_append(&connection->loop->ready, &connection->ready_link);
 }
 
-/* Runs the tasks that were there when it began, so that tasks which post tasks cannot hold the loop. */
-static void run_tasks(struct http_loop *loop)
+/* Takes a few tasks from the queue. */
+static struct http_task *take_tasks(struct http_loop *loop)
 {
     pthread_mutex_lock(&loop->task_lock);
-    struct http_task *task = loop->task_first;
+    struct http_task *first = loop->task_first, *last = first;
 
-    loop->task_first = loop->task_last = NULL;
+    for (unsigned count = 1; last && last->next && count < HTTP_TASKS_PER_TURN; count++)
+        last = last->next;
+    if (last) {
+        loop->task_first = last->next;
+        last->next = NULL;
+    }
     loop->is_sleeping = false;
     pthread_mutex_unlock(&loop->task_lock);
+    return first;
+}
+
+/* A commit posts the replies to many requests at once: they take turns with what comes in, and tasks that
+ * post tasks cannot hold the loop. False when there were none. */
+static bool run_tasks(struct http_loop *loop)
+{
+    struct http_task *task = take_tasks(loop);
+    bool has_run = task != NULL;
+
     while (task) {
         struct http_task *next = task->next; /* the task is gone once it has run */
 
@@ -120,6 +135,7 @@ static void run_tasks(struct http_loop *loop)
         loop->handler_has_run = true;
         task = next;
     }
+    return has_run;
 }
 
 static void run_ready(struct http_loop *loop)
@@ -308,7 +324,7 @@ void *http_loop_main(void *argument)
 
     assert(loop->magic == HTTP_LOOP_MAGIC);
     loop->owner = pthread_self();
-    processor_take_short_turns();
+    processor_take_turns(HTTP_TURN_US);
     loop->state = handler->loop_start(handler->context, loop, loop->index);
     is_running = loop->state != NULL;
     http_server_loop_started(loop->server, is_running);
@@ -317,7 +333,8 @@ void *http_loop_main(void *argument)
     while (!is_over(loop))
         turn(loop);
     cut_connections(loop);
-    run_tasks(loop);
+    while (run_tasks(loop))
+        ;
     end_batch(loop);
     handler->loop_stop(loop->state);
     return NULL;

@@ -24,6 +24,7 @@ static void configure_library(void)
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
+    sqlite_offer_between_writes();
 }
 
 static struct store *new_store(void)
@@ -62,10 +63,10 @@ static struct store *open_embedded(struct text path, struct arena *arena, struct
     return NULL;
 }
 
-static struct store *open_server(struct text url, unsigned connection_count, struct arena *arena,
+static struct store *open_server(struct text url, const struct store_options *options, struct arena *arena,
                                  struct text *reason)
 {
-    struct postgres *postgres = postgres_open(url, connection_count, arena, reason);
+    struct postgres *postgres = postgres_open(url, options, arena, reason);
 
     if (!postgres)
         return NULL;
@@ -75,16 +76,17 @@ static struct store *open_server(struct text url, unsigned connection_count, str
     return store;
 }
 
-struct store *store_open_with(struct text database, unsigned connection_count, struct arena *arena,
+struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
                               struct text *reason)
 {
-    return postgres_is_url(database) ? open_server(database, connection_count, arena, reason)
+    return postgres_is_url(database) ? open_server(database, options, arena, reason)
                                      : open_embedded(database, arena, reason);
 }
 
 struct store *store_open(struct text database, struct arena *arena, struct text *reason)
 {
-    return store_open_with(database, STORE_CONNECTIONS_DEFAULT, arena, reason);
+    return store_open_with(database, &(struct store_options){.connections = STORE_CONNECTIONS_DEFAULT}, arena,
+                           reason);
 }
 
 void store_close(struct store *store)

@@ -22,6 +22,7 @@ enum {
     STORE_READ_QUEUE_MAX = 10000,    /* the same, of commands that read */
     STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
+    STORE_TURN_US = 300,             /* of the writer, on a processor that is shared (base/processor.h) */
     STORE_BACKGROUND_BATCH = 2, /* commands in the background that share a transaction, with nobody waiting */
     STORE_CACHE_KIB = 32 * 1024,       /* page cache of each connection */
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
@@ -172,6 +173,9 @@ struct store_command {
     /* Of a command that reads: `run` is called once, and waits for each answer, instead of being called
      * again. */
     bool runs_once;
+    /* It looks for what it is about to write: that a unique value is taken means that another transaction was
+     * quicker since, and to look again helps. */
+    bool looks_first;
     /* A part of something long that lets others go first: of these, one is run behind all other commands that
      * wait, and STORE_BACKGROUND_BATCH when none does. */
     bool is_background;
@@ -220,8 +224,13 @@ void store_reader_end(struct store_reader *reader);
  * a PostgreSQL database (postgres://…), to which there will be `connection_count` connections. NULL and a
  * one-line reason (in `arena`) on failure; a file that this process may not write is named in it, and nothing
  * is made beside it. */
-struct store *store_open_with(struct text database, unsigned connection_count, struct arena *arena,
+struct store_options {
+    unsigned connections; /* to a PostgreSQL database */
+    bool must_exist;      /* a PostgreSQL database without our tables is not given them, but refused */
+};
+struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
                               struct text *reason);
+/* The same with STORE_CONNECTIONS_DEFAULT; tables are made. */
 struct store *store_open(struct text database, struct arena *arena, struct text *reason);
 /* Whether the text names a PostgreSQL database rather than a file. */
 bool store_is_url(struct text database);

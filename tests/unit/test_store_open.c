@@ -338,6 +338,19 @@ static void test_state_of_a_directory(void **state)
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
 }
 
+/* Between its writes SQLite offers the processor (sqlite/file_writes.c): they are not the library's own. */
+static void test_writes_are_interposed(void **state)
+{
+    sqlite3_vfs *files = sqlite3_vfs_find("unix");
+    sqlite3_syscall_ptr by_name = files->xGetSystemCall(files, "pwrite"),
+                        by_long_name = files->xGetSystemCall(files, "pwrite64");
+
+    (void)state;
+    assert_non_null(by_name);
+    assert_true(by_name == by_long_name);
+    assert_true(by_name != (sqlite3_syscall_ptr)pwrite);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +368,7 @@ int main(void)
         FAULTY_TEST(test_log_of_a_killed_process_is_used),
         FAULTY_TEST(test_directory_in_use),
         FAULTY_TEST(test_state_of_a_directory),
+        FAULTY_TEST(test_writes_are_interposed),
     };
 
     faulty_disk_install();

@@ -114,6 +114,8 @@ void postgres_connection_free(struct postgres_connection *connection);
 /* Connects if need be. False when that fails, or failed so lately that it is not tried again yet; `error`
  * says why. */
 bool postgres_connect(struct postgres_connection *connection);
+/* Whether there is a session, as far as its last use has shown. */
+bool postgres_is_connected(const struct postgres_connection *connection);
 /* Forgets the session: what was sent or prepared is gone. */
 void postgres_disconnect(struct postgres_connection *connection);
 
@@ -180,8 +182,10 @@ enum commit_outcome commit_record_outcome(struct postgres_connection *connection
 
 /* ---- migrate.c ---- */
 
-/* Brings the schema to this program's; several processes at once take turns. False with a one-line reason. */
-bool postgres_migrate(struct postgres_connection *connection, struct arena *arena, struct text *reason);
+/* Brings the schema to this program's; several processes at once take turns. `must_exist`: but makes none.
+ * False with a one-line reason. */
+bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+                      struct text *reason);
 /* The schema's version; 0: there is none. */
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);

@@ -150,6 +150,7 @@ static void *listener_main(void *context)
     while (listening != LISTENING_ENDED) {
         bool has_begun = begin_listening(connection);
 
+        atomic_store(&postgres->is_listening, has_begun);
         postgres_publish(postgres, connection);
         if (has_begun) {
             int64_t heard_at_us = monotonic_now_us();
@@ -158,6 +159,7 @@ static void *listener_main(void *context)
             if (postgres->listener(postgres->listener_context, text_none, text_none))
                 atomic_store(&postgres->heard_at_us, heard_at_us);
             listening = listen_on(postgres, connection->handle);
+            atomic_store(&postgres->is_listening, false);
         }
         if (listening == LISTENING_LOST) {
             LOG_WARNING("the session that hears of other processes' changes was lost");

@@ -119,27 +119,35 @@ static bool apply(struct postgres_connection *connection, int version, struct ar
     return false;
 }
 
-static bool migrate_locked(struct postgres_connection *connection, struct arena *arena, struct text *reason)
+static bool migrate_locked(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+                           struct text *reason)
 {
     int version, oldest_reader;
 
     if (!postgres_schema_version(connection, &version, &oldest_reader, arena, reason) ||
         (version == 0 && !is_empty(connection, arena, reason)))
         return false;
+    if (version == 0 && must_exist) {
+        *reason = TEXT(
+            "the PostgreSQL database holds nothing of Farthing's; `farthing init` with a new data directory "
+            "makes a new one there");
+        return false;
+    }
     for (int next = version + 1; next <= postgres_migration_count; next++)
         if (!apply(connection, next, arena, reason))
             return false;
     return true;
 }
 
-bool postgres_migrate(struct postgres_connection *connection, struct arena *arena, struct text *reason)
+bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+                      struct text *reason)
 {
     /* Whoever comes second waits, as long as a migration takes. */
     if (!run(connection,
              "SELECT set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false)") ||
         !run(connection, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")"))
         return tell_error(connection, arena, reason);
-    bool is_done = migrate_locked(connection, arena, reason);
+    bool is_done = migrate_locked(connection, must_exist, arena, reason);
 
     if (!run(connection, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")"))
         postgres_forget_error(connection); /* the lock goes with the session */

@@ -14,10 +14,23 @@ enum { POOL_MAGIC = 0x504f4f4c, THREAD_NAME_BYTES = 16, NAME_BYTES_MAX = 512 };
 
 /* ---- what is known of the database ---- */
 
+/* That one worker cannot have a session, or has lost it, says little while others have theirs: the listening
+ * session, which is asked all the time, tells when the server has gone. */
+static bool is_one_of_many(struct postgres *postgres)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    bool has_others = postgres->session_counts[WORK_READS] && postgres->session_counts[WORK_WRITES];
+
+    pthread_mutex_unlock(&postgres->mutex);
+    return has_others && atomic_load(&postgres->is_listening);
+}
+
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection)
 {
     enum store_state state = postgres_error_state(&connection->error);
 
+    if (state == STORE_UNREACHABLE && is_one_of_many(postgres))
+        return;
     if (state == STORE_UNREACHABLE) {
         int64_t never = 0;
 
@@ -54,117 +67,149 @@ struct text postgres_name(const struct postgres *postgres)
 
 /* ---- the queues ---- */
 
-static bool has_writes(const struct postgres *postgres)
+static size_t waiting(const struct postgres *postgres, enum work work)
 {
-    return postgres->writes.first || postgres->background.first;
+    return postgres->queues[work].count + (work == WORK_WRITES ? postgres->background.count : 0);
+}
+
+static bool submit(struct postgres *postgres, enum work work, struct command_list *queue, size_t limit,
+                   struct store_command *command)
+{
+    assert(postgres->magic == POOL_MAGIC);
+    pthread_mutex_lock(&postgres->mutex);
+    bool taken = !postgres->stopping && waiting(postgres, work) < limit;
+
+    if (taken)
+        command_list_append(queue, command);
+    pthread_mutex_unlock(&postgres->mutex);
+    if (taken)
+        pthread_cond_signal(&postgres->woken[work]);
+    return taken;
 }
 
 bool postgres_submit_write(struct postgres *postgres, struct store_command *command)
 {
-    assert(postgres->magic == POOL_MAGIC);
-    pthread_mutex_lock(&postgres->mutex);
-    bool taken =
-        !postgres->stopping && postgres->writes.count + postgres->background.count < STORE_WRITE_QUEUE_MAX;
+    struct command_list *queue =
+        command->is_background ? &postgres->background : &postgres->queues[WORK_WRITES];
+    bool taken = submit(postgres, WORK_WRITES, queue, STORE_WRITE_QUEUE_MAX, command);
 
-    if (taken)
-        command_list_append(command->is_background ? &postgres->background : &postgres->writes, command);
-    pthread_mutex_unlock(&postgres->mutex);
     metrics_add(&metrics_here()->writer_commands_waiting, taken);
-    if (taken)
-        pthread_cond_signal(&postgres->writes_woken);
     return taken;
 }
 
 bool postgres_submit_read(struct postgres *postgres, struct store_command *command)
 {
-    assert(postgres->magic == POOL_MAGIC);
-    pthread_mutex_lock(&postgres->mutex);
-    bool taken = !postgres->stopping && postgres->reads.count < STORE_READ_QUEUE_MAX;
-
-    if (taken)
-        command_list_append(&postgres->reads, command);
-    pthread_mutex_unlock(&postgres->mutex);
-    if (taken)
-        pthread_cond_signal(&postgres->reads_woken);
-    return taken;
+    return submit(postgres, WORK_READS, &postgres->queues[WORK_READS], STORE_READ_QUEUE_MAX, command);
 }
 
-/* ---- the threads ---- */
-
-/* Empties the list into the array. */
-static size_t take_all(struct command_list *list, struct store_command **commands)
+/* Of writes that let others go first one is taken behind all others, and a few when nobody else waits. */
+static size_t take(struct postgres *postgres, enum work work, struct store_command **commands)
 {
-    size_t count = 0;
+    size_t count = 0, background = postgres->queues[WORK_WRITES].first ? 1 : STORE_BACKGROUND_BATCH;
+    struct command_list taken;
 
-    for (struct store_command *command; (command = command_list_take(list));)
+    command_list_init(&taken);
+    if (work == WORK_READS) {
+        command_list_move(&postgres->queues[WORK_READS], &taken, POSTGRES_READ_BATCH_MAX);
+    } else {
+        command_list_move(&postgres->queues[WORK_WRITES], &taken, POSTGRES_WRITE_BATCH_MAX - background);
+        command_list_move(&postgres->background, &taken, background);
+    }
+    for (struct store_command *command; (command = command_list_take(&taken));)
         commands[count++] = command;
     return count;
 }
 
-/* Waits for commands that read. 0 when the pool is to end. */
-static size_t wait_for_reads(struct postgres *postgres, struct store_command **commands)
-{
-    struct command_list taken;
+/* ---- the threads ---- */
 
-    command_list_init(&taken);
+static void note_session(struct worker *worker)
+{
+    struct postgres *postgres = worker->postgres;
+    bool has_session = postgres_is_connected(worker->connection);
+
     pthread_mutex_lock(&postgres->mutex);
-    while (!postgres->reads.first && !postgres->stopping)
-        pthread_cond_wait(&postgres->reads_woken, &postgres->mutex);
-    command_list_move(&postgres->reads, &taken, POSTGRES_READ_BATCH_MAX);
+    postgres->session_counts[worker->work] += (unsigned)has_session - (unsigned)worker->has_session;
+    worker->has_session = has_session;
     pthread_mutex_unlock(&postgres->mutex);
-    return take_all(&taken, commands);
 }
 
-/* Waits for commands that write: of those that let others go first one behind all others, and a few when
- * nobody else waits. 0 when the pool is to end. */
-static size_t wait_for_writes(struct postgres *postgres, struct store_command **commands)
+/* Without a session of its own a worker leaves commands to those that have one. When nobody has, somebody
+ * must take them and say why nothing can be done. */
+static bool may_take(const struct worker *worker)
 {
-    struct command_list taken;
+    const struct postgres *postgres = worker->postgres;
 
-    command_list_init(&taken);
-    pthread_mutex_lock(&postgres->mutex);
-    while (!has_writes(postgres) && !postgres->stopping)
-        pthread_cond_wait(&postgres->writes_woken, &postgres->mutex);
-    size_t background = postgres->writes.first ? 1 : STORE_BACKGROUND_BATCH;
-
-    command_list_move(&postgres->writes, &taken, POSTGRES_WRITE_BATCH_MAX - background);
-    command_list_move(&postgres->background, &taken, background);
-    pthread_mutex_unlock(&postgres->mutex);
-    return take_all(&taken, commands);
+    return worker->has_session || postgres->session_counts[worker->work] == 0 || postgres->stopping;
 }
 
-static void *reader_main(void *context)
+/* The wake-up was for somebody with a session, whom it has missed. */
+static void get_session(struct worker *worker)
 {
-    struct worker *worker = context;
-    struct store_command *commands[POSTGRES_READ_BATCH_MAX];
+    const struct timespec pause = {.tv_nsec = POSTGRES_RETRY_STEP_MS * 1000000L};
 
-    for (size_t count; (count = wait_for_reads(worker->postgres, commands)) > 0;) {
-        postgres_read_batch(worker->connection, commands, count);
-        if (worker->connection->error.is_lost || postgres_state(worker->postgres) == STORE_UNREACHABLE)
-            postgres_publish(worker->postgres, worker->connection);
+    pthread_cond_signal(&worker->postgres->woken[worker->work]);
+    if (!postgres_connect(worker->connection))
+        nanosleep(&pause, NULL);
+    note_session(worker);
+}
+
+/* Waits for commands. 0 when the pool is to end. */
+static size_t wait_for_commands(struct worker *worker, struct store_command **commands)
+{
+    struct postgres *postgres = worker->postgres;
+
+    pthread_mutex_lock(&postgres->mutex);
+    for (;;) {
+        while (!waiting(postgres, worker->work) && !postgres->stopping)
+            pthread_cond_wait(&postgres->woken[worker->work], &postgres->mutex);
+        if (may_take(worker))
+            break;
+        pthread_mutex_unlock(&postgres->mutex);
+        get_session(worker);
+        pthread_mutex_lock(&postgres->mutex);
     }
-    return NULL;
+    size_t count = take(postgres, worker->work, commands);
+
+    pthread_mutex_unlock(&postgres->mutex);
+    return count;
 }
 
-static void *writer_main(void *context)
+static void run(struct worker *worker, struct store_command **commands, size_t count)
 {
-    struct worker *worker = context;
-    struct store_command *commands[POSTGRES_WRITE_BATCH_MAX];
+    struct postgres *postgres = worker->postgres;
 
-    for (size_t count; (count = wait_for_writes(worker->postgres, commands)) > 0;) {
-        postgres_write_batch(worker->postgres, worker->connection, commands, count);
+    if (worker->work == WORK_WRITES) {
+        postgres_write_batch(postgres, worker->connection, commands, count);
         metrics_subtract(&metrics_here()->writer_commands_waiting, count);
+        return;
+    }
+    postgres_read_batch(worker->connection, commands, count);
+    if (worker->connection->error.is_lost || postgres_state(postgres) == STORE_UNREACHABLE)
+        postgres_publish(postgres, worker->connection);
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    struct store_command *commands[POSTGRES_READ_BATCH_MAX > POSTGRES_WRITE_BATCH_MAX
+                                       ? POSTGRES_READ_BATCH_MAX
+                                       : POSTGRES_WRITE_BATCH_MAX];
+
+    for (size_t count; (count = wait_for_commands(worker, commands)) > 0;) {
+        run(worker, commands, count);
+        if (worker->has_session != postgres_is_connected(worker->connection))
+            note_session(worker);
     }
     return NULL;
 }
 
-static void start_worker(struct worker *worker, const char *kind, unsigned number, void *(*run)(void *))
+static void start_worker(struct worker *worker, unsigned number)
 {
     char name[THREAD_NAME_BYTES];
 
-    if (pthread_create(&worker->thread, NULL, run, worker) != 0)
+    if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
         abort();
-    snprintf(name, sizeof name, "%s %u", kind, number);
+    snprintf(name, sizeof name, "%s %u", worker->work == WORK_READS ? "reader" : "writer", number);
     pthread_setname_np(worker->thread, name);
 }
 
@@ -213,7 +258,8 @@ static struct text cannot_use(const struct postgres_connection *connection, stru
 }
 
 /* The schema must be there before a session can keep its commit record in it. */
-static bool prepare_database(struct postgres *postgres, struct arena *arena, struct text *reason)
+static bool prepare_database(struct postgres *postgres, bool must_exist, struct arena *arena,
+                             struct text *reason)
 {
     struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
     bool is_ready = postgres_connect(connection);
@@ -222,33 +268,34 @@ static bool prepare_database(struct postgres *postgres, struct arena *arena, str
         *reason = cannot_use(connection, arena);
     else
         set_name(postgres, connection);
-    is_ready = is_ready && postgres_migrate(connection, arena, reason);
+    is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
     postgres_connection_free(connection);
     return is_ready;
 }
 
 static void start_pool(struct postgres *postgres, unsigned connection_count)
 {
+    unsigned reader_count = connection_count / 2;
+
     postgres->worker_count = connection_count;
-    postgres->reader_count = connection_count / 2;
     postgres->workers = calloc(connection_count, sizeof *postgres->workers);
     if (!postgres->workers)
         abort();
     for (unsigned i = 0; i < connection_count; i++) {
-        bool is_reader = i < postgres->reader_count;
+        enum work work = i < reader_count ? WORK_READS : WORK_WRITES;
 
-        postgres->workers[i].postgres = postgres;
-        postgres->workers[i].connection = postgres_connection_new(postgres->url, !is_reader);
-        start_worker(&postgres->workers[i], is_reader ? "reader" : "writer",
-                     is_reader ? i + 1 : i + 1 - postgres->reader_count,
-                     is_reader ? reader_main : writer_main);
+        postgres->workers[i] =
+            (struct worker){.postgres = postgres,
+                            .work = work,
+                            .connection = postgres_connection_new(postgres->url, work == WORK_WRITES)};
+        start_worker(&postgres->workers[i], work == WORK_READS ? i + 1 : i + 1 - reader_count);
     }
 }
 
 static void free_pool(struct postgres *postgres)
 {
-    pthread_cond_destroy(&postgres->reads_woken);
-    pthread_cond_destroy(&postgres->writes_woken);
+    for (unsigned work = 0; work < WORKS; work++)
+        pthread_cond_destroy(&postgres->woken[work]);
     pthread_mutex_destroy(&postgres->mutex);
     free(postgres->workers);
     free(postgres->name);
@@ -257,12 +304,12 @@ static void free_pool(struct postgres *postgres)
     free(postgres);
 }
 
-struct postgres *postgres_open(struct text url, unsigned connection_count, struct arena *arena,
+struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason)
 {
     const char *complaint = postgres_check_url(url, arena);
 
-    assert(connection_count >= STORE_CONNECTIONS_MIN && connection_count <= STORE_CONNECTIONS_MAX);
+    assert(options->connections >= STORE_CONNECTIONS_MIN && options->connections <= STORE_CONNECTIONS_MAX);
     if (complaint) {
         *reason = arena_format(arena, "the setting database %s", complaint);
         return NULL;
@@ -273,29 +320,29 @@ struct postgres *postgres_open(struct text url, unsigned connection_count, struc
         abort();
     postgres->magic = POOL_MAGIC;
     pthread_mutex_init(&postgres->mutex, NULL);
-    pthread_cond_init(&postgres->reads_woken, NULL);
-    pthread_cond_init(&postgres->writes_woken, NULL);
-    command_list_init(&postgres->reads);
-    command_list_init(&postgres->writes);
+    for (unsigned work = 0; work < WORKS; work++) {
+        pthread_cond_init(&postgres->woken[work], NULL);
+        command_list_init(&postgres->queues[work]);
+    }
     command_list_init(&postgres->background);
-    if (!prepare_database(postgres, arena, reason)) {
+    if (!prepare_database(postgres, options->must_exist, arena, reason)) {
         free_pool(postgres);
         return NULL;
     }
     atomic_store(&postgres->heard_at_us, monotonic_now_us());
-    start_pool(postgres, connection_count);
+    start_pool(postgres, options->connections);
     return postgres;
 }
 
 void postgres_close(struct postgres *postgres)
 {
     assert(postgres->magic == POOL_MAGIC);
+    listener_stop(postgres); /* it may be asking the pool */
     pthread_mutex_lock(&postgres->mutex);
     postgres->stopping = true;
     pthread_mutex_unlock(&postgres->mutex);
-    pthread_cond_broadcast(&postgres->reads_woken);
-    pthread_cond_broadcast(&postgres->writes_woken);
-    listener_stop(postgres);
+    for (unsigned work = 0; work < WORKS; work++)
+        pthread_cond_broadcast(&postgres->woken[work]);
     for (unsigned i = 0; i < postgres->worker_count; i++) {
         pthread_join(postgres->workers[i].thread, NULL);
         postgres_connection_free(postgres->workers[i].connection);

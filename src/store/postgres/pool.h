@@ -8,9 +8,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum work { WORK_READS, WORK_WRITES, WORKS };
+
 struct worker {
     struct postgres *postgres;
+    enum work work;
     struct postgres_connection *connection;
+    bool has_session; /* guarded by the pool's mutex */
     pthread_t thread;
 };
 
@@ -21,15 +25,17 @@ struct postgres {
     unsigned worker_count, reader_count;
 
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t reads_woken, writes_woken;
-    struct command_list reads, writes;
+    pthread_cond_t woken[WORKS];
+    struct command_list queues[WORKS];
     struct command_list background; /* writes that let others go first */
+    unsigned session_counts[WORKS]; /* of the workers that have one */
     bool stopping;
 
     _Atomic(enum store_state) state;
     _Atomic int64_t away_since_us; /* since when no attempt to connect has succeeded; 0: it is there */
 
     /* listener.c */
+    atomic_bool is_listening;
     _Atomic int64_t heard_at_us; /* when the listening session was last known to hear of every change */
     store_change_listener *listener;
     void *listener_context;

@@ -43,7 +43,7 @@ bool postgres_is_url(struct text database);
 const char *postgres_check_url(struct text url, struct arena *arena);
 
 /* Connects, makes or migrates the schema, and starts the pool. NULL and a one-line reason. */
-struct postgres *postgres_open(struct text url, unsigned connection_count, struct arena *arena,
+struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason);
 /* Finishes the commands that wait, and closes. */
 void postgres_close(struct postgres *postgres);

@@ -165,11 +165,16 @@ static PGconn *open_handle(struct postgres_connection *connection)
     return libpq.PQconnectdbParams(default_keywords, values, 1);
 }
 
+bool postgres_is_connected(const struct postgres_connection *connection)
+{
+    return connection->handle && !connection->error.is_lost &&
+           libpq.PQstatus(connection->handle) == CONNECTION_OK;
+}
+
 bool postgres_connect(struct postgres_connection *connection)
 {
     assert(connection->magic == CONNECTION_MAGIC);
-    if (connection->handle && !connection->error.is_lost &&
-        libpq.PQstatus(connection->handle) == CONNECTION_OK)
+    if (postgres_is_connected(connection))
         return true;
     postgres_disconnect(connection);
     if (monotonic_now_us() < connection->connect_after_us)

@@ -253,6 +253,14 @@ static struct store_command *take_refused(struct write_batch *batch)
     return refused;
 }
 
+/* Whether the one command of the batch was refused because another transaction was quicker. */
+static bool may_look_again(const struct write_batch *batch)
+{
+    const struct store_command *command = batch->commands[0];
+
+    return command->looks_first && command->failure->code == FAILURE_ALREADY_EXISTS;
+}
+
 static void run_alone(struct write_batch *batch, struct store_command *command);
 
 static void run_each_alone(struct write_batch *batch)
@@ -303,10 +311,10 @@ static void run_batch(struct write_batch *batch)
             break;
         case ATTEMPT_REFUSED:
             metrics_add(&metrics_here()->writer_replays, 1);
-            if (batch->count == 1)
-                answer_all(batch);
-            else
+            if (batch->count > 1)
                 refused[refused_count++] = take_refused(batch);
+            else if (!may_look_again(batch) || ++conflicts > POSTGRES_CONFLICTS_MAX)
+                answer_all(batch);
             break;
         case ATTEMPT_CONFLICT:
             metrics_add(&metrics_here()->writer_replays, 1);

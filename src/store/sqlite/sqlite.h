@@ -13,6 +13,10 @@
 /* "Frth": marks a database as ours (PRAGMA application_id). */
 enum { SQLITE_APPLICATION_ID = 0x46727468 };
 
+/* Once, for all connections: whoever waits for the processor need not wait for a whole commit or checkpoint.
+ */
+void sqlite_offer_between_writes(void);
+
 enum sqlite_mode { SQLITE_WRITER, SQLITE_READER };
 
 extern const struct engine sqlite_engine;

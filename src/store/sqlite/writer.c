@@ -251,6 +251,7 @@ static void *writer_main(void *context)
     struct command_list pending, batch;
     bool idle;
 
+    processor_take_turns(STORE_TURN_US);
     command_list_init(&batch);
     while (wait_for_commands(writer, &pending, &idle)) {
         while (pending.first) {
@@ -261,6 +262,7 @@ static void *writer_main(void *context)
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
             count_batch(&batch, is_done);
             answer(&batch);
+            processor_offer();
             /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
              * has. */
             checkpointer_step(writer->checkpointer, !is_done);
