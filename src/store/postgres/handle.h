@@ -89,6 +89,10 @@ struct postgres_connection {
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
     struct postgres_error error;
 
+    /* Called when an answer takes longer than POSTGRES_PATIENCE_MS; NULL: nobody cares. */
+    void (*lose_patience)(void *context);
+    void *patience_context;
+
     char id[ULID_TEXT_LENGTH + 1]; /* of this session: in its application_name and its commit record */
     int64_t commit_number;
     int backend_pid;

@@ -22,6 +22,7 @@
     FUNCTION(PQexecParams)                                                                                   \
     FUNCTION(PQexitPipelineMode)                                                                             \
     FUNCTION(PQfinish)                                                                                       \
+    FUNCTION(PQflush)                                                                                        \
     FUNCTION(PQfreemem)                                                                                      \
     FUNCTION(PQftype)                                                                                        \
     FUNCTION(PQgetResult)                                                                                    \

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,10 +284,32 @@ static void take_result(struct postgres_connection *connection, const struct awa
         libpq.PQclear(result);
 }
 
+/* Waits for the next answer, unless that takes long: then others are told, and PQgetResult waits on. */
+static void wait_patiently(struct postgres_connection *connection)
+{
+    PGconn *handle = connection->handle;
+    int unsent = 0;
+
+    if (!connection->lose_patience)
+        return;
+    while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
+        struct pollfd file = {.fd = libpq.PQsocket(handle), .events = unsent ? POLLIN | POLLOUT : POLLIN};
+
+        if (poll(&file, 1, POSTGRES_PATIENCE_MS) == 0) {
+            connection->lose_patience(connection->patience_context);
+            return;
+        }
+        if (libpq.PQconsumeInput(handle) != 1)
+            return;
+    }
+}
+
 /* Each answer is followed by an end. */
 static bool take_next(struct postgres_connection *connection)
 {
     struct awaited awaited = connection->awaited[connection->awaited_first++];
+
+    wait_patiently(connection);
     PGresult *result = libpq.PQgetResult(connection->handle);
 
     if (!result) {

@@ -72,6 +72,31 @@ static size_t waiting(const struct postgres *postgres, enum work work)
     return postgres->queues[work].count + (work == WORK_WRITES ? postgres->background.count : 0);
 }
 
+/* Whether what waits is for another worker than those at work. */
+static bool needs_another(const struct postgres *postgres, enum work work)
+{
+    size_t count = waiting(postgres, work);
+    unsigned busy = postgres->busy_counts[work];
+
+    /* With nobody to be woken, whoever is done first takes it. */
+    if (count == 0 || postgres->is_waking[work] || postgres->idle_counts[work] == 0)
+        return false;
+    return busy == 0 || count > (size_t)busy * POSTGRES_WAITING_MAX ||
+           monotonic_now_us() > postgres_after(postgres->taken_at_us[work], POSTGRES_PATIENCE_MS);
+}
+
+static void wake_if_needed(struct postgres *postgres, enum work work)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    bool is_needed = needs_another(postgres, work);
+
+    if (is_needed)
+        postgres->is_waking[work] = true;
+    pthread_mutex_unlock(&postgres->mutex);
+    if (is_needed)
+        pthread_cond_signal(&postgres->woken[work]);
+}
+
 static bool submit(struct postgres *postgres, enum work work, struct command_list *queue, size_t limit,
                    struct store_command *command)
 {
@@ -81,8 +106,12 @@ static bool submit(struct postgres *postgres, enum work work, struct command_lis
 
     if (taken)
         command_list_append(queue, command);
+    bool is_needed = needs_another(postgres, work);
+
+    if (is_needed)
+        postgres->is_waking[work] = true;
     pthread_mutex_unlock(&postgres->mutex);
-    if (taken)
+    if (is_needed)
         pthread_cond_signal(&postgres->woken[work]);
     return taken;
 }
@@ -142,35 +171,61 @@ static bool may_take(const struct worker *worker)
     return worker->has_session || postgres->session_counts[worker->work] == 0 || postgres->stopping;
 }
 
+/* A batch takes its time: those that wait need not. */
+static void lose_patience(void *context)
+{
+    struct worker *worker = context;
+
+    wake_if_needed(worker->postgres, worker->work);
+}
+
 /* The wake-up was for somebody with a session, whom it has missed. */
 static void get_session(struct worker *worker)
 {
     const struct timespec pause = {.tv_nsec = POSTGRES_RETRY_STEP_MS * 1000000L};
 
-    pthread_cond_signal(&worker->postgres->woken[worker->work]);
+    wake_if_needed(worker->postgres, worker->work);
     if (!postgres_connect(worker->connection))
         nanosleep(&pause, NULL);
     note_session(worker);
+}
+
+/* With the mutex held: waits until there is something to take. */
+static void wait_for_turn(struct worker *worker)
+{
+    struct postgres *postgres = worker->postgres;
+
+    for (;;) {
+        while (!waiting(postgres, worker->work) && !postgres->stopping) {
+            postgres->idle_counts[worker->work]++;
+            pthread_cond_wait(&postgres->woken[worker->work], &postgres->mutex);
+            postgres->idle_counts[worker->work]--;
+            postgres->is_waking[worker->work] = false;
+        }
+        if (may_take(worker))
+            return;
+        pthread_mutex_unlock(&postgres->mutex);
+        get_session(worker);
+        pthread_mutex_lock(&postgres->mutex);
+    }
 }
 
 /* Waits for commands. 0 when the pool is to end. */
 static size_t wait_for_commands(struct worker *worker, struct store_command **commands)
 {
     struct postgres *postgres = worker->postgres;
+    enum work work = worker->work;
 
     pthread_mutex_lock(&postgres->mutex);
-    for (;;) {
-        while (!waiting(postgres, worker->work) && !postgres->stopping)
-            pthread_cond_wait(&postgres->woken[worker->work], &postgres->mutex);
-        if (may_take(worker))
-            break;
-        pthread_mutex_unlock(&postgres->mutex);
-        get_session(worker);
-        pthread_mutex_lock(&postgres->mutex);
-    }
-    size_t count = take(postgres, worker->work, commands);
+    postgres->busy_counts[work] -= worker->is_busy;
+    wait_for_turn(worker);
+    size_t count = take(postgres, work, commands);
 
+    worker->is_busy = count > 0;
+    postgres->busy_counts[work] += worker->is_busy;
+    postgres->taken_at_us[work] = monotonic_now_us();
     pthread_mutex_unlock(&postgres->mutex);
+    wake_if_needed(postgres, work); /* more wait than a batch takes */
     return count;
 }
 
@@ -288,6 +343,8 @@ static void start_pool(struct postgres *postgres, unsigned connection_count)
             (struct worker){.postgres = postgres,
                             .work = work,
                             .connection = postgres_connection_new(postgres->url, work == WORK_WRITES)};
+        postgres->workers[i].connection->lose_patience = lose_patience;
+        postgres->workers[i].connection->patience_context = &postgres->workers[i];
         start_worker(&postgres->workers[i], work == WORK_READS ? i + 1 : i + 1 - reader_count);
     }
 }

@@ -14,7 +14,8 @@ struct worker {
     struct postgres *postgres;
     enum work work;
     struct postgres_connection *connection;
-    bool has_session; /* guarded by the pool's mutex */
+    bool has_session; /* guarded by the pool's mutex, as the next */
+    bool is_busy;
     pthread_t thread;
 };
 
@@ -29,6 +30,10 @@ struct postgres {
     struct command_list queues[WORKS];
     struct command_list background; /* writes that let others go first */
     unsigned session_counts[WORKS]; /* of the workers that have one */
+    unsigned busy_counts[WORKS];    /* of the workers that are at work */
+    unsigned idle_counts[WORKS];    /* of the workers that wait to be woken */
+    bool is_waking[WORKS];          /* a worker was woken that has not come yet */
+    int64_t taken_at_us[WORKS];     /* when the last batch was taken */
     bool stopping;
 
     _Atomic(enum store_state) state;

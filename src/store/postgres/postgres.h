@@ -4,6 +4,10 @@
  * Some of the threads take commands that read, the others commands that write. Each takes whatever waits, up
  * to a limit, as one batch:
  *
+ * Few threads with large batches do more than many with small ones; so a thread is only woken when none is at
+ * work, when many commands wait, or when the batch under way takes its time (a slow query, the disk, a
+ * distant server).
+ *
  * - A batch of reads goes out as one pipeline. A use case runs until it asks for what is not here yet, and
  * again when the answers have come; so a batch costs as many round trips as its deepest use case has
  * questions that depend on each other, and the use cases are the same straight lines as on the embedded
@@ -21,6 +25,10 @@
 enum {
     POSTGRES_READ_BATCH_MAX = 64,  /* commands that share a pipeline */
     POSTGRES_WRITE_BATCH_MAX = 64, /* commands that share a transaction */
+    POSTGRES_WAITING_MAX =
+        16, /* commands that wait for each batch under way before another thread is woken */
+    POSTGRES_PATIENCE_MS =
+        2, /* how long a batch may be under way before those that wait get another thread */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
     POSTGRES_RETRY_MS = 5000,         /* how long a write waits for a database that has just gone away */
