@@ -125,12 +125,29 @@ static bool is_told_of_database(const struct data_directory *directory, const st
     return false;
 }
 
+/* Whether the database has anything of ours; before a directory is made for it. */
+static bool is_there(struct text database, struct arena *arena, struct text *reason)
+{
+    int version = 0;
+
+    if (!store_inspect(database, false, &version, arena, reason))
+        return false;
+    if (version == 0)
+        *reason = TEXT(
+            "the PostgreSQL database holds nothing of Farthing's; `farthing init` makes a tenant and a key");
+    return version > 0;
+}
+
 bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
                    struct arena *arena, struct text *reason)
 {
     *instance = (struct instance){.directory = data_directory_at(arena, place->data)};
     if (!may_be_used(&instance->directory, arena, reason) ||
         !is_told_of_database(&instance->directory, place, arena, reason))
+        return false;
+    if (place->must_exist && text_is_set(place->database) &&
+        data_directory_state(&instance->directory) == DATA_DIRECTORY_EMPTY &&
+        !is_there(place->database, arena, reason))
         return false;
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, arena, reason) &&

@@ -89,9 +89,12 @@ struct postgres_connection {
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
     struct postgres_error error;
 
-    /* Called when an answer takes longer than POSTGRES_PATIENCE_MS; NULL: nobody cares. */
-    void (*lose_patience)(void *context);
+    /* Called while an answer takes longer than POSTGRES_PATIENCE_MS, with how long it has taken; false: it is
+     * waited for no longer. NULL: POSTGRES_ANSWER_MAX_MS at most. */
+    bool (*is_patient)(void *context, int64_t waited_us);
     void *patience_context;
+    bool waits_forever; /* for what may take long: a migration */
+    bool is_quiet;      /* whoever uses it tells of its errors, and not the log */
 
     char id[ULID_TEXT_LENGTH + 1]; /* of this session: in its application_name and its commit record */
     int64_t commit_number;
@@ -137,6 +140,11 @@ void postgres_forget_error(struct postgres_connection *connection);
 void postgres_lost(struct postgres_connection *connection, const char *message);
 void postgres_set_error(struct postgres_connection *connection, const PGresult *result);
 
+/* Waits for the next answer to come, or sends what is left to be sent. False when it does not come in time,
+ * or the connection is gone: then it is lost. */
+bool postgres_wait(struct postgres_connection *connection);
+/* Runs statements on a session that is not in the pipeline; none of their rows are read. */
+bool postgres_run_simply(struct postgres_connection *connection, const char *sql);
 /* Runs statements that take no parameters, outside of the pipeline; none of their rows are read. */
 bool postgres_run_script(struct postgres_connection *connection, const char *sql);
 /* Leaves the pipeline for good: for a session that listens. */

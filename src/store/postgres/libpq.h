@@ -19,7 +19,6 @@
     FUNCTION(PQenterPipelineMode)                                                                            \
     FUNCTION(PQerrorMessage)                                                                                 \
     FUNCTION(PQexec)                                                                                         \
-    FUNCTION(PQexecParams)                                                                                   \
     FUNCTION(PQexitPipelineMode)                                                                             \
     FUNCTION(PQfinish)                                                                                       \
     FUNCTION(PQflush)                                                                                        \
@@ -31,13 +30,11 @@
     FUNCTION(PQgetvalue)                                                                                     \
     FUNCTION(PQhost)                                                                                         \
     FUNCTION(PQisBusy)                                                                                       \
-    FUNCTION(PQlibVersion)                                                                                   \
     FUNCTION(PQnotifies)                                                                                     \
     FUNCTION(PQntuples)                                                                                      \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
     FUNCTION(PQresultErrorField)                                                                             \
-    FUNCTION(PQresultErrorMessage)                                                                           \
     FUNCTION(PQresultStatus)                                                                                 \
     FUNCTION(PQsendFlushRequest)                                                                             \
     FUNCTION(PQsendPrepare)                                                                                  \

@@ -132,13 +132,7 @@ static bool begin_listening(struct postgres_connection *connection)
     /* Notifications come between answers; there is no use for a pipeline here. */
     if (!postgres_leave_pipeline(connection))
         return false;
-    PGresult *result = libpq.PQexec(connection->handle, LISTEN_SQL);
-    bool is_listening = libpq.PQresultStatus(result) == PGRES_COMMAND_OK;
-
-    if (!is_listening)
-        postgres_set_error(connection, result);
-    libpq.PQclear(result);
-    return is_listening;
+    return postgres_run_simply(connection, LISTEN_SQL);
 }
 
 static void *listener_main(void *context)

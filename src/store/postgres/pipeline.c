@@ -1,6 +1,7 @@
 /* pipeline.c: questions go out without waiting, answers are taken in their order. */
 #include "store/postgres/handle.h"
 
+#include "base/instant.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -68,7 +69,7 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
         copy_line(error->constraint, sizeof error->constraint,
                   libpq.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
         copy_line(error->table, sizeof error->table, libpq.PQresultErrorField(result, PG_DIAG_TABLE_NAME));
-        if (!is_lost && !is_everyday(error->sqlstate))
+        if (!is_lost && !connection->is_quiet && !is_everyday(error->sqlstate))
             LOG_ERROR("database error", LOG_STRING("error", error->message),
                       LOG_STRING("code", error->sqlstate));
     }
@@ -284,24 +285,35 @@ static void take_result(struct postgres_connection *connection, const struct awa
         libpq.PQclear(result);
 }
 
-/* Waits for the next answer, unless that takes long: then others are told, and PQgetResult waits on. */
-static void wait_patiently(struct postgres_connection *connection)
+static bool is_patient(const struct postgres_connection *connection, int64_t waited_us)
+{
+    if (connection->is_patient)
+        return connection->is_patient(connection->patience_context, waited_us);
+    return connection->waits_forever || waited_us < postgres_after(0, POSTGRES_ANSWER_MAX_MS);
+}
+
+/* The server may be gone without a word, and a proxy in between may keep the connection alive: libpq would
+ * wait for ever. */
+bool postgres_wait(struct postgres_connection *connection)
 {
     PGconn *handle = connection->handle;
-    int unsent = 0;
+    int64_t since_us = 0;
+    int unsent;
 
-    if (!connection->lose_patience)
-        return;
     while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
         struct pollfd file = {.fd = libpq.PQsocket(handle), .events = unsent ? POLLIN | POLLOUT : POLLIN};
+        int ready = poll(&file, 1, since_us ? POSTGRES_WAIT_STEP_MS : POSTGRES_PATIENCE_MS);
 
-        if (poll(&file, 1, POSTGRES_PATIENCE_MS) == 0) {
-            connection->lose_patience(connection->patience_context);
-            return;
+        if (!since_us && ready == 0)
+            since_us = monotonic_now_us();
+        if (ready == 0 && !is_patient(connection, monotonic_now_us() - since_us)) {
+            postgres_lost(connection, "the server does not answer");
+            return false;
         }
-        if (libpq.PQconsumeInput(handle) != 1)
-            return;
+        if (ready != 0 && libpq.PQconsumeInput(handle) != 1)
+            break;
     }
+    return true; /* what is wrong with the connection, PQgetResult says */
 }
 
 /* Each answer is followed by an end. */
@@ -309,7 +321,10 @@ static bool take_next(struct postgres_connection *connection)
 {
     struct awaited awaited = connection->awaited[connection->awaited_first++];
 
-    wait_patiently(connection);
+    if (!postgres_wait(connection)) {
+        take_skipped(&awaited);
+        return false;
+    }
     PGresult *result = libpq.PQgetResult(connection->handle);
 
     if (!result) {
@@ -343,6 +358,8 @@ static bool take_all(struct postgres_connection *connection)
 
 static bool take_sync(struct postgres_connection *connection)
 {
+    if (!postgres_wait(connection))
+        return false;
     PGresult *result = libpq.PQgetResult(connection->handle);
     bool is_sync = result && libpq.PQresultStatus(result) == PGRES_PIPELINE_SYNC;
 

@@ -172,11 +172,13 @@ static bool may_take(const struct worker *worker)
 }
 
 /* A batch takes its time: those that wait need not. */
-static void lose_patience(void *context)
+static bool is_patient(void *context, int64_t waited_us)
 {
     struct worker *worker = context;
+    bool is_silent = !postgres_is_current(worker->postgres);
 
     wake_if_needed(worker->postgres, worker->work);
+    return waited_us < postgres_after(0, is_silent ? POSTGRES_SILENCE_MAX_MS : POSTGRES_ANSWER_MAX_MS);
 }
 
 /* The wake-up was for somebody with a session, whom it has missed. */
@@ -229,10 +231,26 @@ static size_t wait_for_commands(struct worker *worker, struct store_command **co
     return count;
 }
 
+/* The listening thread tries to connect all the time; each attempt may take seconds. */
+static void refuse(struct worker *worker, struct store_command **commands, size_t count)
+{
+    postgres_lost(worker->connection, "the server has been away for a while");
+    for (size_t i = 0; i < count; i++) {
+        commands[i]->failure = postgres_failure(&worker->connection->error, commands[i]->arena);
+        commands[i]->done(commands[i]);
+    }
+}
+
 static void run(struct worker *worker, struct store_command **commands, size_t count)
 {
     struct postgres *postgres = worker->postgres;
 
+    if (postgres->has_listener && !postgres_is_connected(worker->connection) &&
+        postgres_is_away_for_long(postgres)) {
+        refuse(worker, commands, count);
+        metrics_subtract(&metrics_here()->writer_commands_waiting, worker->work == WORK_WRITES ? count : 0);
+        return;
+    }
     if (worker->work == WORK_WRITES) {
         postgres_write_batch(postgres, worker->connection, commands, count);
         metrics_subtract(&metrics_here()->writer_commands_waiting, count);
@@ -317,6 +335,8 @@ static bool prepare_database(struct postgres *postgres, bool must_exist, struct 
                              struct text *reason)
 {
     struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
+
+    connection->is_quiet = connection->waits_forever = true;
     bool is_ready = postgres_connect(connection);
 
     if (!is_ready)
@@ -343,7 +363,7 @@ static void start_pool(struct postgres *postgres, unsigned connection_count)
             (struct worker){.postgres = postgres,
                             .work = work,
                             .connection = postgres_connection_new(postgres->url, work == WORK_WRITES)};
-        postgres->workers[i].connection->lose_patience = lose_patience;
+        postgres->workers[i].connection->is_patient = is_patient;
         postgres->workers[i].connection->patience_context = &postgres->workers[i];
         start_worker(&postgres->workers[i], work == WORK_READS ? i + 1 : i + 1 - reader_count);
     }
@@ -417,6 +437,8 @@ bool postgres_inspect(struct text url, int *schema_version, struct arena *arena,
         return false;
     }
     struct postgres_connection *connection = postgres_connection_new(arena_string(arena, url), false);
+
+    connection->is_quiet = true;
     bool is_right = postgres_connect(connection);
 
     if (!is_right)

@@ -31,6 +31,10 @@ enum {
         2, /* how long a batch may be under way before those that wait get another thread */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
+    POSTGRES_ANSWER_MAX_MS =
+        12000, /* from a question to its answer: the server ends a statement before that */
+    POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */
+    POSTGRES_WAIT_STEP_MS = 100,      /* how often somebody who waits for an answer looks at these */
     POSTGRES_RETRY_MS = 5000,         /* how long a write waits for a database that has just gone away */
     POSTGRES_RETRY_STEP_MS = 50,      /* between two attempts */
     POSTGRES_RECONNECT_MS = 250,      /* between two attempts to connect, for those that do not wait */

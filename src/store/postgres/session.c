@@ -84,13 +84,7 @@ static bool set_session(struct postgres_connection *connection)
     char sql[SETTINGS_BYTES_MAX];
 
     snprintf(sql, sizeof sql, settings_format, POSTGRES_STATEMENT_TIMEOUT_MS, POSTGRES_LOCK_TIMEOUT_MS);
-    PGresult *result = libpq.PQexec(connection->handle, sql);
-    bool is_set = libpq.PQresultStatus(result) == PGRES_TUPLES_OK;
-
-    if (!is_set)
-        postgres_set_error(connection, result);
-    libpq.PQclear(result);
-    return is_set;
+    return postgres_run_simply(connection, sql);
 }
 
 static bool is_new_enough(struct postgres_connection *connection)
@@ -124,17 +118,32 @@ bool postgres_leave_pipeline(struct postgres_connection *connection)
     return false;
 }
 
+bool postgres_run_simply(struct postgres_connection *connection, const char *sql)
+{
+    bool is_done = true;
+
+    if (libpq.PQsendQuery(connection->handle, sql) != 1) {
+        postgres_lost(connection, libpq.PQerrorMessage(connection->handle));
+        return false;
+    }
+    for (PGresult *result; postgres_wait(connection) && (result = libpq.PQgetResult(connection->handle));) {
+        ExecStatusType status = libpq.PQresultStatus(result);
+
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            postgres_set_error(connection, result);
+            is_done = false;
+        }
+        libpq.PQclear(result);
+    }
+    return is_done && !connection->error.is_lost;
+}
+
 bool postgres_run_script(struct postgres_connection *connection, const char *sql)
 {
     if (connection->error.is_lost || !postgres_leave_pipeline(connection))
         return false;
-    PGresult *result = libpq.PQexec(connection->handle, sql);
-    ExecStatusType status = libpq.PQresultStatus(result);
-    bool is_done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    bool is_done = postgres_run_simply(connection, sql);
 
-    if (!is_done)
-        postgres_set_error(connection, result);
-    libpq.PQclear(result);
     return enter_pipeline(connection) && is_done;
 }
 
@@ -174,8 +183,12 @@ bool postgres_is_connected(const struct postgres_connection *connection)
 bool postgres_connect(struct postgres_connection *connection)
 {
     assert(connection->magic == CONNECTION_MAGIC);
-    if (postgres_is_connected(connection))
+    /* A session that the server has ended meanwhile is found out before anything is sent on it. */
+    if (postgres_is_connected(connection) && libpq.PQconsumeInput(connection->handle) == 1 &&
+        postgres_is_connected(connection))
         return true;
+    if (connection->handle && !connection->error.is_lost)
+        postgres_lost(connection, libpq.PQerrorMessage(connection->handle));
     postgres_disconnect(connection);
     if (monotonic_now_us() < connection->connect_after_us)
         return false; /* with the error of the last attempt */

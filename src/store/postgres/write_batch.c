@@ -298,9 +298,12 @@ static void run_batch(struct write_batch *batch)
 
             if (found == COMMIT_UNKNOWN)
                 fail_all(batch, outcome_unknown(batch->commands[0]->arena));
-            outcome = found == COMMIT_DONE ? ATTEMPT_COMMITTED : ATTEMPT_LOST;
-            if (batch->count == 0)
-                break;
+            if (found !=
+                COMMIT_DONE) { /* again, if there is still anything to do, on the session that has told */
+                deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
+                continue;
+            }
+            outcome = ATTEMPT_COMMITTED;
         }
         postgres_publish(batch->postgres, batch->connection);
         switch (outcome) {
