@@ -78,6 +78,8 @@ struct postgres_connection {
     PGconn *handle;           /* NULL: not connected */
     int64_t connect_after_us; /* not before, after a failed attempt */
 
+    int64_t plans_until_us; /* when the server's plans are made anew */
+
     struct statement_table statements;
     unsigned statement_count; /* ever made: the next one's name */
     struct buffer parameters; /* texts of the parameters that are being sent */
@@ -129,6 +131,8 @@ void postgres_disconnect(struct postgres_connection *connection);
 /* ---- pipeline.c: questions and answers ---- */
 
 bool postgres_send_text(struct postgres_connection *connection, const char *sql);
+/* Before a batch: has the server make its plans anew, if they are old. */
+void postgres_renew_plans(struct postgres_connection *connection);
 bool postgres_send(struct statement *statement, const struct value *parameters, size_t parameter_count,
                    struct awaited awaited);
 /* Ends a part of the pipeline, and takes every answer. False when something went wrong; `error` says what.

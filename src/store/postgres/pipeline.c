@@ -114,6 +114,19 @@ bool postgres_send_text(struct postgres_connection *connection, const char *sql)
     return true;
 }
 
+/* A plan that was made while a table was empty walks whatever index; as the table grows it gets slower with
+ * each row, and the server only makes another one when it has analysed the table, which it does once a
+ * minute, if at all. */
+void postgres_renew_plans(struct postgres_connection *connection)
+{
+    int64_t now_us = monotonic_now_us();
+
+    if (now_us < connection->plans_until_us)
+        return;
+    connection->plans_until_us = postgres_after(now_us, POSTGRES_PLANS_MS);
+    postgres_send_text(connection, "DISCARD PLANS");
+}
+
 static bool prepare(struct statement *statement)
 {
     struct postgres_connection *connection = statement->connection;

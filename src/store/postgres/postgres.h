@@ -31,6 +31,7 @@ enum {
         2, /* how long a batch may be under way before those that wait get another thread */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
+    POSTGRES_PLANS_MS = 3000, /* how long a session keeps the plans of the server */
     POSTGRES_ANSWER_MAX_MS =
         12000, /* from a question to its answer: the server ends a statement before that */
     POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */

@@ -94,6 +94,8 @@ static bool run_all(struct read_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
 
+    postgres_forget_error(connection);
+    postgres_renew_plans(connection);
     for (unsigned round = 0; round < GATHERED_ROUNDS_MAX; round++) {
         postgres_forget_error(connection);
         if (!run_round(batch) && !connection->error.is_lost)

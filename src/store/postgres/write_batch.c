@@ -142,6 +142,7 @@ static enum outcome attempt(struct write_batch *batch)
     uint64_t changes = connection->change_count;
 
     connection->command = 0;
+    postgres_renew_plans(connection);
     if (!send_kept(connection, begin_sql))
         return ATTEMPT_LOST;
     bool may_stand = run_commands(batch);
