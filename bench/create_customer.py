@@ -4,22 +4,18 @@ Both start empty. Rounds drive one after the other; before the other's turn a ro
 measurement. Then one long run for the latencies, and gets beside creates on a server that holds a million customers.
 """
 
-import re
 import shutil
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 
 import measure
 import seed
-from measure import Failure, figure, load, median, note, ratio_text
+from measure import figure, load, median, note, ratio_text
+from pgbench import (CLIENTS, Pgbench, fastest_script, postgres_row_bytes, require_all_created, require_equal_rows,
+                     row_bytes_query, settle)
 from servers import Farthing, Postgres
 
-CLIENTS = 64
-PGBENCH_SCRIPTS = ("plain", "pipeline", "statement")
-ROW_BYTES_TOLERANCE = 0.03
-SAMPLED_ROWS = 1000
 RATE_KEPT_MIN = 0.95
 IDLE_SECONDS = 2.5  # after creates: lets the idle checkpoint pass before gets are measured alone
 
@@ -42,14 +38,15 @@ def run(quick):
         note("quick: short runs, which meet few checkpoints")
     directory, api_key = empty_directory()
     ours = Farthing("farthing", directory, api_key)
-    schema = (measure.BENCH / "postgres_schema.sql").read_text()
+    shutil.rmtree(measure.WORK / "postgres", ignore_errors=True)
     try:
-        with ours, Postgres(measure.WORK / "postgres", schema) as postgres:
+        with ours, Postgres(measure.WORK / "postgres") as postgres:
+            postgres.create_database("bench")
+            postgres.psql((measure.BENCH / "postgres_schema.sql").read_text())
             created = throughput_figure(ours, postgres, plan)
             created += latency_figures(ours, plan)
             ours.stop()
-            require_equal_rows(directory, postgres)
-            require_all_created(directory, created)
+            require_right_rows(directory, postgres, created)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(measure.WORK / "postgres", ignore_errors=True)
@@ -62,47 +59,9 @@ def empty_directory():
     return directory, Farthing.init(directory)["FARTHING_API_KEY"]
 
 
-class Pgbench:
-    """Runs one of the pgbench scripts. Each run continues the count that the ids are made of."""
-
-    def __init__(self, postgres):
-        self.postgres = postgres
-        self.count = 0
-
-    def per_second(self, script, seconds):
-        command = ["pgbench", "--no-vacuum", "-h", str(self.postgres.directory), "-p", str(self.postgres.port),
-                   "-U", "bench", "--client", str(CLIENTS), "--jobs", "1", "--time", str(seconds),
-                   "--protocol", "prepared", "-D", f"count={self.count}",
-                   "-f", str(measure.BENCH / f"pgbench_{script}.sql"), "bench"]
-        run = subprocess.run(command, capture_output=True, text=True)
-        if run.returncode != 0:
-            raise Failure(f"pgbench failed:\n{run.stderr}")
-        self.count += int(re.search(r"actually processed: (\d+)", run.stdout).group(1))
-        found = re.search(r"^tps = ([0-9.]+) \(without initial connection time\)", run.stdout, re.MULTILINE)
-        latency = re.search(r"^latency average = ([0-9.]+) ms", run.stdout, re.MULTILINE)
-        return float(found.group(1)), float(latency.group(1))
-
-
-def settle(postgres):
-    """Between rounds nobody's unwritten pages may burden the next one."""
-    postgres.psql("CHECKPOINT")
-    measure.run_command("sync")
-
-
-def fastest_script(pgbench, postgres, plan):
-    """PostgreSQL is measured with the way of sending one transaction that suits it best."""
-    speeds = {}
-    pgbench.per_second("plain", plan.probe_seconds)  # warms up
-    for script in PGBENCH_SCRIPTS:
-        settle(postgres)
-        speeds[script], _ = pgbench.per_second(script, plan.probe_seconds)
-        note(f"  pgbench {script:10} {speeds[script]:9.0f}/s")
-    return max(speeds, key=speeds.get)
-
-
 def throughput_figure(ours, postgres, plan):
     pgbench = Pgbench(postgres)
-    script = fastest_script(pgbench, postgres, plan)
+    script = fastest_script(pgbench, plan.probe_seconds)
     created = load(ours, plan.probe_seconds, f"create:connections={CLIENTS}").completed  # warms up
     found = []
     for _ in range(plan.rounds):
@@ -111,9 +70,9 @@ def throughput_figure(ours, postgres, plan):
         created += sample.completed
         note(f"  farthing {sample.text()}")
         settle(postgres)
-        speed, latency_ms = pgbench.per_second(script, plan.seconds)
-        note(f"  PostgreSQL ({script}) {speed:.0f}/s, {latency_ms:.1f} ms each")
-        found.append(sample.per_second / speed)
+        theirs = pgbench.create(script, plan.seconds)
+        note(f"  PostgreSQL ({script}) {theirs.text()}")
+        found.append(sample.per_second / theirs.per_second)
     note(f"  creates a second, farthing / PostgreSQL: {ratio_text(found)}")
     figure("create-customer-vs-postgresql", median(found), ">=1.20")
     return created
@@ -131,42 +90,14 @@ def latency_figures(ours, plan):
     return probe.completed + sample.completed
 
 
-ROW_BYTES = {  # text of one create's rows; instants and numbers are fixed in size
-    "customers": "id external_id name email contact address_line1 address_line2 address_city address_state "
-                 "address_postal_code address_country timezone metadata status created_by updated_by",
-    "audit_log": "entity_type entity_id action actor_id request_id changes",
-    "system_events": "id event_name entity_type entity_id payload created_by",
-}
-
-
-def row_bytes_query(table, length):
-    columns = " + ".join(f"coalesce({length.format(column)}, 0)" for column in ROW_BYTES[table].split())
-    order = "created_at" if table == "customers" else "sequence"
-    only = {"audit_log": "WHERE entity_type = 'customer'", "system_events": "WHERE entity_type = 'customer'"}
-    return (f"SELECT avg(bytes) FROM (SELECT {columns} AS bytes FROM {table} {only.get(table, '')} "
-            f"ORDER BY {order} DESC LIMIT {SAMPLED_ROWS}) AS sampled")
-
-
-def require_equal_rows(directory, postgres):
-    """Both must have written the same amount of text, or the comparison is void."""
+def require_right_rows(directory, postgres, created):
     with closing(sqlite3.connect(directory / "farthing.db")) as database:
-        for table in ROW_BYTES:
-            (ours,) = database.execute(row_bytes_query(table, "length(CAST({} AS BLOB))")).fetchone()
-            theirs = float(postgres.psql(row_bytes_query(table, "octet_length({})")))
-            note(f"  text of a row of {table}: farthing {ours:.0f} bytes, PostgreSQL {theirs:.0f}")
-            if abs(theirs / ours - 1) > ROW_BYTES_TOLERANCE:
-                raise Failure(f"rows of {table} differ in size; adapt bench/pgbench_*.sql to what farthing writes")
+        def ask(query):
+            return database.execute(query).fetchone()[0]
 
-
-def require_all_created(directory, created):
-    """Each acknowledged create has its three rows."""
-    with closing(sqlite3.connect(directory / "farthing.db")) as database:
-        for table, condition in (("customers", "1"), ("audit_log", "entity_type = 'customer'"),
-                                 ("system_events", "entity_type = 'customer'")):
-            (count,) = database.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
-            if count != created:
-                raise Failure(f"{created} creates were acknowledged, but {table} has {count} rows")
-    note(f"  {created:,} creates acknowledged, each with its customer, audit and outbox row")
+        require_equal_rows(lambda table: ask(row_bytes_query(table, "length(CAST({} AS BLOB))")),
+                           postgres_row_bytes(postgres))
+        require_all_created(ask, created)
 
 
 def gets_beside_creates(plan):

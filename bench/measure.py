@@ -18,6 +18,8 @@ LOAD = BUILD / "bench" / "load"
 SERVER_CORE = 0
 CLIENT_CORE = 1
 
+NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
 
 class Failure(Exception):
     """The benchmark could not measure; the text says why and what to do."""
@@ -46,24 +48,35 @@ def ratio_text(ratios):
 
 def children(pid):
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            direct = task.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended since it was listed
+        for child in direct:
             found += [int(child), *children(int(child))]
     return found
 
 
-def cpu_ns(pid):
-    """User and system time of the process and of its living children, all threads, ended ones too.
+def ended_children_ns(pid):
+    """User and system time of the children that have ended, in hundredths of a second: pgbench's sessions are gone before
+    their time can be read from them."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[13]) + int(fields[14])) * NS_PER_TICK
 
-    Reads each process's own CPU clock: nanoseconds, where /proc/PID/stat counts in hundredths of a second.
+
+def cpu_ns(pid):
+    """User and system time of the process and of its children, all threads, ended ones too.
+
+    Reads each living process's own CPU clock: nanoseconds, where /proc/PID/stat counts in hundredths of a second.
     """
-    total = 0
+    total = ended_children_ns(pid)
     for process in [pid, *children(pid)]:
         process_clock = (~process << 3) | 2  # CPUCLOCK_SCHED, see clock_getcpuclockid(3)
         try:
             total += time.clock_gettime_ns(process_clock)
         except OSError:
-            pass  # ended since it was listed; only PostgreSQL's helpers do that here
+            pass  # ended since it was listed; only PostgreSQL's processes do that here
     return total
 
 
@@ -81,19 +94,21 @@ def memory_text(memory):
 
 
 class Sample:
-    """What one run of the load client measured against one server."""
+    """What one run of the load client measured against one server, and against the database that works for it."""
 
-    def __init__(self, streams, server_cpu_ns, wall_ns):
+    def __init__(self, streams, server_cpu_ns, database_cpu_ns, wall_ns):
         self.streams = streams
         self.completed = sum(stream["completed"] for stream in streams)
         self.cpu_us = server_cpu_ns / 1000 / self.completed
-        self.busy = server_cpu_ns / wall_ns
+        self.database_cpu_us = database_cpu_ns / 1000 / self.completed
+        self.busy = (server_cpu_ns + database_cpu_ns) / wall_ns
 
     def __getattr__(self, name):
         return self.streams[0][name]
 
     def text(self):
-        return (f"{self.per_second:9.0f}/s  {self.cpu_us:7.2f} us CPU each  server {100 * self.busy:3.0f} % busy  "
+        database = f", {self.database_cpu_us:.2f} of its database's" if self.database_cpu_us else ""
+        return (f"{self.per_second:9.0f}/s  {self.cpu_us:7.2f} us CPU each{database}  server {100 * self.busy:3.0f} % busy  "
                 f"p50 {self.p50_us}  p99 {self.p99_us}  p99.9 {self.p999_us}  max {self.max_us} us")
 
 
@@ -108,17 +123,20 @@ def load_command(port, api_key, seconds, streams):
     return [str(LOAD), "--port", str(port), "--key", api_key, "--seconds", str(seconds), "--seed", str(seed), *streams]
 
 
-def load(server, seconds, *streams, spin=False):
+def load(server, seconds, *streams, spin=False, database=None):
     """Drives `server` for `seconds` and returns the Sample. The server's CPU time is read around the whole run of the
-    client, which waits for every reply, so that time and requests belong together."""
+    client, which waits for every reply, so that time and requests belong together; so is that of `database`, the
+    server that this one asks."""
     command = load_command(server.port, server.api_key, seconds, [*(["--spin"] if spin else []), *streams])
-    cpu_before, wall_before = cpu_ns(server.pid), time.monotonic_ns()
+    pids = [server.pid, database.pid] if database else [server.pid]
+    cpu_before, wall_before = [cpu_ns(pid) for pid in pids], time.monotonic_ns()
     run = subprocess.run(command, capture_output=True, text=True)
-    cpu_after, wall_after = cpu_ns(server.pid), time.monotonic_ns()
+    cpu_after, wall_after = [cpu_ns(pid) for pid in pids], time.monotonic_ns()
     if run.returncode != 0:
         raise Failure(f"the load client failed against {server.name}:\n{run.stderr}")
     replies = [json.loads(line) for line in run.stdout.splitlines()]
-    return Sample(replies, cpu_after - cpu_before, wall_after - wall_before)
+    server_cpu, database_cpu, *_ = [after - before for before, after in zip(cpu_before, cpu_after)] + [0]
+    return Sample(replies, server_cpu, database_cpu, wall_after - wall_before)
 
 
 def run_command(*command):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import measure
 from measure import Failure
@@ -107,26 +108,48 @@ class Server:
 
 
 class Farthing(Server):
-    """Farthing on a data directory that `farthing init` or seed.py made; with its defaults, but for the port."""
+    """Farthing on a data directory that `farthing init` or seed.py made; with its defaults, but for the port and for the
+    flags that say where its database is."""
 
-    def __init__(self, name, directory, api_key):
+    def __init__(self, name, directory, api_key, *flags):
         super().__init__(directory)
         self.name = name
         self.api_key = api_key
+        self.flags = flags
 
     @staticmethod
-    def init(directory):
+    def init(directory, *flags):
         """Makes a data directory; returns what `farthing init` printed, by name."""
-        run = subprocess.run([str(FARTHING), "init", "--data", str(directory)], capture_output=True, text=True)
+        run = subprocess.run([str(FARTHING), "init", "--data", str(directory), *flags], capture_output=True, text=True)
         if run.returncode != 0:
             raise Failure(f"farthing init failed: {run.stderr.strip()}")
         return dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
 
     def command(self):
-        return [str(FARTHING), "serve", "--data", str(self.directory), "--listen", f"127.0.0.1:{self.port}"]
+        return [str(FARTHING), "serve", "--data", str(self.directory), "--listen", f"127.0.0.1:{self.port}", *self.flags]
 
     def get(self, path):
         return get(self.port, path, {"x-api-key": self.api_key})
+
+    def metrics(self):
+        """What the server counts, by name, as its admin socket tells: the series that have no labels."""
+        connection = UnixConnection(self.directory / "admin.sock")
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if line[0] != "#" and "{" not in line}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
 
 
 class Nginx(Server):
@@ -186,14 +209,14 @@ class NginxReturn:
 
 
 class Postgres(Server):
-    """PostgreSQL 15 on an empty data directory, durable, with generous settings (bench/README.md says which)."""
+    """PostgreSQL 15, durable, with generous settings (bench/README.md says which). A directory that is not there yet
+    becomes an empty cluster."""
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # fast shutdown
 
-    def __init__(self, directory, schema):
+    def __init__(self, directory):
         super().__init__(directory)
-        self.schema = schema
         if not (POSTGRES_BINARIES / "postgres").exists() or shutil.which("pgbench") is None:
             raise Failure("PostgreSQL 15 is missing: apt-get install postgresql-15 (it brings pgbench)")
         # PostgreSQL refuses to run as root.
@@ -212,16 +235,28 @@ class Postgres(Server):
         return run.stdout
 
     def start(self):
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not self.directory.exists():
+            self.make_cluster()
+        return super().start()
+
+    def make_cluster(self):
         self.directory.mkdir(parents=True)
         if self.user is not None:
             os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
         self.run(POSTGRES_BINARIES / "initdb", "-D", self.directory, "-U", "bench", "-A", "trust", "-E", "UTF8",
                  "--locale=C")
-        super().start()
-        self.psql("CREATE DATABASE bench", database="postgres")
-        self.psql(self.schema)
-        return self
+
+    def create_database(self, name):
+        """An empty one, in place of one that an earlier run may have left."""
+        self.psql(f"DROP DATABASE IF EXISTS {name}", database="postgres")
+        self.psql(f"CREATE DATABASE {name}", database="postgres")
+
+    def drop_database(self, name):
+        self.psql(f"DROP DATABASE {name}", database="postgres")
+
+    def url(self, database):
+        """How Farthing is told of a database: by the Unix socket, as pgbench is."""
+        return f"postgres://bench@/{database}?host={quote(str(self.directory), safe='')}&port={self.port}"
 
     def command(self):
         settings = (measure.BENCH / "postgresql.conf").read_text()
@@ -236,5 +271,8 @@ class Postgres(Server):
         return probe.returncode == 0
 
     def psql(self, text, database="bench"):
-        return self.run(POSTGRES_BINARIES / "psql", "-h", self.directory, "-p", self.port, "-U", "bench", "-q", "-At",
-                        "-v", "ON_ERROR_STOP=1", database, input=text)
+        return self.run(*self.psql_command(database), input=text)
+
+    def psql_command(self, database="bench"):
+        return [str(part) for part in (POSTGRES_BINARIES / "psql", "-h", self.directory, "-p", self.port, "-U", "bench",
+                                       "-q", "-At", "-v", "ON_ERROR_STOP=1", database)]

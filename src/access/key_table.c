@@ -180,6 +180,35 @@ void key_table_remove(struct key_table *table, const uint8_t digest[SHA256_BYTES
     pthread_rwlock_unlock(&table->lock);
 }
 
+void key_table_remove_id(struct key_table *table, struct text key_id)
+{
+    assert(table->magic == KEY_TABLE_MAGIC);
+    pthread_rwlock_wrlock(&table->lock);
+    for (size_t i = 0; i < table->bucket_count; i++)
+        for (struct entry **link = &table->buckets[i]; *link;)
+            if (text_equal((*link)->caller.key_id, key_id))
+                unlink_entry(table, link);
+            else
+                link = &(*link)->next;
+    pthread_rwlock_unlock(&table->lock);
+}
+
+void key_table_swap(struct key_table *table, struct key_table *other)
+{
+    assert(table->magic == KEY_TABLE_MAGIC && other->magic == KEY_TABLE_MAGIC);
+    pthread_rwlock_wrlock(&table->lock);
+    struct entry **buckets = table->buckets;
+    size_t bucket_count = table->bucket_count, entry_count = table->entry_count;
+
+    table->buckets = other->buckets;
+    table->bucket_count = other->bucket_count;
+    table->entry_count = other->entry_count;
+    other->buckets = buckets;
+    other->bucket_count = bucket_count;
+    other->entry_count = entry_count;
+    pthread_rwlock_unlock(&table->lock);
+}
+
 void key_table_suspend(struct key_table *table, struct text tenant_id, bool is_suspended)
 {
     assert(table->magic == KEY_TABLE_MAGIC);

@@ -203,6 +203,7 @@ static const struct route routes[] = {
      .access = ACCESS_ADMIN,
      .lane = LANE_WRITE,
      .is_background = true,
+     .looks_first = true,
      .status = 200,
      .has_raw_body = true,
      .parse = parse_import,

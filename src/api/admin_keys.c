@@ -1,4 +1,5 @@
 /* admin_keys.c: API keys for the operator, over the admin socket: what `farthing key` talks to. */
+#include "api/cache.h"
 #include "api/resources.h"
 #include "domain/api_keys.h"
 #include "domain/tenancy_operator.h"
@@ -57,16 +58,12 @@ static const struct failure *run_create(struct exchange *exchange, struct transa
     return failure;
 }
 
-/* The key must work when its maker reads it. */
-static void committed_create(struct exchange *exchange)
+/* The key works when its maker reads it, and has stopped working when its end is acknowledged. */
+static void committed_create(struct exchange *exchange, struct transaction *transaction)
 {
     const struct key_result *result = exchange->result;
-    struct transaction transaction;
-    struct active_key key;
 
-    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    if (active_key_get(&transaction, result->secret.id, &key))
-        authenticate_add(exchange->loop->api->keys, &key, exchange->arena);
+    cache_refresh_key(exchange->loop->api, transaction, result->secret.id);
 }
 
 static void render_create(struct exchange *exchange, struct json_writer *writer)
@@ -142,12 +139,13 @@ static const struct failure *run_revoke(struct exchange *exchange, struct transa
     return api_key_revoke(transaction, exchange->parameters[0], exchange->result);
 }
 
-/* When the 204 is sent, the key has stopped working. */
-static void committed_revoke(struct exchange *exchange)
+static void committed_revoke(struct exchange *exchange, struct transaction *transaction)
 {
     const struct secret *revoked = exchange->result;
 
+    /* Whatever can be read: nobody wants to see it work again. */
     authenticate_remove(exchange->loop->api->keys, revoked->value);
+    cache_refresh_key(exchange->loop->api, transaction, revoked->id);
 }
 
 static const struct route routes[] = {

@@ -1,5 +1,6 @@
 /* admin_tenancy.c: tenants, environments and users for the operator, over the admin socket: what
  * `farthing tenant|environment|user` talk to. A tenant is named by id or name. */
+#include "api/cache.h"
 #include "api/resources.h"
 #include "domain/tenancy_operator.h"
 #include "domain/users.h"
@@ -140,19 +141,14 @@ static const struct failure *run_resume(struct exchange *exchange, struct transa
 
 /* When the reply is sent, the tenant's keys are refused, or taken again. Also when nothing was written: a
  * repeated command mends whatever may have gone wrong. */
-static void committed_status(struct exchange *exchange)
+static void committed_status(struct exchange *exchange, struct transaction *transaction)
 {
     const struct tenant *written = exchange->result;
-    struct transaction transaction;
-    struct tenant tenant;
-
-    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    /* Another command may have been later. */
-    bool is_known =
-        !transaction.failure && !tenant_find(&transaction, written->id, &tenant) && !transaction.failure;
 
     key_table_suspend(exchange->loop->api->keys, written->id,
-                      text_equal((is_known ? &tenant : written)->internal_status, TEXT("suspended")));
+                      text_equal(written->internal_status, TEXT("suspended")));
+    /* Another command may have been later. */
+    cache_refresh_tenant(exchange->loop->api, transaction, written->id);
 }
 
 static void render_tenant(struct exchange *exchange, struct json_writer *writer)

@@ -1,7 +1,7 @@
 /* api.c: the api's life, and that of what each loop has of it. The way of a request is pipeline.c. */
 #include "api/api.h"
 
-#include "access/authenticate.h"
+#include "api/cache.h"
 #include "api/exchange.h"
 #include "api/observe.h"
 #include "api/openapi.h"
@@ -22,15 +22,9 @@ struct api_config api_config_default(void)
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
 {
     struct api *api = calloc(1, sizeof *api);
-    struct store_reader *reader = store_reader_open(store, arena, reason);
-    struct transaction transaction;
 
     if (!api)
         abort();
-    if (!reader) {
-        free(api);
-        return NULL;
-    }
     api->config = api_config_default();
     api->store = store;
     api->keys = key_table_new();
@@ -40,14 +34,14 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     openapi_write(&api->description_buffer, route_tables);
     api->description = buffer_text(&api->description_buffer);
 
-    store_reader_begin(reader, &transaction, arena, NULL);
-    authenticate_load(api->keys, &transaction);
-    store_reader_close(reader);
-    if (transaction.failure) {
-        *reason = transaction.failure->message;
+    const struct failure *failure = cache_load(api, arena);
+
+    if (failure) {
+        *reason = failure->message;
         api_close(api);
         return NULL;
     }
+    cache_listen(api);
     return api;
 }
 
@@ -101,8 +95,9 @@ static void *loop_start(void *context, struct http_loop *loop, unsigned loop_ind
     state->loop = loop;
     if (api->config.access_log)
         state->access_log = log_sink_ring(api->config.access_log);
-    state->reader = store_reader_open(api->store, &arena, &reason);
-    if (!state->reader) {
+    if (store_has_readers(api->store))
+        state->reader = store_reader_open(api->store, &arena, &reason);
+    if (store_has_readers(api->store) && !state->reader) {
         LOG_ERROR("a loop has no database connection", LOG_INTEGER("loop", loop_index),
                   LOG_TEXT("reason", reason));
         free(state);
@@ -116,14 +111,16 @@ static void on_batch_end(void *loop_state)
 {
     struct api_loop *state = loop_state;
 
-    store_reader_end(state->reader);
+    if (state->reader)
+        store_reader_end(state->reader);
 }
 
 static void loop_stop(void *loop_state)
 {
     struct api_loop *state = loop_state;
 
-    store_reader_close(state->reader);
+    if (state->reader)
+        store_reader_close(state->reader);
     buffer_free(&state->body);
     buffer_free(&state->access_line.buffer);
     free(state);

@@ -74,6 +74,7 @@ static const struct failure *run_get(struct exchange *exchange, struct transacti
 
 static const struct failure *run_get_by_id(struct exchange *exchange, struct transaction *transaction)
 {
+    customer_integrations_ahead(transaction, exchange->parameters[0]);
     return run_get(exchange, transaction, customer_get);
 }
 

@@ -40,8 +40,8 @@ struct api {
 struct api_loop {
     struct api *api;
     struct http_loop *loop;
-    struct store_reader *reader;
-    struct buffer body; /* of the reply that is being written */
+    struct store_reader *reader; /* NULL where reads are commands (store_has_readers) */
+    struct buffer body;          /* of the reply that is being written */
     struct ulid_generator request_ids;
     struct log_ring *access_log; /* NULL: none */
     struct log_line access_line; /* that is being written */

@@ -21,15 +21,24 @@ static const struct entity health_entity = {ENTITY_FIELDS(health_fields),
 STORE_QUERY(read_anything, &health_entity,
             "SELECT count(*) FROM (SELECT 1 FROM tenants LIMIT 1) AS any_tenant");
 
-static void render_ready(struct exchange *exchange, struct json_writer *writer)
+/* A server's database is asked at short intervals by a thread of the store's. */
+static bool can_read(struct exchange *exchange)
 {
     struct transaction transaction;
     struct health_row row;
 
+    if (!exchange->loop->reader)
+        return store_is_current(exchange->loop->api->store) &&
+               store_state(exchange->loop->api->store) != STORE_UNREACHABLE;
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    bool database = !transaction.failure && query_record(&transaction, &read_anything, NULL, 0, &row);
+    return !transaction.failure && query_record(&transaction, &read_anything, NULL, 0, &row);
+}
+
+static void render_ready(struct exchange *exchange, struct json_writer *writer)
+{
     bool draining = atomic_load(&exchange->loop->api->draining);
     enum store_state state = store_state(exchange->loop->api->store);
+    bool database = can_read(exchange);
     bool removed = state == STORE_DATABASE_REMOVED;
 
     exchange->status = database && !draining && state == STORE_WELL ? 200 : 503;

@@ -21,7 +21,7 @@ static void finish(struct exchange *exchange, const struct failure *failure)
         reply_success(exchange);
 }
 
-static void run_read(struct exchange *exchange)
+static void run_read_here(struct exchange *exchange)
 {
     struct transaction transaction;
 
@@ -32,15 +32,15 @@ static void run_read(struct exchange *exchange)
     finish(exchange, transaction.failure ? transaction.failure : failure);
 }
 
-/* On the writer's thread. */
-static const struct failure *run_write(struct store_command *command, struct transaction *transaction)
+/* On a thread of the store's. */
+static const struct failure *run_command(struct store_command *command, struct transaction *transaction)
 {
     struct exchange *exchange = (struct exchange *)command;
 
     return exchange->route->run(exchange, transaction);
 }
 
-/* On the writer's thread, after the commit: the reply is the loop's business. */
+/* On a thread of the store's, when the command is done: the reply is the loop's business. */
 static void hand_back(struct store_command *command)
 {
     struct exchange *exchange = (struct exchange *)command;
@@ -48,40 +48,103 @@ static void hand_back(struct store_command *command)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
-/* Loops come here in any order, whatever the order of the commits was. So these take turns and read what they
- * need anew: the last one has all commits before it in sight. */
-static void run_committed(struct exchange *exchange)
+/* Where commands go, and what is told when no more are taken. */
+struct queue {
+    bool (*submit)(struct store *, struct store_command *);
+    enum metrics_rejection rejection;
+    struct text reason;
+};
+static const struct queue write_queue = {store_submit, METRICS_REJECTED_WRITE_QUEUE_FULL,
+                                         TEXT_LITERAL("write_queue_full")};
+static const struct queue read_queue = {store_submit_read, METRICS_REJECTED_READ_QUEUE_FULL,
+                                        TEXT_LITERAL("read_queue_full")};
+
+static void submit(struct exchange *exchange, const struct queue *queue,
+                   const struct failure *(*run)(struct store_command *, struct transaction *),
+                   void (*then)(struct http_task *))
 {
+    exchange->command.arena = exchange->arena;
+    exchange->command.call = &exchange->call;
+    exchange->command.run = run;
+    exchange->command.done = hand_back;
+    exchange->task.run = then;
+    if (queue->submit(exchange->loop->api->store, &exchange->command))
+        return;
+    metrics_add(&metrics_here()->http_requests_rejected[queue->rejection], 1);
+    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                                             TEXT("too many requests are waiting; try again later")),
+                                 exchange->arena, TEXT("reason"), queue->reason));
+}
+
+static struct exchange *exchange_of(struct http_task *task)
+{
+    return (struct exchange *)((char *)task - offsetof(struct exchange, task));
+}
+
+static void finish_command(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    finish(exchange, exchange->command.failure);
+}
+
+static void run_read(struct exchange *exchange)
+{
+    if (exchange->loop->reader)
+        run_read_here(exchange);
+    else
+        submit(exchange, &read_queue, run_command, finish_command);
+}
+
+/* ---- after a commit ---- */
+
+/* Threads come here in any order, whatever the order of the commits was. So these take turns and read what
+ * they need anew: the last one has all commits before it in sight. */
+static const struct failure *run_committed(struct store_command *command, struct transaction *transaction)
+{
+    struct exchange *exchange = (struct exchange *)command;
     pthread_mutex_t *lock = &exchange->loop->api->committed_lock;
 
     pthread_mutex_lock(lock);
-    exchange->route->committed(exchange);
+    exchange->route->committed(exchange, transaction);
     pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+/* The reply is the command's: what it did stands, whatever comes of this. */
+static void finish_committed(struct http_task *task)
+{
+    finish(exchange_of(task), NULL);
+}
+
+static void run_committed_here(struct exchange *exchange)
+{
+    struct transaction transaction;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    run_committed(&exchange->command, &transaction);
+    finish(exchange, NULL);
 }
 
 static void finish_write(struct http_task *task)
 {
-    struct exchange *exchange = (struct exchange *)((char *)task - offsetof(struct exchange, task));
+    struct exchange *exchange = exchange_of(task);
 
-    if (!exchange->command.failure && exchange->route->committed)
-        run_committed(exchange);
-    finish(exchange, exchange->command.failure);
+    if (exchange->command.failure || !exchange->route->committed) {
+        finish(exchange, exchange->command.failure);
+    } else if (exchange->loop->reader) {
+        run_committed_here(exchange);
+    } else {
+        exchange->command.runs_once = true;
+        submit(exchange, &read_queue, run_committed, finish_committed);
+    }
 }
 
-static void submit_write(struct exchange *exchange)
+static void run_write(struct exchange *exchange)
 {
-    exchange->command.arena = exchange->arena;
-    exchange->command.call = &exchange->call;
-    exchange->command.run = run_write;
-    exchange->command.done = hand_back;
     exchange->command.is_background = exchange->route->is_background;
-    exchange->task.run = finish_write;
-    if (store_submit(exchange->loop->api->store, &exchange->command))
-        return;
-    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_WRITE_QUEUE_FULL], 1);
-    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
-                                             TEXT("too many writes are waiting; try again later")),
-                                 exchange->arena, TEXT("reason"), TEXT("write_queue_full")));
+    exchange->command.looks_first = exchange->route->looks_first;
+    submit(exchange, &write_queue, run_command, finish_write);
 }
 
 static void run_route(struct exchange *exchange)
@@ -94,7 +157,7 @@ static void run_route(struct exchange *exchange)
         run_read(exchange);
         break;
     case LANE_WRITE:
-        submit_write(exchange);
+        run_write(exchange);
         break;
     }
 }
@@ -192,12 +255,24 @@ static const struct failure *check_address_rate(struct exchange *exchange)
     return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
 }
 
+/* Another process may have revoked the key, and we would not have heard of it. */
+static const struct failure *keys_are_unsure(struct exchange *exchange)
+{
+    return failure_add(
+        failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the database cannot be reached, so that no key can be trusted; nothing was "
+                         "changed, try again later")),
+        exchange->arena, TEXT("reason"), TEXT("database_unavailable"));
+}
+
 static const struct failure *check_access(struct exchange *exchange)
 {
     if (exchange->route->access == ACCESS_METRICS)
         return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
+    if (!store_is_current(exchange->loop->api->store))
+        return keys_are_unsure(exchange);
     struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
     const struct failure *failure = authenticate(exchange->loop->api->keys, key, exchange->call.now_us,
                                                  exchange->arena, &exchange->caller);

@@ -57,6 +57,7 @@ struct route {
     bool has_body;      /* a JSON object is read before anything runs */
     bool has_raw_body;  /* `parse` reads the body, which is something else */
     bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
+    bool looks_first;   /* LANE_WRITE: struct store_command */
     bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
 
     /* Reads the body and the query; outside any transaction. */
@@ -66,7 +67,7 @@ struct route {
     /* After the commit and before the reply, on the loop: what is kept in memory learns of it. One at a time,
      * but not in the order of the commits: what another command may have changed meanwhile must be read anew.
      */
-    void (*committed)(struct exchange *exchange);
+    void (*committed)(struct exchange *exchange, struct transaction *transaction);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */

@@ -56,12 +56,12 @@ static bool exchange_on(int fd, const char *method, struct text path, struct tex
     return answered;
 }
 
-bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
+bool admin_request(const struct place *place, const char *method, struct text path, struct text body,
                    struct arena *arena, struct admin_reply *reply, struct text *reason)
 {
     struct admin_host host;
 
-    if (!admin_host_open(&host, data_path, arena, reason))
+    if (!admin_host_open(&host, place, arena, reason))
         return false;
     int fd = admin_connect(host.socket_path);
     bool answered = fd >= 0 && exchange_on(fd, method, path, body, arena, reply);

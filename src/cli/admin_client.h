@@ -3,6 +3,7 @@
 #ifndef FARTHING_CLI_ADMIN_CLIENT_H
 #define FARTHING_CLI_ADMIN_CLIENT_H
 
+#include "cli/instance.h"
 #include "json/reader.h"
 
 struct admin_reply {
@@ -13,7 +14,7 @@ struct admin_reply {
 
 /* Sends one request and reads its reply; all in the arena. False with a one-line reason when no answer could
  * be had. A reply that refuses is an answer: admin_complaint words it. */
-bool admin_request(struct text data_path, const char *method, struct text path, struct text body,
+bool admin_request(const struct place *place, const char *method, struct text path, struct text body,
                    struct arena *arena, struct admin_reply *reply, struct text *reason);
 
 /* Whether a server answers on the directory's admin socket: for what only makes sense with one. */

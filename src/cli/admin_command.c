@@ -102,10 +102,10 @@ static struct text complaint_of(const struct invocation *invocation, const struc
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply)
 {
+    const struct place place = place_of(&invocation->settings);
     struct text reason;
 
-    if (!admin_request(invocation_value(invocation, "data"), method, path, body, &invocation->arena, reply,
-                       &reason))
+    if (!admin_request(&place, method, path, body, &invocation->arena, reply, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (reply->status < 300)
         return EXIT_DONE;

@@ -48,12 +48,14 @@ bool admin_send(int fd, struct text bytes)
 }
 
 /* Serves the operator's socket, and nothing else. */
-static bool serve_here(struct admin_host *host, struct text data_path, struct arena *arena,
+static bool serve_here(struct admin_host *host, const struct place *place, struct arena *arena,
                        struct text *reason)
 {
     struct http_config config = http_config_default();
+    struct place existing = *place;
 
-    if (!instance_open(&host->instance, data_path, TEXT("Farthing"), arena, reason))
+    existing.must_exist = true;
+    if (!instance_open(&host->instance, &existing, TEXT("Farthing"), arena, reason))
         return false;
     /* Not the server's socket: another command that found it would be cut off when this one is done. */
     host->socket_path = host->instance.directory.command_socket_path;
@@ -79,18 +81,19 @@ static bool is_answered(struct text socket_path)
     return fd >= 0 && close(fd) == 0;
 }
 
-bool admin_host_open(struct admin_host *host, struct text data_path, struct arena *arena, struct text *reason)
+bool admin_host_open(struct admin_host *host, const struct place *place, struct arena *arena,
+                     struct text *reason)
 {
-    struct data_directory directory = data_directory_at(arena, data_path);
+    struct data_directory directory = data_directory_at(arena, place->data);
     struct text holder;
 
     *host = (struct admin_host){.socket_path = directory.admin_socket_path};
-    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY) {
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY && !text_is_set(place->database)) {
         *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
-                               TEXT_FORMAT(data_path));
+                               TEXT_FORMAT(place->data));
         return false;
     }
-    if (is_answered(host->socket_path) || serve_here(host, data_path, arena, reason))
+    if (is_answered(host->socket_path) || serve_here(host, place, arena, reason))
         return true;
     if (!data_directory_is_in_use(&directory, arena, &holder))
         return false;
@@ -104,7 +107,7 @@ bool admin_host_open(struct admin_host *host, struct text data_path, struct aren
         arena,
         "%.*s uses %.*s, but its admin socket %.*s cannot be reached: %s; restart it, which "
         "makes the socket anew",
-        TEXT_FORMAT(holder), TEXT_FORMAT(data_path), TEXT_FORMAT(host->socket_path), strerror(errno));
+        TEXT_FORMAT(holder), TEXT_FORMAT(place->data), TEXT_FORMAT(host->socket_path), strerror(errno));
     return false;
 }
 

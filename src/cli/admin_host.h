@@ -18,7 +18,7 @@ struct admin_host {
 };
 
 /* Finds the server, or serves the socket here. False with a one-line reason. */
-bool admin_host_open(struct admin_host *host, struct text data_path, struct arena *arena,
+bool admin_host_open(struct admin_host *host, const struct place *place, struct arena *arena,
                      struct text *reason);
 void admin_host_close(struct admin_host *host);
 

@@ -110,7 +110,7 @@ const struct command commands[] = {
 enum exit_code command_version(struct invocation *invocation)
 {
     (void)invocation;
-    printf("farthing %s (schema %d, SQLite %s)\n", FARTHING_VERSION, store_schema_version(),
+    printf("farthing %s (schema %d, SQLite %s)\n", FARTHING_VERSION, store_schema_version(text_none),
            sqlite3_libversion());
     return EXIT_DONE;
 }

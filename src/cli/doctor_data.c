@@ -216,8 +216,9 @@ static void check_server(struct doctor *doctor, struct text holder)
     struct admin_reply reply;
     struct text reason;
 
-    if (!admin_request(doctor->data, "GET", TEXT("/health/ready"), text_empty, doctor->arena, &reply,
-                       &reason))
+    const struct place place = {.data = doctor->data};
+
+    if (!admin_request(&place, "GET", TEXT("/health/ready"), text_empty, doctor->arena, &reply, &reason))
         doctor_say(doctor, VERDICT_FAIL, "server", reason, text_none); /* which says what to do */
     else if (reply.status != 200)
         doctor_say(doctor, VERDICT_FAIL, "server",
@@ -239,19 +240,17 @@ static void tell_what_is_left_out(struct doctor *doctor)
                    TEXT("stop that process first, or look at a copy of the directory"));
 }
 
-static void check_database(struct doctor *doctor, struct data_directory *directory)
+/* Of the embedded database `database` is the path. */
+static void inspect(struct doctor *doctor, struct text database, bool thorough)
 {
-    bool thorough = invocation_switch(doctor->invocation, "thorough");
     struct text reason;
-    int version = 0, current = store_schema_version();
+    int version = 0, current = store_schema_version(database);
 
-    if (!data_directory_lock(directory, doctor->arena, &reason)) {
-        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it could not be looked at"), reason);
-        return;
-    }
-    if (!store_inspect(directory->database_path, thorough, &version, doctor->arena, &reason))
+    if (!store_inspect(database, thorough, &version, doctor->arena, &reason))
         doctor_say(doctor, VERDICT_FAIL, "database", reason,
-                   TEXT("keep a copy of the whole directory before anything else"));
+                   store_is_url(database)
+                       ? TEXT("see whether it runs, and what the setting database says of it")
+                       : TEXT("keep a copy of the whole directory before anything else"));
     else if (version < current)
         doctor_say(doctor, VERDICT_OK, "database",
                    arena_format(doctor->arena, "schema %d; the next start brings it to %d", version, current),
@@ -261,6 +260,17 @@ static void check_database(struct doctor *doctor, struct data_directory *directo
             doctor, VERDICT_OK, "database",
             arena_format(doctor->arena, "schema %d%s", version, thorough ? ", every page is sound" : ""),
             text_none);
+}
+
+static void check_database(struct doctor *doctor, struct data_directory *directory)
+{
+    struct text reason;
+
+    if (!data_directory_lock(directory, doctor->arena, &reason)) {
+        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it could not be looked at"), reason);
+        return;
+    }
+    inspect(doctor, directory->database_path, invocation_switch(doctor->invocation, "thorough"));
     data_directory_unlock(directory);
 }
 
@@ -280,7 +290,11 @@ void doctor_check_data(struct doctor *doctor)
     bool is_open = check_permissions(doctor, &directory);
 
     doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
-    if (doctor->is_in_use) {
+    if (text_is_set(settings_text(doctor->settings, "database"))) {
+        if (doctor->is_in_use)
+            check_server(doctor, holder);
+        inspect(doctor, settings_text(doctor->settings, "database"), false);
+    } else if (doctor->is_in_use) {
         check_server(doctor, holder);
         tell_what_is_left_out(doctor);
     } else if (is_open) {

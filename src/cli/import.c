@@ -212,7 +212,7 @@ static enum exit_code conclude(struct import *import)
 
 /* ---- the command ---- */
 
-static enum exit_code run(struct import *import, struct text data_path)
+static enum exit_code run(struct import *import, const struct place *place)
 {
     struct admin_host host;
     struct text reason;
@@ -220,7 +220,7 @@ static enum exit_code run(struct import *import, struct text data_path)
 
     if (code != EXIT_DONE)
         return code;
-    if (!admin_host_open(&host, data_path, import->arena, &reason))
+    if (!admin_host_open(&host, place, import->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     code = open_link(import, host.socket_path);
     if (code == EXIT_DONE) {
@@ -244,7 +244,8 @@ enum exit_code command_import_customers(struct invocation *invocation)
     import.unknown = (struct unknown_members){.known = import.options.members, .arena = import.arena};
     import_link_init(&import.link);
     catch_interruptions();
-    enum exit_code code = run(&import, invocation_value(invocation, "data"));
+    const struct place place = place_of(&invocation->settings);
+    enum exit_code code = run(&import, &place);
 
     import_link_free(&import.link);
     if (import.source) {

@@ -5,7 +5,8 @@
 
 enum exit_code command_init(struct invocation *invocation)
 {
-    struct text path = invocation_value(invocation, "data"), reason;
+    const struct place place = place_of(&invocation->settings);
+    struct text reason;
     struct instance instance;
     enum exit_code code = EXIT_DONE;
 
@@ -15,11 +16,12 @@ enum exit_code command_init(struct invocation *invocation)
 
     if (failure)
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(failure->message));
-    if (!instance_open(&instance, path, invocation_value(invocation, "tenant"), &invocation->arena, &reason))
+    if (!instance_open(&instance, &place, invocation_value(invocation, "tenant"), &invocation->arena,
+                       &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance.installation.is_new)
         code = complain(EXIT_FAILED, "%.*s is initialised already; `farthing key create` makes another key",
-                        TEXT_FORMAT(path));
+                        TEXT_FORMAT(text_is_set(place.database) ? store_name(instance.store) : place.data));
     else if (!installation_print(&instance.installation))
         code = complain(EXIT_FAILED,
                         "the first key could not be printed; `farthing key create` makes another one");

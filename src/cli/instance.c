@@ -21,14 +21,41 @@ static const struct failure *make_installation(void *context, struct transaction
     return installation_create(transaction, making->tenant_name, making->installation);
 }
 
-static bool open_store(struct instance *instance, struct text tenant_name, struct arena *arena,
-                       struct text *reason)
+struct place place_of(const struct settings *settings)
+{
+    int64_t connections = settings_number(settings, "database-connections");
+
+    return (struct place){
+        .data = settings_text(settings, "data"),
+        .database = settings_text(settings, "database"),
+        .connections = (unsigned)connections,
+    };
+}
+
+/* What is remembered of it; unset for the embedded database, which lies there to be seen. */
+static struct text belongs_to(const struct instance *instance, const struct place *place)
+{
+    return text_is_set(place->database) ? store_name(instance->store) : text_none;
+}
+
+static bool open_store(struct instance *instance, const struct place *place, struct text tenant_name,
+                       struct arena *arena, struct text *reason)
 {
     struct making making = {tenant_name, &instance->installation};
     const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
 
-    instance->store = store_open(instance->directory.database_path, arena, reason);
-    if (!instance->store)
+    /* A database that this directory has used before, and that holds nothing now, was lost: it must not look
+     * as if all were well. */
+    const struct store_options options = {
+        .connections = place->connections,
+        .must_exist =
+            place->must_exist || text_is_set(data_directory_belongs_to(&instance->directory, arena))};
+
+    instance->store =
+        store_open_with(text_is_set(place->database) ? place->database : instance->directory.database_path,
+                        &options, arena, reason);
+    if (!instance->store ||
+        !data_directory_belong(&instance->directory, belongs_to(instance, place), arena, reason))
         return false;
     const struct failure *failure = store_write(instance->store, arena, &call, make_installation, &making);
 
@@ -81,15 +108,50 @@ static bool lock_directory(struct data_directory *directory, struct arena *arena
     return false;
 }
 
-bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
-                   struct text *reason)
+/* A directory of a server on PostgreSQL has no database of its own, and must not be given one by a command
+ * that was not told of the other. */
+static bool is_told_of_database(const struct data_directory *directory, const struct place *place,
+                                struct arena *arena, struct text *reason)
 {
-    *instance = (struct instance){.directory = data_directory_at(arena, path)};
-    if (!may_be_used(&instance->directory, arena, reason))
+    struct text name = data_directory_belongs_to(directory, arena);
+
+    if (text_is_set(place->database) || !text_is_set(name))
+        return true;
+    *reason = arena_format(
+        arena,
+        "the data directory %.*s belongs to the PostgreSQL database %.*s; name it with --database, "
+        "FARTHING_DATABASE or in farthing.conf",
+        TEXT_FORMAT(directory->path), TEXT_FORMAT(name));
+    return false;
+}
+
+/* Whether the database has anything of ours; before a directory is made for it. */
+static bool is_there(struct text database, struct arena *arena, struct text *reason)
+{
+    int version = 0;
+
+    if (!store_inspect(database, false, &version, arena, reason))
+        return false;
+    if (version == 0)
+        *reason = TEXT(
+            "the PostgreSQL database holds nothing of Farthing's; `farthing init` makes a tenant and a key");
+    return version > 0;
+}
+
+bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
+                   struct arena *arena, struct text *reason)
+{
+    *instance = (struct instance){.directory = data_directory_at(arena, place->data)};
+    if (!may_be_used(&instance->directory, arena, reason) ||
+        !is_told_of_database(&instance->directory, place, arena, reason))
+        return false;
+    if (place->must_exist && text_is_set(place->database) &&
+        data_directory_state(&instance->directory) == DATA_DIRECTORY_EMPTY &&
+        !is_there(place->database, arena, reason))
         return false;
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, arena, reason) &&
-        open_store(instance, tenant_name, arena, reason))
+        open_store(instance, place, tenant_name, arena, reason))
         return true;
     instance_close(instance);
     return false;

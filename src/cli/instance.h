@@ -4,9 +4,21 @@
 #define FARTHING_CLI_INSTANCE_H
 
 #include "api/api.h"
+#include "cli/settings.h"
 #include "domain/installation.h"
 #include "store/data_directory.h"
 #include "store/store.h"
+
+/* Where the data is. */
+struct place {
+    struct text data;     /* the data directory */
+    struct text database; /* the URL of a PostgreSQL database; unset: the embedded one in the directory */
+    unsigned connections; /* to the former */
+    bool must_exist;      /* nothing is made where there is nothing */
+};
+
+/* As the settings say: for a command with SETTINGS_DATA or more. */
+struct place place_of(const struct settings *settings);
 
 struct instance {
     struct data_directory directory;
@@ -15,10 +27,10 @@ struct instance {
     struct installation installation; /* what instance_open made of an empty directory */
 };
 
-/* Locks the directory at `path`, which must be empty or ours, opens the database and, when it has no tenant
- * yet, makes one called `tenant_name`. False with a one-line reason. */
-bool instance_open(struct instance *instance, struct text path, struct text tenant_name, struct arena *arena,
-                   struct text *reason);
+/* Locks the directory, which must be empty or ours, opens the database and, when it has no tenant yet, makes
+ * one called `tenant_name`. False with a one-line reason. */
+bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
+                   struct arena *arena, struct text *reason);
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason);
 /* Closes what is open, in order. After the HTTP server has drained, and before it is freed. */
 void instance_close(struct instance *instance);

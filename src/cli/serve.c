@@ -181,7 +181,9 @@ static void tell_of_addresses(const struct http_server *server, const struct htt
             LOG_INFO("listening", LOG_TEXT("address", http_server_address(server, i)),
                      LOG_STRING("scheme", http_server_is_tls(server, i) ? "https" : "http"),
                      LOG_STRING("entrance", entrance_name(config->listen[i].entrance)),
-                     LOG_TEXT("data", instance->directory.path), LOG_STRING("version", FARTHING_VERSION));
+                     LOG_TEXT("data", instance->directory.path),
+                     LOG_TEXT("database", store_name(instance->store)),
+                     LOG_STRING("version", FARTHING_VERSION));
 }
 
 static enum exit_code serve(struct instance *instance, const struct http_config *config,
@@ -211,6 +213,7 @@ enum exit_code command_serve(struct invocation *invocation)
     struct arena *arena = &invocation->arena;
     struct http_config config = http_config_of(&invocation->settings);
     struct api_config api_config = {0};
+    const struct place place = place_of(&invocation->settings);
     struct instance instance;
     struct text reason;
     sigset_t signals;
@@ -223,7 +226,7 @@ enum exit_code command_serve(struct invocation *invocation)
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!instance_open(&instance, invocation_value(invocation, "data"), TEXT("Farthing"), arena, &reason))
+    if (!instance_open(&instance, &place, TEXT("Farthing"), arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
     http_config_listen(&config,

@@ -1,6 +1,7 @@
 /* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
 #include "cli/settings.h"
 #include "http/address.h"
+#include "store/store.h"
 
 enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4, TOKEN_LENGTH_MIN = 16 };
 
@@ -98,4 +99,9 @@ const char *setting_rule_origins(struct text value)
 const char *setting_rule_token(struct text value)
 {
     return value.length >= TOKEN_LENGTH_MIN ? NULL : "must have at least 16 characters";
+}
+
+const char *setting_rule_database(struct text value)
+{
+    return store_is_url(value) ? NULL : "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 }

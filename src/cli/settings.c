@@ -34,7 +34,8 @@ bool settings_in_scope(int index, enum settings_scope scope)
     struct text name = text_from_string(settings_table[index].name);
 
     return scope >= SETTINGS_ALL ||
-           (scope == SETTINGS_DATA && (text_equal(name, TEXT("data")) || text_equal(name, TEXT("config"))));
+           (scope == SETTINGS_DATA && (text_equal(name, TEXT("data")) || text_equal(name, TEXT("config")) ||
+                                       text_equal(name, TEXT("database"))));
 }
 
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX])
@@ -202,7 +203,7 @@ static struct text file_to_read(const struct settings *settings, enum settings_s
 {
     struct text named = settings_text(settings, "config"), data = settings_text(settings, "data");
 
-    if (text_is_set(named) || scope != SETTINGS_ALL)
+    if (text_is_set(named) || (scope != SETTINGS_ALL && scope != SETTINGS_DATA))
         return named;
     if (!text_is_set(data))
         data = text_from_string(settings_table[settings_find(TEXT("data"))].fallback);

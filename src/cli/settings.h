@@ -76,14 +76,14 @@ struct settings {
 
 enum settings_scope {
     SETTINGS_NONE,
-    SETTINGS_DATA, /* only where the data directory is: `data` and `config` */
+    SETTINGS_DATA, /* only where the data is: `data`, `config` and `database` */
     SETTINGS_ALL,
     SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
 
 /* The settings as the environment and the file give them, below what settings_set_flag has set already; each
  * value is checked, also one that another wins over. The file is the one that `config` names, else
- * farthing.conf in the data directory if it is there (SETTINGS_ALL only). False with one line that names the
+ * farthing.conf in the data directory if it is there. False with one line that names the
  * place. */
 bool settings_load(struct settings *settings, enum settings_scope scope, struct text *reason);
 /* The same settings once more into `fresh`, with the flags as they were given and the environment and the
@@ -129,10 +129,11 @@ struct text setting_value_read(const struct setting *setting, struct text value,
 bool settings_agree(const struct settings *settings, struct text *reason);
 
 /* Rules for `check` (setting_rules.c). */
-const char *setting_rule_listen(struct text value);  /* an address to listen on, as far as its form goes */
-const char *setting_rule_network(struct text value); /* an address, a network, "loopback" or "unix" */
-const char *setting_rule_mode(struct text value);    /* permissions in octal */
-const char *setting_rule_origins(struct text value); /* "*", or origins as browsers send them */
-const char *setting_rule_token(struct text value);   /* long enough that nobody guesses it */
+const char *setting_rule_listen(struct text value);   /* an address to listen on, as far as its form goes */
+const char *setting_rule_network(struct text value);  /* an address, a network, "loopback" or "unix" */
+const char *setting_rule_mode(struct text value);     /* permissions in octal */
+const char *setting_rule_origins(struct text value);  /* "*", or origins as browsers send them */
+const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
+const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "http/http.h"
+#include "store/store.h"
 
 enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
 
@@ -58,6 +59,8 @@ static const struct setting_choice forwarded_headers[] = {
 const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; without it the server reads farthing.conf in the data directory, if there is one", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
+    TEXT_SETTING("database", "URL", NULL, "a PostgreSQL database instead of the embedded one in the data directory: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with whatever PostgreSQL's client library takes; the password may be in PGPASSWORD, a password file or a service file", .traits = SECRET, .check = setting_rule_database, .example = "postgres://farthing@db.example.com/farthing?sslmode=verify-full"),
+    NUMBER_SETTING("database-connections", "8", STORE_CONNECTIONS_MIN, STORE_CONNECTIONS_MAX, "connections to a PostgreSQL database, half of them for reads, besides one that hears of changes", .needs = "database"),
     LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose", .check = setting_rule_listen),
     TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on", .check = setting_rule_mode),
     TEXT_SETTING("tls-cert", "FILE", NULL, "the TLS certificate with its chain (PEM); TCP addresses without http:// then speak HTTPS", .traits = RELOADS, .needs = "tls-key", .example = "/etc/farthing/tls.crt"),

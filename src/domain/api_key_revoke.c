@@ -7,7 +7,7 @@
 STORE_QUERY(scope_of_key, &scope_row_entity,
             "SELECT c.scope, c.tenant_id, c.environment_id FROM scopes c JOIN secrets s ON s.scope = c.scope "
             "WHERE {s.id = $1}");
-STORE_QUERY(key_by_id, &secret_entity, "SELECT {columns} FROM secrets WHERE {scope = $1 AND id = $2}");
+STORE_QUERY(key_by_id, &secret_entity, "SELECT {columns} FROM secrets WHERE {scope = $1 AND id = $2} {lock}");
 
 const struct failure *api_key_revoke(struct transaction *transaction, struct text id, struct secret *revoked)
 {

@@ -2,10 +2,11 @@
 #include "domain/customers.h"
 
 STORE_QUERY(customer_by_id, &customer_entity,
-            "SELECT {columns} FROM customers WHERE {scope = $1 AND id = $2}");
+            "SELECT {columns} FROM customers WHERE {scope = $1 AND id = $2} {lock}");
 
-STORE_QUERY(customer_by_external_id, &customer_entity,
-            "SELECT {columns} FROM customers WHERE scope = $1 AND external_id = $2 AND status = 'published'");
+STORE_QUERY(
+    customer_by_external_id, &customer_entity,
+    "SELECT {columns} FROM customers WHERE scope = $1 AND external_id = $2 AND status = 'published' {lock}");
 
 STORE_QUERY(mappings_of_customer, &integration_mapping_entity,
             "SELECT {columns} FROM entity_integration_mappings "
@@ -45,6 +46,12 @@ const struct failure *customer_get_by_external_id(struct transaction *transactio
                      customer))
         return NULL;
     return not_found(transaction, TEXT("lookup_key"), external_id);
+}
+
+void customer_integrations_ahead(struct transaction *transaction, struct text customer_id)
+{
+    query_ahead(transaction, &mappings_of_customer,
+                VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
 }
 
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id)

@@ -68,6 +68,8 @@ const struct failure *customer_archive(struct transaction *transaction, struct t
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id);
+/* Says that they will be asked for (query_ahead). */
+void customer_integrations_ahead(struct transaction *transaction, struct text customer_id);
 
 /* What importing a row came to. */
 enum customer_import_outcome {

@@ -12,6 +12,7 @@ const struct failure *installation_create(struct transaction *transaction, struc
     struct tenant_opening *opening = &installation->opening;
 
     *installation = (struct installation){0};
+    transaction_take_turns(transaction, STORE_TURNS_INSTALLATION);
     if (query_record(transaction, &any_tenant, NULL, 0, &opening->tenant))
         return NULL;
     const struct failure *failure = tenant_name_check(tenant_name, transaction->arena);

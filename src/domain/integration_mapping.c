@@ -5,7 +5,7 @@
 
 STORE_QUERY(mapping_by_id, &integration_mapping_entity,
             "SELECT {columns} FROM entity_integration_mappings WHERE {scope = $1 AND id = $2} AND status = "
-            "'published'");
+            "'published' {lock}");
 
 const struct failure *integration_mapping_create(struct transaction *transaction,
                                                  const struct integration_mapping *creation,

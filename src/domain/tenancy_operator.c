@@ -4,7 +4,7 @@
 #include "model/entity_json.h"
 
 STORE_QUERY(tenant_by_id, &tenant_entity,
-            "SELECT {columns} FROM tenants WHERE id = $1 AND status = 'published'");
+            "SELECT {columns} FROM tenants WHERE id = $1 AND status = 'published' {lock}");
 STORE_QUERY(tenants_by_name, &tenant_entity,
             "SELECT {columns} FROM tenants WHERE name = $1 AND status = 'published' ORDER BY created_at, id");
 STORE_QUERY(first_tenants, &tenant_entity,

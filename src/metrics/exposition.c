@@ -166,11 +166,17 @@ static void put_counted(const struct scrape *scrape, const struct metric *metric
     put_number(scrape->out, metric, value, metric->type == METRIC_GAUGE ? gauge_value(number) : number);
 }
 
+static int64_t sample_of(const struct scrape *scrape, const struct metric *metric, unsigned index)
+{
+    const char *member = (const char *)scrape->samples + metric->offset;
+
+    return ((const int64_t *)(const void *)member)[index];
+}
+
 static void put_sample(const struct scrape *scrape, const struct metric *metric, unsigned index,
                        const char *value)
 {
-    const char *member = (const char *)scrape->samples + metric->offset;
-    int64_t number = ((const int64_t *)(const void *)member)[index];
+    int64_t number = sample_of(scrape, metric, index);
 
     if (number >= 0)
         put_number(scrape->out, metric, value, (uint64_t)number);
@@ -208,10 +214,18 @@ static void put_build(const struct scrape *scrape, const struct metric *metric)
     buffer_append(scrape->out, TEXT("} 1\n"));
 }
 
+/* What this server does not have, or cannot tell, is left out as a whole. */
+static bool is_known(const struct scrape *scrape, const struct metric *metric)
+{
+    return metric->source != METRIC_OF_SAMPLES || metric->label || sample_of(scrape, metric, 0) >= 0;
+}
+
 static void put_metric(const struct scrape *scrape, const struct metric *metric)
 {
     static const char *const no_values[] = {"", NULL};
 
+    if (!is_known(scrape, metric))
+        return;
     put_head(scrape->out, metric);
     if (metric->source == METRIC_OF_BUILD) {
         put_build(scrape, metric);

@@ -41,6 +41,7 @@ enum metrics_rejection {
     METRICS_REJECTED_VERSION,
     METRICS_REJECTED_RATE_LIMITED,
     METRICS_REJECTED_WRITE_QUEUE_FULL,
+    METRICS_REJECTED_READ_QUEUE_FULL,
     METRICS_REJECTIONS
 };
 
@@ -53,6 +54,13 @@ enum metrics_connection_refusal {
 };
 
 enum metrics_batch_outcome { METRICS_BATCH_COMMITTED, METRICS_BATCH_FAILED, METRICS_BATCH_OUTCOMES };
+/* What became of a commit amid which the connection was lost. */
+enum metrics_doubt {
+    METRICS_DOUBT_COMMITTED,
+    METRICS_DOUBT_NOT_COMMITTED,
+    METRICS_DOUBT_UNKNOWN,
+    METRICS_DOUBTS
+};
 enum metrics_log { METRICS_LOG_PROCESS, METRICS_LOG_ACCESS, METRICS_LOGS };
 enum metrics_checkpoint_phase { METRICS_CHECKPOINT_COPY, METRICS_CHECKPOINT_SYNC, METRICS_CHECKPOINT_PHASES };
 
@@ -74,6 +82,9 @@ struct metrics_cells {
     metrics_cell writer_batches[METRICS_BATCH_OUTCOMES];
     metrics_cell writer_replays;
     struct metrics_histogram writer_batch_commands;
+    struct metrics_histogram reader_batch_commands; /* where reads are commands */
+    metrics_cell database_sessions_opened, database_sessions_lost;
+    metrics_cell database_commits_in_doubt[METRICS_DOUBTS];
     struct metrics_histogram database_commit_duration_us;
     struct metrics_histogram database_checkpoint_duration_us[METRICS_CHECKPOINT_PHASES];
     /* Last, because a scrape reads only as many rows as there are routes. */
@@ -148,7 +159,7 @@ struct metrics_samples {
     int64_t http_connections_refused[METRICS_CONNECTION_REFUSALS];
     int64_t http_buffered_bytes;
     int64_t tls_handshakes, tls_resumptions, tls_failures;
-    int64_t database_bytes, wal_bytes, database_sync_failed;
+    int64_t database_bytes, wal_bytes, database_sync_failed, database_up;
     int64_t log_lines_dropped[METRICS_LOGS];
     int64_t cpu_us, start_us, resident_bytes, virtual_bytes, descriptors_open, descriptors_max;
     const char *version, *sqlite_version;

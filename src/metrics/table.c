@@ -13,22 +13,16 @@ enum {
     DISK_BOUND_MIN_US = 16,
     DISK_BOUND_MAX_US = 1 << 24,
     BATCH_BOUND_MAX = 1024, /* the writer's limit */
+    READ_BATCH_BOUND_MAX = 64,
 };
 
 static const char *const lanes[] = {"none", "read", "write", NULL};
-static const char *const rejections[] = {"malformed",
-                                         "timeout",
-                                         "body_too_large",
-                                         "url_too_long",
-                                         "header_too_large",
-                                         "not_implemented",
-                                         "overloaded",
-                                         "version",
-                                         "rate_limited",
-                                         "write_queue_full",
-                                         NULL};
+static const char *const rejections[] = {
+    "malformed",  "timeout", "body_too_large", "url_too_long",     "header_too_large", "not_implemented",
+    "overloaded", "version", "rate_limited",   "write_queue_full", "read_queue_full",  NULL};
 static const char *const connection_refusals[] = {"limit", "client_limit", "no_descriptors", NULL};
 static const char *const outcomes[] = {"committed", "failed", NULL};
+static const char *const doubts[] = {"committed", "not_committed", "unknown", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
 static const char *const logs[] = {"process", "access", NULL};
 
@@ -37,6 +31,7 @@ _Static_assert(COUNT_OF(lanes) == METRICS_LANES, "a name for each");
 _Static_assert(COUNT_OF(rejections) == METRICS_REJECTIONS, "a name for each");
 _Static_assert(COUNT_OF(connection_refusals) == METRICS_CONNECTION_REFUSALS, "a name for each");
 _Static_assert(COUNT_OF(outcomes) == METRICS_BATCH_OUTCOMES, "a name for each");
+_Static_assert(COUNT_OF(doubts) == METRICS_DOUBTS, "a name for each");
 _Static_assert(COUNT_OF(phases) == METRICS_CHECKPOINT_PHASES, "a name for each");
 _Static_assert(COUNT_OF(logs) == METRICS_LOGS, "a name for each");
 
@@ -76,6 +71,18 @@ const struct metric metrics_table[] = {
     {"farthing_writer_batch_commands", METRIC_HISTOGRAM, METRIC_PLAIN, CELLS(writer_batch_commands),
      .bound_min = 1, .bound_max = BATCH_BOUND_MAX, .help = "Writes that shared a batch."},
 
+    {"farthing_reader_batch_commands", METRIC_HISTOGRAM, METRIC_PLAIN, CELLS(reader_batch_commands),
+     .bound_min = 1, .bound_max = READ_BATCH_BOUND_MAX,
+     .help = "Reads that shared a pipeline to a PostgreSQL server."},
+    {"farthing_database_up", METRIC_GAUGE, SAMPLES(database_up),
+     .help = "1 while the database answers and takes writes, as far as the last attempt has shown; else 0."},
+    {"farthing_database_sessions_opened_total", METRIC_COUNTER, CELLS(database_sessions_opened),
+     .help = "Sessions opened on a PostgreSQL server."},
+    {"farthing_database_sessions_lost_total", METRIC_COUNTER, CELLS(database_sessions_lost),
+     .help = "Sessions on a PostgreSQL server that were lost, and attempts to open one that failed."},
+    {"farthing_database_commits_in_doubt_total", METRIC_COUNTER, CELLS(database_commits_in_doubt),
+     BY("outcome", doubts),
+     .help = "Commits amid which the session was lost, by what was found out about them."},
     {"farthing_database_commit_duration_seconds", METRIC_HISTOGRAM, METRIC_MICROSECONDS,
      CELLS(database_commit_duration_us), .bound_min = DISK_BOUND_MIN_US, .bound_max = DISK_BOUND_MAX_US,
      .help = "Duration of a commit, its wait for the disk included."},

@@ -102,6 +102,7 @@ struct entity {
     const struct field *fields; /* the first one is `id` */
     size_t field_count;
     size_t struct_size;
+    bool is_cached; /* processes keep what they need of it in memory, and must hear of its changes */
     /* The events that creating, changing and archiving it send out; unset: none. */
     struct text event_created, event_updated, event_archived;
 };

@@ -33,6 +33,7 @@ static const struct field secret_fields[] = {
 };
 
 const struct entity secret_entity = {
+    .is_cached = true,
     .name = TEXT_LITERAL("secret"),
     .label = TEXT_LITERAL("API key"),
     .table = TEXT_LITERAL("secrets"),

@@ -41,6 +41,7 @@ static const struct field user_fields[] = {
 };
 
 const struct entity tenant_entity = {
+    .is_cached = true,
     .name = TEXT_LITERAL("tenant"),
     .label = TEXT_LITERAL("tenant"),
     .table = TEXT_LITERAL("tenants"),

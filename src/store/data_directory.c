@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TEXT_MAX = 32, LOCK_WAIT_MS = 500, LOCK_STEP_MS = 10 };
+enum { LOCK_TEXT_MAX = 32, LOCK_WAIT_MS = 500, LOCK_STEP_MS = 10, BELONGS_BYTES_MAX = 1024 };
 
 static struct text inside(struct arena *arena, struct text path, const char *name)
 {
@@ -25,6 +25,7 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
     return (struct data_directory){
         .path = path,
         .database_path = inside(arena, path, "farthing.db"),
+        .belongs_path = inside(arena, path, "database"),
         .admin_socket_path = inside(arena, path, "admin.sock"),
         .command_socket_path = inside(arena, path, "command.sock"),
         .directory_fd = -1,
@@ -47,6 +48,8 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
 
     if (stat(directory->database_path.data, &status) == 0)
         return S_ISREG(status.st_mode) ? DATA_DIRECTORY_READY : DATA_DIRECTORY_FOREIGN;
+    if (stat(directory->belongs_path.data, &status) == 0 && S_ISREG(status.st_mode))
+        return DATA_DIRECTORY_READY;
     DIR *listing = opendir(directory->path.data);
 
     if (!listing && errno == ENOENT)
@@ -60,6 +63,36 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
             state = DATA_DIRECTORY_FOREIGN;
     closedir(listing);
     return state;
+}
+
+struct text data_directory_belongs_to(const struct data_directory *directory, struct arena *arena)
+{
+    char name[BELONGS_BYTES_MAX];
+    int fd = open(directory->belongs_path.data, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, name, sizeof name) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    struct text line = {name, length > 0 ? (size_t)length : 0};
+
+    line = text_slice(line, 0, text_find(line, '\n'));
+    return line.length > 0 ? arena_copy(arena, line) : text_none;
+}
+
+bool data_directory_belong(const struct data_directory *directory, struct text name, struct arena *arena,
+                           struct text *reason)
+{
+    if (!text_is_set(name) || text_equal(name, data_directory_belongs_to(directory, arena)))
+        return true;
+    struct text line = arena_format(arena, "%.*s\n", TEXT_FORMAT(name));
+    int fd = open(directory->belongs_path.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_written = fd >= 0 && write(fd, line.data, line.length) == (ssize_t)line.length;
+
+    if (!is_written)
+        *reason = arena_format(arena, "cannot write %s: %s", directory->belongs_path.data, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return is_written;
 }
 
 /* Makes a new directory's name durable, so that a power cut cannot take the database away with it. */

@@ -1,5 +1,5 @@
 /* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
- * admin.sock.
+ * admin.sock. That of a server on PostgreSQL holds a file `database` instead, which says where the data is.
  *
  * Mode 0700. A process that uses it holds exclusive locks on the directory itself and on the file `lock`,
  * which the system drops when the process ends however it ends. The file is there to say who it is; whoever
@@ -12,7 +12,7 @@
 
 enum data_directory_state {
     DATA_DIRECTORY_EMPTY,   /* absent, or a directory with nothing in it: may be initialised */
-    DATA_DIRECTORY_READY,   /* holds a database */
+    DATA_DIRECTORY_READY,   /* holds a database, or says where it is */
     DATA_DIRECTORY_FOREIGN, /* something else: never touched */
     DATA_DIRECTORY_CLOSED,  /* it cannot be looked into; errno says why */
 };
@@ -20,6 +20,7 @@ enum data_directory_state {
 struct data_directory {
     struct text path;
     struct text database_path;
+    struct text belongs_path;        /* of the file that names a PostgreSQL database */
     struct text admin_socket_path;   /* of a server */
     struct text command_socket_path; /* of a command that is its own server for a moment */
     int directory_fd, lock_fd;       /* -1: not locked */
@@ -29,6 +30,14 @@ struct data_directory {
 struct data_directory data_directory_at(struct arena *arena, struct text path);
 
 enum data_directory_state data_directory_state(const struct data_directory *directory);
+
+/* The PostgreSQL database that the directory's server uses ("host:5432/name"), as it was last told; unset:
+ * none. */
+struct text data_directory_belongs_to(const struct data_directory *directory, struct arena *arena);
+/* Remembers that, for those who are not told of it; an unset name: nothing to remember. False with a reason.
+ */
+bool data_directory_belong(const struct data_directory *directory, struct text name, struct arena *arena,
+                           struct text *reason);
 
 /* Makes the directory if need be and takes the lock. False with a one-line reason: who holds it, or what to
  * do. */

@@ -1,4 +1,4 @@
-/* lane.h: the store's threads and snapshots. Only for the store. */
+/* lane.h: the store as its lanes see it. Only for the store. */
 #ifndef FARTHING_STORE_LANE_H
 #define FARTHING_STORE_LANE_H
 
@@ -10,6 +10,7 @@ struct writer;
 
 struct store {
     uint32_t magic;
+    struct postgres *postgres; /* NULL: the database is the embedded one, and the rest is for it */
     char *database_path;
     struct writer *writer;
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews

@@ -43,7 +43,21 @@ static void append_row_condition(struct buffer *buffer, struct text condition)
                          ROW_KEY_PROBES - 1, TEXT_FORMAT(row));
 }
 
-struct text query_expand(const struct query *query, struct arena *arena)
+/* One mark in braces (struct query). */
+static void append_mark(struct buffer *buffer, struct text mark, const struct entity *entity,
+                        const struct connection *connection)
+{
+    if (text_equal(mark, TEXT("columns")))
+        append_columns(buffer, entity);
+    else if (text_equal(mark, TEXT("lock")))
+        buffer_append(buffer, connection->locks_rows ? TEXT("FOR NO KEY UPDATE") : text_empty);
+    else if (connection->engine->has_row_keys)
+        append_row_condition(buffer, mark);
+    else
+        buffer_append(buffer, mark);
+}
+
+struct text query_expand(const struct query *query, const struct connection *connection, struct arena *arena)
 {
     struct buffer buffer = {0};
     struct text rest = query->text;
@@ -57,10 +71,7 @@ struct text query_expand(const struct query *query, struct arena *arena)
         rest = text_from(rest, brace + 1);
         struct text mark = text_slice(rest, 0, text_find(rest, '}'));
 
-        if (text_equal(mark, TEXT("columns")))
-            append_columns(&buffer, query->entity);
-        else
-            append_row_condition(&buffer, mark);
+        append_mark(&buffer, mark, query->entity, connection);
         rest = text_from(rest, mark.length + 1);
     }
     struct text expanded = arena_copy(arena, buffer_text(&buffer));
@@ -72,11 +83,12 @@ struct text query_expand(const struct query *query, struct arena *arena)
 struct statement *query_statement(struct transaction *transaction, const struct query *query)
 {
     uint64_t key = (uintptr_t)query;
-    struct statement *statement = connection_find(transaction->connection, key);
+    struct connection *connection = transaction->connection;
+    struct statement *statement = connection->engine->find(connection, key);
 
     if (!statement)
-        statement = connection_prepare(transaction->connection, key, STATEMENT_FIXED,
-                                       query_expand(query, transaction->arena));
+        statement = connection->engine->prepare(connection, key, STATEMENT_FIXED,
+                                                query_expand(query, connection, transaction->arena));
     if (!statement)
         transaction_fail(transaction);
     return statement;
@@ -85,39 +97,19 @@ struct statement *query_statement(struct transaction *transaction, const struct 
 void transaction_fail(struct transaction *transaction)
 {
     if (!transaction->failure)
-        transaction->failure = connection_failure(transaction->connection, transaction->arena);
+        transaction->failure =
+            transaction->connection->engine->failure(transaction->connection, transaction->arena);
 }
 
-static void read_column(struct statement *statement, int column, const struct field *field,
-                        struct arena *arena, void *record)
+const struct failure transaction_pending = {.code = FAILURE_INTERNAL};
+
+/* What a query that has no rows, or no more, means for the transaction. */
+static void take_end(struct transaction *transaction, enum step step)
 {
-    char *member = (char *)record + field->offset;
-
-    switch (field->type) {
-    case FIELD_INSTANT:
-        *(int64_t *)member =
-            statement_is_null(statement, column) ? INSTANT_UNSET : statement_integer(statement, column);
-        break;
-    case FIELD_INTEGER:
-        *(int64_t *)member = statement_integer(statement, column);
-        break;
-    case FIELD_BOOLEAN:
-        *(bool *)member = statement_integer(statement, column) != 0;
-        break;
-    default:
-        *(struct text *)member = arena_copy(arena, statement_text(statement, column));
-        break;
-    }
-}
-
-static void read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
-                     void *record)
-{
-    int column = 0;
-
-    for (const struct field *field = entity->fields, *end = field + entity->field_count; field < end; field++)
-        if (field_is_column(field))
-            read_column(statement, column++, field, arena, record);
+    if (step == STEP_PENDING)
+        transaction->failure = &transaction_pending;
+    else if (step != STEP_DONE)
+        transaction_fail(transaction);
 }
 
 bool query_record(struct transaction *transaction, const struct query *query, const struct value *parameters,
@@ -127,14 +119,26 @@ bool query_record(struct transaction *transaction, const struct query *query, co
 
     if (!statement)
         return false;
-    enum step step = statement_start(statement, parameters, parameter_count);
+    const struct engine *engine = transaction->connection->engine;
+    enum step step = engine->start(statement, parameters, parameter_count);
 
     if (step == STEP_ROW)
-        read_row(statement, query->entity, transaction->arena, record);
-    else if (step != STEP_DONE)
-        transaction_fail(transaction);
-    statement_end(statement);
+        engine->read_row(statement, query->entity, transaction->arena, record);
+    else
+        take_end(transaction, step);
+    engine->end(statement);
     return step == STEP_ROW;
+}
+
+void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
+                 size_t parameter_count)
+{
+    const struct engine *engine = transaction->connection->engine;
+    struct statement *statement =
+        engine->ask_ahead && !transaction->failure ? query_statement(transaction, query) : NULL;
+
+    if (statement)
+        engine->ask_ahead(statement, parameters, parameter_count);
 }
 
 enum { RECORD_LIST_FIRST = 8 };
@@ -157,18 +161,19 @@ struct record_list query_records(struct transaction *transaction, const struct q
 
     if (!statement)
         return list;
-    enum step step = statement_start(statement, parameters, parameter_count);
+    const struct engine *engine = transaction->connection->engine;
+    enum step step = engine->start(statement, parameters, parameter_count);
 
-    for (; step == STEP_ROW; step = statement_next(statement)) {
+    for (; step == STEP_ROW; step = engine->next(statement)) {
         if (list.count == capacity) {
             capacity = capacity ? capacity * 2 : RECORD_LIST_FIRST;
             list.records = grow(transaction->arena, list.records, list.count, capacity, size);
         }
-        read_row(statement, query->entity, transaction->arena, (char *)list.records + list.count * size);
+        engine->read_row(statement, query->entity, transaction->arena,
+                         (char *)list.records + list.count * size);
         list.count++;
     }
-    if (step != STEP_DONE)
-        transaction_fail(transaction);
-    statement_end(statement);
+    take_end(transaction, step);
+    engine->end(statement);
     return list;
 }

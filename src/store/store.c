@@ -1,7 +1,10 @@
 #include "store/store.h"
 
 #include "store/lane.h"
+#include "store/migration.h"
+#include "store/postgres/postgres.h"
 #include "store/sqlite/sqlite.h"
+#include "store/transaction.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +27,17 @@ static void configure_library(void)
     sqlite_offer_between_writes();
 }
 
-struct store *store_open(struct text path, struct arena *arena, struct text *reason)
+static struct store *new_store(void)
+{
+    struct store *store = calloc(1, sizeof *store);
+
+    if (!store)
+        abort();
+    store->magic = STORE_MAGIC;
+    return store;
+}
+
+static struct store *open_embedded(struct text path, struct arena *arena, struct text *reason)
 {
     static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
@@ -37,11 +50,8 @@ struct store *store_open(struct text path, struct arena *arena, struct text *rea
         sqlite_connection_close(connection);
         return NULL;
     }
-    struct store *store = calloc(1, sizeof *store);
+    struct store *store = new_store();
 
-    if (!store)
-        abort();
-    store->magic = STORE_MAGIC;
     store->database_path = strndup(path.data, path.length);
     if (!store->database_path)
         abort();
@@ -53,10 +63,39 @@ struct store *store_open(struct text path, struct arena *arena, struct text *rea
     return NULL;
 }
 
+static struct store *open_server(struct text url, const struct store_options *options, struct arena *arena,
+                                 struct text *reason)
+{
+    struct postgres *postgres = postgres_open(url, options, arena, reason);
+
+    if (!postgres)
+        return NULL;
+    struct store *store = new_store();
+
+    store->postgres = postgres;
+    return store;
+}
+
+struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
+                              struct text *reason)
+{
+    return postgres_is_url(database) ? open_server(database, options, arena, reason)
+                                     : open_embedded(database, arena, reason);
+}
+
+struct store *store_open(struct text database, struct arena *arena, struct text *reason)
+{
+    return store_open_with(database, &(struct store_options){.connections = STORE_CONNECTIONS_DEFAULT}, arena,
+                           reason);
+}
+
 void store_close(struct store *store)
 {
     assert(store->magic == STORE_MAGIC);
-    writer_stop(store->writer);
+    if (store->postgres)
+        postgres_close(store->postgres);
+    else
+        writer_stop(store->writer);
     free(store->database_path);
     store->magic = 0;
     free(store);
@@ -65,7 +104,59 @@ void store_close(struct store *store)
 bool store_submit(struct store *store, struct store_command *command)
 {
     assert(store->magic == STORE_MAGIC);
-    return writer_submit(store->writer, command);
+    return store->postgres ? postgres_submit_write(store->postgres, command)
+                           : writer_submit(store->writer, command);
+}
+
+bool store_has_readers(const struct store *store)
+{
+    assert(store->magic == STORE_MAGIC);
+    return !store->postgres;
+}
+
+bool store_submit_read(struct store *store, struct store_command *command)
+{
+    assert(store->magic == STORE_MAGIC && store->postgres);
+    return postgres_submit_read(store->postgres, command);
+}
+
+void store_listen(struct store *store, store_change_listener *listener, void *context)
+{
+    assert(store->magic == STORE_MAGIC);
+    if (store->postgres)
+        postgres_listen(store->postgres, listener, context);
+}
+
+bool store_is_current(const struct store *store)
+{
+    return !store->postgres || postgres_is_current(store->postgres);
+}
+
+bool store_is_url(struct text database)
+{
+    return postgres_is_url(database);
+}
+
+const char *store_check_url(struct text url, struct arena *arena)
+{
+    return postgres_check_url(url, arena);
+}
+
+struct text store_name(const struct store *store)
+{
+    return store->postgres ? postgres_name(store->postgres) : text_from_string(store->database_path);
+}
+
+bool store_inspect(struct text database, bool thorough, int *schema_version, struct arena *arena,
+                   struct text *reason)
+{
+    return postgres_is_url(database) ? postgres_inspect(database, schema_version, arena, reason)
+                                     : sqlite_inspect(database, thorough, schema_version, arena, reason);
+}
+
+int store_schema_version(struct text database)
+{
+    return postgres_is_url(database) ? postgres_migration_count : sqlite_migration_count;
 }
 
 /* ---- for the operator ---- */
@@ -85,14 +176,15 @@ static int64_t file_bytes(const char *path, const char *suffix)
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes)
 {
     assert(store->magic == STORE_MAGIC);
-    *database_bytes = file_bytes(store->database_path, "");
-    *log_bytes = file_bytes(store->database_path, "-wal");
+    *database_bytes = store->postgres ? -1 : file_bytes(store->database_path, "");
+    *log_bytes = store->postgres ? -1 : file_bytes(store->database_path, "-wal");
 }
 
 enum store_state store_state(const struct store *store)
 {
     assert(store->magic == STORE_MAGIC);
-    return atomic_load_explicit(&store->state, memory_order_acquire);
+    return store->postgres ? postgres_state(store->postgres)
+                           : atomic_load_explicit(&store->state, memory_order_acquire);
 }
 
 const char *store_state_name(enum store_state state)
@@ -102,6 +194,7 @@ const char *store_state_name(enum store_state state)
         [STORE_DISK_FULL] = "disk_full",
         [STORE_IO_ERROR] = "io_error",
         [STORE_READ_ONLY] = "read_only",
+        [STORE_UNREACHABLE] = "database_unavailable",
         [STORE_SYNC_FAILED] = "sync_failed",
         [STORE_DATABASE_REMOVED] = "database_removed",
     };
@@ -136,6 +229,22 @@ static void wake_waiting(struct store_command *command)
     sem_post(&((struct waiting_command *)command)->done);
 }
 
+static const struct failure *wait_for(struct store *store,
+                                      bool (*submit)(struct store *, struct store_command *),
+                                      struct waiting_command *waiting)
+{
+    sem_init(&waiting->done, 0, 0);
+    if (!submit(store, &waiting->command)) {
+        sem_destroy(&waiting->done);
+        return failure_new(waiting->command.arena, FAILURE_SERVICE_UNAVAILABLE,
+                           TEXT("the database is closing or has too much to do; try again later"));
+    }
+    while (sem_wait(&waiting->done) != 0)
+        continue;
+    sem_destroy(&waiting->done);
+    return waiting->command.failure;
+}
+
 const struct failure *
 store_write(struct store *store, struct arena *arena, const struct call *call,
             const struct failure *(*run)(void *context, struct transaction *transaction), void *context)
@@ -146,14 +255,37 @@ store_write(struct store *store, struct arena *arena, const struct call *call,
         .context = context,
     };
 
-    sem_init(&waiting.done, 0, 0);
-    if (!store_submit(store, &waiting.command)) {
-        sem_destroy(&waiting.done);
-        return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
-                           TEXT("the database is closing or has too much to write; try again later"));
-    }
-    while (sem_wait(&waiting.done) != 0)
-        continue;
-    sem_destroy(&waiting.done);
-    return waiting.command.failure;
+    return wait_for(store, store_submit, &waiting);
+}
+
+static const struct failure *
+read_embedded(struct store *store, struct arena *arena, const struct call *call,
+              const struct failure *(*run)(void *context, struct transaction *transaction), void *context)
+{
+    struct text reason;
+    struct store_reader *reader = store_reader_open(store, arena, &reason);
+    struct transaction transaction;
+
+    if (!reader)
+        return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, reason);
+    store_reader_begin(reader, &transaction, arena, call);
+    const struct failure *failure = transaction.failure ? NULL : run(context, &transaction);
+
+    store_reader_close(reader);
+    return transaction.failure ? transaction.failure : failure;
+}
+
+const struct failure *store_read(struct store *store, struct arena *arena, const struct call *call,
+                                 const struct failure *(*run)(void *context, struct transaction *transaction),
+                                 void *context)
+{
+    struct waiting_command waiting = {
+        .command =
+            {.arena = arena, .call = call, .run = run_waiting, .done = wake_waiting, .runs_once = true},
+        .run = run,
+        .context = context,
+    };
+
+    return store->postgres ? wait_for(store, store_submit_read, &waiting)
+                           : read_embedded(store, arena, call, run, context);
 }

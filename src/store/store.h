@@ -19,6 +19,7 @@
 /* Limits. */
 enum {
     STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
+    STORE_READ_QUEUE_MAX = 10000,    /* the same, of commands that read */
     STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
     STORE_TURN_US = 300,             /* of the writer, on a processor that is shared (base/processor.h) */
@@ -29,6 +30,10 @@ enum {
         16000, /* from here on the writer waits for readers, so that the log starts anew */
     STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */
     STORE_FILES_CHECK_MS = 1000,     /* how often the files are looked for, when and where they should be */
+    STORE_CACHE_AGE_MAX_MS = 3000, /* how long what is kept in memory holds without word from the database */
+    STORE_CONNECTIONS_DEFAULT = 8, /* to a PostgreSQL database */
+    STORE_CONNECTIONS_MIN = 2,
+    STORE_CONNECTIONS_MAX = 512,
     STORE_QUERY_PARAMETERS_MAX = 64,
 };
 
@@ -61,8 +66,10 @@ struct transaction {
 /* ---- queries ---- */
 
 /* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
- * `entity`, in order, and `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
- * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way. */
+ * `entity`, in order; `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; and `{lock}`, at the
+ * end, when what is read in the write lane must stay as it is until the commit, also where there are other
+ * writers. */
 struct query {
     struct text text;
     const struct entity *entity;
@@ -76,9 +83,9 @@ struct query {
         &query_name
 
 struct value {
-    enum { VALUE_TEXT, VALUE_INTEGER } type;
+    enum { VALUE_TEXT, VALUE_INTEGER, VALUE_INSTANT, VALUE_BOOLEAN } type;
     struct text text; /* unset is NULL */
-    int64_t integer;
+    int64_t integer;  /* also an instant's microseconds (INSTANT_UNSET is NULL), and 0 or 1 */
 };
 
 static inline struct value value_text(struct text text)
@@ -89,6 +96,14 @@ static inline struct value value_integer(int64_t integer)
 {
     return (struct value){.type = VALUE_INTEGER, .integer = integer};
 }
+static inline struct value value_instant(int64_t instant_us)
+{
+    return (struct value){.type = VALUE_INSTANT, .integer = instant_us};
+}
+static inline struct value value_boolean(bool boolean)
+{
+    return (struct value){.type = VALUE_BOOLEAN, .integer = boolean};
+}
 /* The parameters of a query: VALUES(value_integer(scope->number), value_text(id)). */
 #define VALUES(...)                                                                                          \
     (const struct value[]){__VA_ARGS__}, sizeof((const struct value[]){__VA_ARGS__}) / sizeof(struct value)
@@ -97,6 +112,11 @@ static inline struct value value_integer(int64_t integer)
  * False when there is no row, or on a failure, which the transaction keeps. */
 bool query_record(struct transaction *transaction, const struct query *query, const struct value *parameters,
                   size_t parameter_count, void *record);
+
+/* Says that this query will be asked for in the same transaction, so that its answer can come along with an
+ * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. */
+void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
+                 size_t parameter_count);
 
 /* All rows, as an array of the entity's struct in the transaction's arena. */
 struct record_list {
@@ -126,6 +146,12 @@ void transaction_update(struct transaction *transaction, const struct scope *sco
  * things in turn. Write lane only. A failure must be what the use case returns. */
 const struct failure *transaction_apply(struct transaction *transaction);
 
+/* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
+ * process: for a use case that looks whether there is something and makes it if there is not. Write lane
+ * only. */
+enum store_turns { STORE_TURNS_INSTALLATION = 1 };
+void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
+
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
 int64_t transaction_intern_scope(struct transaction *transaction, struct text tenant_id,
                                  struct text environment_id);
@@ -144,6 +170,12 @@ struct store_command {
      * was done. Must be quick: hand over to a loop. */
     void (*done)(struct store_command *command);
     const struct failure *failure;
+    /* Of a command that reads: `run` is called once, and waits for each answer, instead of being called
+     * again. */
+    bool runs_once;
+    /* It looks for what it is about to write: that a unique value is taken means that another transaction was
+     * quicker since, and to look again helps. */
+    bool looks_first;
     /* A part of something long that lets others go first: of these, one is run behind all other commands that
      * wait, and STORE_BACKGROUND_BATCH when none does. */
     bool is_background;
@@ -160,6 +192,20 @@ store_write(struct store *store, struct arena *arena, const struct call *call,
 
 /* ---- the read lane ---- */
 
+/* Whether reads run on the caller's thread, through a store_reader: those of the embedded database do. Others
+ * are commands, as writes are, because they wait for a server. */
+bool store_has_readers(const struct store *store);
+
+/* Hands a command that reads to the store; only where there are no readers. Its `run` is called again when
+ * answers that it asked for are there, and must then do the same; it writes nothing. False when the queue is
+ * full. */
+bool store_submit_read(struct store *store, struct store_command *command);
+
+/* Runs a use case that reads and waits for it: for commands, tests and start-up, never on a loop. */
+const struct failure *store_read(struct store *store, struct arena *arena, const struct call *call,
+                                 const struct failure *(*run)(void *context, struct transaction *transaction),
+                                 void *context);
+
 /* A reader for one thread. NULL and a reason (in `arena`) when it cannot be opened. */
 struct store_reader *store_reader_open(struct store *store, struct arena *arena, struct text *reason);
 void store_reader_close(struct store_reader *reader);
@@ -173,21 +219,48 @@ void store_reader_end(struct store_reader *reader);
 
 /* ---- the whole ---- */
 
-/* Opens the database file in a data directory that the caller has locked (store/data_directory.h), makes or
- * migrates the schema, and starts the writer. NULL and a one-line reason (in `arena`) on failure; a file that
- * this process may not write is named in it, and nothing is made beside it. */
-struct store *store_open(struct text database_path, struct arena *arena, struct text *reason);
+/* Opens a database, makes or migrates the schema, and starts the threads that write. `database` is the path
+ * of the database file in a data directory that the caller has locked (store/data_directory.h), or the URL of
+ * a PostgreSQL database (postgres://…), to which there will be `connection_count` connections. NULL and a
+ * one-line reason (in `arena`) on failure; a file that this process may not write is named in it, and nothing
+ * is made beside it. */
+struct store_options {
+    unsigned connections; /* to a PostgreSQL database */
+    bool must_exist;      /* a PostgreSQL database without our tables is not given them, but refused */
+};
+struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
+                              struct text *reason);
+/* The same with STORE_CONNECTIONS_DEFAULT; tables are made. */
+struct store *store_open(struct text database, struct arena *arena, struct text *reason);
+/* Whether the text names a PostgreSQL database rather than a file. */
+bool store_is_url(struct text database);
+/* NULL when the URL can be read, or what is wrong with it; nothing is connected to. */
+const char *store_check_url(struct text url, struct arena *arena);
+/* What the database is called in a log: without a password. */
+struct text store_name(const struct store *store);
+
+/* Told of a change that another process made to an entity that is kept in memory (`is_cached`): its name and
+ * the row's id, both empty for "anything may have changed". False when it could not be taken in: then it is
+ * told again, of anything. On a thread of the store's; may call store_read. */
+typedef bool store_change_listener(void *context, struct text entity_name, struct text id);
+/* Has the listener told of all changes from now on, beginning with "anything". Nothing happens on the
+ * embedded database, which no other process changes. Once. */
+void store_listen(struct store *store, store_change_listener *listener, void *context);
+/* Whether what this process keeps in memory is sure to be no older than STORE_CACHE_AGE_MAX_MS. Any thread;
+ * cheap. */
+bool store_is_current(const struct store *store);
+
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
 /* Looks at the database file in a data directory that the caller has locked, without changing anything:
  * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
  * False with a one-line reason (in `arena`) when something is wrong. */
-bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+bool store_inspect(struct text database, bool thorough, int *schema_version, struct arena *arena,
                    struct text *reason);
 
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
- * told. Any thread. */
+ * told, as those of a server. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
 
 /* What is wrong below the database, as far as writing has shown. */
@@ -198,6 +271,7 @@ enum store_state {
     STORE_DISK_FULL,
     STORE_IO_ERROR,
     STORE_READ_ONLY,
+    STORE_UNREACHABLE, /* the PostgreSQL server does not answer, or lets nobody in */
     /* For good, until a restart. */
     STORE_SYNC_FAILED,      /* the disk has not taken what was copied into the database: the log is kept, and
                                grows; writes go on */
@@ -215,7 +289,7 @@ const char *store_state_name(enum store_state state);
 /* The version of the SQLite library in use: "3.40.1". */
 const char *store_engine_version(void);
 
-/* The version of the schema that this program writes. */
-int store_schema_version(void);
+/* The version of the schema that this program writes into such a database. */
+int store_schema_version(struct text database);
 
 #endif

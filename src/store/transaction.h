@@ -3,7 +3,7 @@
 #define FARTHING_STORE_TRANSACTION_H
 
 #include "base/buffer.h"
-#include "store/connection.h"
+#include "store/engine.h"
 
 void transaction_init(struct transaction *transaction, struct connection *connection, struct arena *arena,
                       const struct call *call);
@@ -11,8 +11,11 @@ void transaction_init(struct transaction *transaction, struct connection *connec
 /* Keeps the connection's last error as the transaction's failure, unless it has one. */
 void transaction_fail(struct transaction *transaction);
 
-/* The query's text with what stands in braces replaced (struct query), in the arena. */
-struct text query_expand(const struct query *query, struct arena *arena);
+/* The failure of a transaction that waits for an answer (STEP_PENDING): nobody is ever told of it. */
+extern const struct failure transaction_pending;
+
+/* The query's text with what stands in braces replaced (struct query), for that connection, in the arena. */
+struct text query_expand(const struct query *query, const struct connection *connection, struct arena *arena);
 
 /* The statement of a query on the transaction's connection; NULL on a failure, which is kept. */
 struct statement *query_statement(struct transaction *transaction, const struct query *query);

@@ -15,8 +15,12 @@ struct write {
 /* Whether an update changes the column. The id never changes. */
 bool write_changes(const struct write *write, size_t index);
 
-/* write_row.c: the row itself. NULL when it is written. */
+/* write_row.c: the row itself. NULL when it is written, or on its way (struct engine). */
 const struct failure *write_row(struct transaction *transaction, const struct write *write);
+/* What a caller is told when another row has the value that the column must have alone. */
+const struct failure *write_conflict(struct arena *arena, const struct write *write, struct text column);
+/* ... and when the row that the use case has read is not there any more. */
+const struct failure *write_is_gone(struct arena *arena, const struct write *write);
 
 /* write_trail.c: the audit row and the outbox row. `scratch` is emptied and used. */
 const struct failure *write_trail(struct transaction *transaction, const struct write *write,

@@ -15,44 +15,52 @@ static bool is_scoped(const struct write *write)
 static struct value column_value(const struct field *field, const void *record)
 {
     switch (field->type) {
-    case FIELD_INSTANT: {
-        int64_t instant_us = field_instant_of(field, record);
-
-        return instant_us == INSTANT_UNSET ? value_text(text_none) : value_integer(instant_us);
-    }
+    case FIELD_INSTANT:
+        return value_instant(field_instant_of(field, record));
     case FIELD_INTEGER:
         return value_integer(field_integer_of(field, record));
     case FIELD_BOOLEAN:
-        return value_integer(field_boolean_of(field, record));
+        return value_boolean(field_boolean_of(field, record));
     default:
         return value_text(field_text_of(field, record));
     }
 }
 
-static struct text insert_sql(const struct entity *entity, struct arena *arena)
+static bool has_row_key(const struct transaction *transaction, const struct write *write)
 {
+    return is_scoped(write) && transaction->connection->engine->has_row_keys;
+}
+
+static void append_name(struct buffer *sql, unsigned *count, struct text name)
+{
+    buffer_append_format(sql, "%s%.*s", (*count)++ ? ", " : "", TEXT_FORMAT(name));
+}
+
+static struct text insert_sql(const struct transaction *transaction, const struct write *write)
+{
+    const struct entity *entity = write->entity;
     struct buffer sql = {0};
     unsigned number = 0;
 
     buffer_append_format(&sql, "INSERT INTO %.*s (", TEXT_FORMAT(entity->table));
-    if (entity->scoping == SCOPED_BY_ENVIRONMENT) {
-        buffer_append(&sql, TEXT("key, scope"));
-        number += 2;
-    }
+    if (has_row_key(transaction, write))
+        append_name(&sql, &number, TEXT("key"));
+    if (is_scoped(write))
+        append_name(&sql, &number, TEXT("scope"));
     for (size_t i = 0; i < entity->field_count; i++)
         if (field_is_column(&entity->fields[i]))
-            buffer_append_format(&sql, "%s%.*s", number++ ? ", " : "", TEXT_FORMAT(entity->fields[i].name));
+            append_name(&sql, &number, entity->fields[i].name);
     buffer_append(&sql, TEXT(") VALUES ("));
     for (unsigned i = 1; i <= number; i++)
         buffer_append_format(&sql, "%s$%u", i > 1 ? ", " : "", i);
     buffer_append(&sql, TEXT(")"));
-    struct text text = arena_copy(arena, buffer_text(&sql));
+    struct text text = arena_copy(transaction->arena, buffer_text(&sql));
 
     buffer_free(&sql);
     return text;
 }
 
-static struct text update_sql(const struct write *write, struct arena *arena)
+static struct text update_sql(const struct transaction *transaction, const struct write *write)
 {
     struct buffer sql = {0};
     unsigned number = 0;
@@ -70,7 +78,8 @@ static struct text update_sql(const struct write *write, struct arena *arena)
     else
         buffer_append_format(&sql, "id = $%u", number + 1);
     const struct query query = {buffer_text(&sql), write->entity};
-    struct text text = arena_copy(arena, query_expand(&query, arena));
+    struct arena *arena = transaction->arena;
+    struct text text = arena_copy(arena, query_expand(&query, transaction->connection, arena));
 
     buffer_free(&sql);
     return text;
@@ -89,15 +98,16 @@ static uint64_t statement_key(const struct write *write)
     return (uintptr_t)write->entity ^ columns * UINT64_C(0xFF51AFD7ED558CCD);
 }
 
-static size_t collect_values(const struct write *write, struct value values[STORE_QUERY_PARAMETERS_MAX])
+static size_t collect_values(const struct transaction *transaction, const struct write *write,
+                             struct value values[STORE_QUERY_PARAMETERS_MAX])
 {
     size_t count = 0;
 
     assert(write->entity->field_count + 2 <= STORE_QUERY_PARAMETERS_MAX);
-    if (!write->before && is_scoped(write)) {
+    if (!write->before && has_row_key(transaction, write))
         values[count++] = value_integer(row_key(entity_id(write->entity, write->record)));
+    if (!write->before && is_scoped(write))
         values[count++] = value_integer(write->scope->number);
-    }
     for (size_t i = 0; i < write->entity->field_count; i++) {
         const struct field *field = &write->entity->fields[i];
 
@@ -111,10 +121,8 @@ static size_t collect_values(const struct write *write, struct value values[STOR
     return count;
 }
 
-static const struct failure *conflict(struct transaction *transaction, const struct write *write,
-                                      struct text column)
+const struct failure *write_conflict(struct arena *arena, const struct write *write, struct text column)
 {
-    struct arena *arena = transaction->arena;
     const struct field *field = entity_field(write->entity, column);
     bool is_shown = field && field_is_text(field) && !(field->flags & FIELD_SECRET);
     struct text value = is_shown ? field_text_of(field, write->record) : text_empty;
@@ -130,8 +138,7 @@ static const struct failure *no_free_key(struct arena *arena)
     return failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, TEXT("no room for this id; try again"));
 }
 
-/* The row that the use case has read is not there any more. */
-static const struct failure *is_gone(struct arena *arena, const struct write *write)
+const struct failure *write_is_gone(struct arena *arena, const struct write *write)
 {
     return failure_new(arena, FAILURE_VERSION_CONFLICT,
                        arena_format(arena, "the %.*s was changed by another request; read it again",
@@ -140,39 +147,40 @@ static const struct failure *is_gone(struct arena *arena, const struct write *wr
 
 static struct statement *row_statement(struct transaction *transaction, const struct write *write)
 {
+    const struct engine *engine = transaction->connection->engine;
     uint64_t key = statement_key(write);
-    struct statement *statement = connection_find(transaction->connection, key);
+    struct statement *statement = engine->find(transaction->connection, key);
 
     if (statement)
         return statement;
     if (write->before)
-        return connection_prepare(transaction->connection, key, STATEMENT_VARYING,
-                                  update_sql(write, transaction->arena));
-    return connection_prepare(transaction->connection, key, STATEMENT_FIXED,
-                              insert_sql(write->entity, transaction->arena));
+        return engine->prepare(transaction->connection, key, STATEMENT_VARYING,
+                               update_sql(transaction, write));
+    return engine->prepare(transaction->connection, key, STATEMENT_FIXED, insert_sql(transaction, write));
 }
 
 /* Whether the row that has the key is one of this id: found by walking on from the first key of the id. */
 static bool id_is_taken(struct transaction *transaction, const struct write *write)
 {
+    const struct engine *engine = transaction->connection->engine;
     struct arena *arena = transaction->arena;
     const struct query query = {
         arena_format(arena, "SELECT 1 FROM %.*s WHERE {id = $1}", TEXT_FORMAT(write->entity->table)),
         write->entity};
     uint64_t key = (uintptr_t)&write->entity->table; /* an address of the entity that no other text has */
-    struct statement *statement = connection_find(transaction->connection, key);
+    struct statement *statement = engine->find(transaction->connection, key);
 
     if (!statement)
-        statement =
-            connection_prepare(transaction->connection, key, STATEMENT_FIXED, query_expand(&query, arena));
+        statement = engine->prepare(transaction->connection, key, STATEMENT_FIXED,
+                                    query_expand(&query, transaction->connection, arena));
     if (!statement) {
         transaction_fail(transaction);
         return false;
     }
     bool is_taken =
-        statement_start(statement, VALUES(value_text(entity_id(write->entity, write->record)))) == STEP_ROW;
+        engine->start(statement, VALUES(value_text(entity_id(write->entity, write->record)))) == STEP_ROW;
 
-    statement_end(statement);
+    engine->end(statement);
     return is_taken;
 }
 
@@ -181,15 +189,15 @@ static bool id_is_taken(struct transaction *transaction, const struct write *wri
 static enum step run_row(struct transaction *transaction, const struct write *write,
                          struct statement *statement, struct text *conflict_column)
 {
+    const struct engine *engine = transaction->connection->engine;
     struct value values[STORE_QUERY_PARAMETERS_MAX];
-    size_t count = collect_values(write, values);
+    size_t count = collect_values(transaction, write, values);
 
     for (int64_t probe = 0;; probe++) {
-        enum step step = statement_start(statement, values, count);
+        enum step step = engine->change(statement, values, count, write);
 
         if (step == STEP_CONFLICT)
-            *conflict_column = connection_conflict_column(transaction->connection, transaction->arena);
-        statement_end(statement);
+            *conflict_column = engine->conflict_column(transaction->connection, transaction->arena);
         if (step != STEP_CONFLICT || !text_equal(*conflict_column, TEXT("key")))
             return step;
         *conflict_column = TEXT("id");
@@ -202,6 +210,12 @@ static enum step run_row(struct transaction *transaction, const struct write *wr
     }
 }
 
+/* Whether an update has not found its row. */
+static bool has_missed(const struct transaction *transaction, const struct write *write)
+{
+    return write->before && transaction->connection->engine->changed_rows(transaction->connection) == 0;
+}
+
 const struct failure *write_row(struct transaction *transaction, const struct write *write)
 {
     struct statement *statement = row_statement(transaction, write);
@@ -209,9 +223,9 @@ const struct failure *write_row(struct transaction *transaction, const struct wr
     enum step step = statement ? run_row(transaction, write, statement, &conflict_column) : STEP_FAILED;
 
     if (step == STEP_CONFLICT)
-        return text_is_set(conflict_column) ? conflict(transaction, write, conflict_column)
+        return text_is_set(conflict_column) ? write_conflict(transaction->arena, write, conflict_column)
                                             : no_free_key(transaction->arena);
-    if (step == STEP_DONE && write->before && connection_changed_rows(transaction->connection) != 1)
-        return is_gone(transaction->arena, write);
-    return step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
+    if (step == STEP_DONE)
+        return has_missed(transaction, write) ? write_is_gone(transaction->arena, write) : NULL;
+    return transaction->connection->engine->failure(transaction->connection, transaction->arena);
 }

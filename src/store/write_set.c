@@ -47,12 +47,11 @@ const struct failure *transaction_execute(struct transaction *transaction, const
 
     if (!statement)
         return transaction->failure;
-    enum step step = statement_start(statement, parameters, parameter_count);
-    const struct failure *failure =
-        step == STEP_DONE ? NULL : connection_failure(transaction->connection, transaction->arena);
+    const struct engine *engine = transaction->connection->engine;
 
-    statement_end(statement);
-    return failure;
+    return engine->change(statement, parameters, parameter_count, NULL) == STEP_DONE
+               ? NULL
+               : engine->failure(transaction->connection, transaction->arena);
 }
 
 static bool changes_nothing(const struct write *write)
@@ -65,6 +64,15 @@ static bool changes_nothing(const struct write *write)
     return true;
 }
 
+static void announce(struct transaction *transaction, const struct write *write)
+{
+    const struct engine *engine = transaction->connection->engine;
+
+    if (write->entity->is_cached && engine->announce)
+        engine->announce(transaction->connection, write->entity->name,
+                         entity_id(write->entity, write->record));
+}
+
 const struct failure *transaction_flush(struct transaction *transaction, struct buffer *scratch)
 {
     const struct failure *failure = transaction->failure;
@@ -75,6 +83,8 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
         failure = write_row(transaction, write);
         if (!failure)
             failure = write_trail(transaction, write, scratch);
+        if (!failure)
+            announce(transaction, write);
     }
     return failure;
 }
@@ -87,6 +97,14 @@ const struct failure *transaction_apply(struct transaction *transaction)
     transaction->writes = NULL;
     transaction->writes_end = &transaction->writes;
     return failure;
+}
+
+void transaction_take_turns(struct transaction *transaction, enum store_turns turns)
+{
+    const struct engine *engine = transaction->connection->engine;
+
+    if (engine->take_turns && !transaction->failure)
+        engine->take_turns(transaction->connection, turns);
 }
 
 /* ---- scopes ---- */

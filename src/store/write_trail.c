@@ -93,7 +93,7 @@ static const struct failure *write_audit(struct transaction *transaction, const 
                                VALUES(scope_value(write), value_text(write->entity->name),
                                       value_text(entity_id(write->entity, write->record)),
                                       value_text(action_name(action)), value_text(call->actor_id),
-                                      value_text(call->request_id), value_integer(call->now_us),
+                                      value_text(call->request_id), value_instant(call->now_us),
                                       value_text(changes_json(write, scratch))));
 }
 
@@ -141,7 +141,7 @@ static const struct failure *write_event(struct transaction *transaction, const 
                                       value_text(name), value_text(write->entity->name),
                                       value_text(entity_id(write->entity, write->record)),
                                       value_text(event_json(write, name, scratch)),
-                                      value_integer(call->now_us), value_text(call->actor_id)));
+                                      value_instant(call->now_us), value_text(call->actor_id)));
 }
 
 const struct failure *write_trail(struct transaction *transaction, const struct write *write,

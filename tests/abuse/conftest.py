@@ -10,7 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 
 import pytest  # noqa: E402
 
+import left_out  # noqa: E402
 from farthing_server import BINARY, SLOWDOWN  # noqa: E402
+
+pytest_configure = left_out.pytest_configure
+pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
 
 SECONDS, LONG_SECONDS = 20, 3600
 # A sanitizer has memory of its own: there is nothing to be said about ours.

@@ -5,17 +5,17 @@ their own with `start_server`. A server that does not end cleanly fails the test
 """
 
 import itertools
-import os
-import subprocess
-import tempfile
 
 import pytest
 
 import farthing_server
+import left_out
 from farthing_server import BINARY, Server
 from shared_server import Shared
 
 pytest.register_assert_rewrite("expectations")
+pytest_configure = left_out.pytest_configure
+pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
 
 
 def pytest_sessionstart(session):
@@ -71,34 +71,3 @@ _external_ids = itertools.count(1)
 def new_external_id():
     """Gives external ids that no other test uses."""
     return lambda: f"customer-{next(_external_ids)}"
-
-
-def can_mount():
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
-        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-            return False
-        subprocess.run(["umount", folder], check=True)
-        return True
-
-
-# What a test may need of the machine, which no package brings: @pytest.mark.needs("root").
-MACHINE = {
-    "root": lambda: os.geteuid() == 0,
-    "mount": can_mount,
-    "memory disk": lambda: os.access("/dev/shm", os.W_OK),
-}
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "needs(what): leave the test out where the machine does not have it")
-
-
-def pytest_collection_modifyitems(config, items):
-    wanted = {item: [mark.args[0] for mark in item.iter_markers("needs")] for item in items}
-    has = {what: MACHINE[what]() for whats in wanted.values() for what in whats}
-    left_out = [item for item in items if not all(has[what] for what in wanted[item])]
-    if left_out:
-        print("left out, because this machine cannot do it:", *(item.nodeid for item in left_out), sep="\n  ")
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]

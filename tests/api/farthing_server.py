@@ -13,6 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import engine
+from postgres_cluster import PASSWORD, without_settings_of_libpq
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = Path(REPOSITORY, os.environ.get("FARTHING_BINARY", "build/farthing"))
 FIXTURE = Path(
@@ -35,9 +38,10 @@ START_SECONDS_MAX = 15
 STOP_SECONDS_MAX = 40
 COMMAND_SECONDS_MAX = 30
 
-# What a sanitizer or a failed assertion writes. None of it may ever be on a server's standard error.
+# What a sanitizer or a failed assertion writes, and the database's password. None of it may ever be on a server's standard
+# error.
 TROUBLE = re.compile(
-    r"(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer|runtime error:|[Aa]ssertion.*failed|stack smashing"
+    r"(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer|runtime error:|[Aa]ssertion.*failed|stack smashing|" + PASSWORD
 )
 
 
@@ -53,10 +57,11 @@ def wait_until(condition, limit_seconds, what):
         time.sleep(0.002)
 
 
-def environment(**changes):
-    """This process's environment without any FARTHING_… setting, plus the given changes."""
+def environment(*arguments, **changes):
+    """This process's environment without any setting of Farthing or libpq, plus the given changes, plus the database of the
+    data directory that these arguments of a command name."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FARTHING_")}
-    return {**kept, **changes}
+    return {**without_settings_of_libpq(kept), **engine.variables_of_command(arguments, changes), **changes}
 
 
 def run(*arguments, binary=BINARY, stdin=None, **variables):
@@ -67,9 +72,10 @@ def run(*arguments, binary=BINARY, stdin=None, **variables):
         capture_output=True,
         text=True,
         timeout=seconds(COMMAND_SECONDS_MAX),
-        env=environment(**variables),
+        env=environment(*arguments, **variables),
     )
     assert not TROUBLE.search(process.stderr), process.stderr
+    assert PASSWORD not in process.stdout, process.stdout
     return process
 
 
@@ -100,7 +106,7 @@ def init(directory):
 
 def fixture(directory, *arguments):
     """Changes a data directory that no server has open. Returns what the tool printed."""
-    return run_ok(directory, *arguments, binary=FIXTURE)
+    return run_ok(directory, *arguments, binary=FIXTURE, **engine.variables(directory))
 
 
 def create_tenant(directory, name):
@@ -155,7 +161,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.log_file,
             pass_fds=pass_fds,
-            env=environment(**variables),
+            env=environment("serve", "--data", directory, **variables),
         )
         _started.append(self.process)
         self.address = None

@@ -282,7 +282,7 @@ def test_nothing_waits_for_standard_error(initialised, tmp_path):
     socket_path = tmp_path / "listen"
     command = [str(BINARY), "serve", "--data", str(directory), "--listen", "127.0.0.1:0", "--log-level", "debug"]
     command += ["--metrics-listen", f"unix:{socket_path}", "--loops", "1"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(*command[1:]))
     try:
         address = None
         while address is None:

@@ -109,7 +109,7 @@ def test_serve_from_the_environment_alone(initialised):
         process = subprocess.Popen(
             [str(farthing_server.BINARY), "serve"],
             env=farthing_server.environment(
-                FARTHING_DATA=str(directory), FARTHING_LISTEN="127.0.0.1:0", FARTHING_LOG_FORMAT="json"
+                "serve", FARTHING_DATA=str(directory), FARTHING_LISTEN="127.0.0.1:0", FARTHING_LOG_FORMAT="json"
             ),
             stderr=log_file,
             stdout=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import engine
 from farthing_server import run, run_ok
 from http_client import Client
 
@@ -123,9 +124,9 @@ def test_the_file_in_the_data_directory(directory, start_server):
 
 def test_other_commands_take_the_data_directory_from_the_file_that_is_named(config, directory):
     path = config(f"data = {directory}\nloops = 1\n")
-    run_ok("init", "--config", path)
-    assert (directory / "farthing.db").exists()
-    assert "secret_" in run_ok("key", "list", FARTHING_CONFIG=str(path))
+    run_ok("init", "--config", path, **engine.variables(directory))
+    assert engine.has_database(directory)
+    assert "secret_" in run_ok("key", "list", FARTHING_CONFIG=str(path), **engine.variables(directory))
 
 
 def test_secrets_are_masked(config):

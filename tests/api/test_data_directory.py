@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -13,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import engine
 import farthing_server
+from engine import rows
 from expectations import assert_error
 from farthing_server import create_key, run, wait_until
 from http_client import Client
@@ -29,23 +30,6 @@ def one_line_refusal(process, code=1):
 def serve(directory, listen="127.0.0.1:0"):
     """A serve that is expected to end by itself."""
     return run("serve", "--data", directory, "--listen", listen)
-
-
-def rows(directory, query, *parameters):
-    """Reads a database that no server has open."""
-    connection = sqlite3.connect(directory / "farthing.db")
-    connection.row_factory = sqlite3.Row
-    try:
-        return [dict(row) for row in connection.execute(query, parameters)]
-    finally:
-        connection.close()
-
-
-def alter(directory, statement):
-    connection = sqlite3.connect(directory / "farthing.db")
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 # --- refusals --------------------------------------------------------------------------------------------------
@@ -91,10 +75,11 @@ def test_the_admin_socket_of_a_killed_server_is_in_nobodys_way(initialised, star
         assert [client.get("/v1/customers/x", key=key).status for key in (key, running_key)] == [404, 404]
 
 
+@pytest.mark.embedded("the version is in the file's header")
 @pytest.mark.parametrize("version", [9999, 2147483647])
 def test_a_newer_schema_is_refused_and_left_alone(initialised, version):
     directory, _ = initialised
-    alter(directory, f"PRAGMA user_version = {version}")
+    engine.change(directory, f"PRAGMA user_version = {version}")
     before = (directory / "farthing.db").read_bytes()
     for process in (
         serve(directory),
@@ -114,18 +99,19 @@ def foreign_short(directory):
 
 
 def foreign_database(directory):
-    alter(directory, "CREATE TABLE recipes (id INTEGER PRIMARY KEY, dish TEXT)")
+    engine.change(directory, "CREATE TABLE recipes (id INTEGER PRIMARY KEY, dish TEXT)")
 
 
 def foreign_application(directory):
-    alter(directory, "PRAGMA application_id = 12345")
-    alter(directory, "CREATE TABLE customers (id TEXT)")
+    engine.change(directory, "PRAGMA application_id = 12345")
+    engine.change(directory, "CREATE TABLE customers (id TEXT)")
 
 
 def foreign_folder(directory):
     (directory / "farthing.db").mkdir()
 
 
+@pytest.mark.embedded("the database is a file")
 @pytest.mark.parametrize("make", [foreign_text, foreign_short, foreign_database, foreign_application, foreign_folder])
 def test_a_foreign_database_is_refused_and_left_alone(directory, make):
     directory.mkdir()
@@ -158,6 +144,7 @@ def test_a_directory_that_cannot_be_made(tmp_path):
     one_line_refusal(run("init", "--data", tmp_path / "file" / "data"))
 
 
+@pytest.mark.embedded("the database is a file")
 def test_a_damaged_database_is_refused(initialised):
     directory, _ = initialised
     database = directory / "farthing.db"
@@ -193,12 +180,13 @@ def as_owner(tmp_path):
     def run_as_nobody(*arguments):
         return subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", binary, *map(str, arguments)],
                               capture_output=True, text=True, timeout=60, cwd="/",
-                              env=farthing_server.environment())
+                              env=farthing_server.environment(*arguments))
 
     yield run_as_nobody, folder / "owned"
     shutil.rmtree(folder)
 
 
+@pytest.mark.embedded("the database is a file")
 def test_a_closed_database_leaves_no_closed_log(as_owner):
     """What SQLite makes beside a database has its mode, and would stay when the database is opened again."""
     run_as_owner, directory = as_owner
@@ -214,6 +202,7 @@ def test_a_closed_database_leaves_no_closed_log(as_owner):
     assert run_as_owner("key", "list", "--data", directory).returncode == 0
 
 
+@pytest.mark.embedded("a log is beside the file")
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
 def test_a_closed_file_beside_the_database_is_named(as_owner, suffix):
     run_as_owner, directory = as_owner
@@ -235,10 +224,11 @@ def test_doctor_of_a_directory_that_cannot_be_written(as_owner):
     directory.chmod(0o700)
     assert report.returncode == 1
     assert f"`chmod 700 {directory}`" in report.stdout
-    assert "database: it was not looked at" in report.stdout
+    assert ("database: it was not looked at" in report.stdout) != engine.ON_POSTGRES, "it would be in there"
     assert "keep a copy" not in report.stdout
 
 
+@pytest.mark.embedded("the file goes with the directory")
 def test_a_directory_deleted_under_a_running_server(initialised, start_server):
     directory, credentials = initialised
     server = start_server(directory)
@@ -285,7 +275,7 @@ def test_a_directory_of_another_user_is_called_what_it_is(initialised):
         for command in (["serve", "--listen", "127.0.0.1:0"], ["init"], ["key", "list"]):
             process = subprocess.run([*somebody_else, binary, *command, "--data", directory],
                                      capture_output=True, text=True, timeout=60,
-                                     env=farthing_server.environment())
+                                     env=farthing_server.environment("--data", directory))
             assert process.returncode == 1
             assert "Permission denied" in process.stderr
     finally:
@@ -442,6 +432,7 @@ def test_nothing_is_lost_by_a_stop_and_a_start(written, start_server):
 def test_a_copy_of_a_stopped_directory_serves(written, start_server, tmp_path):
     directory, credentials, customer = written
     shutil.copytree(directory, tmp_path / "copy", ignore=shutil.ignore_patterns("admin.sock"))
+    engine.share(directory, tmp_path / "copy")
     server = start_server(tmp_path / "copy")
     with Client(server.address, credentials.api_key) as client:
         assert client.get(f"/v1/customers/{customer['id']}").status == 200

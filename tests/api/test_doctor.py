@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import engine
 import farthing_server
 from farthing_server import BINARY, environment, run, run_ok
 from http_client import Client
@@ -101,12 +102,13 @@ def test_a_running_server(initialised, start_server):
     assert code == 0
     assert verdicts(subjects, "server") == ["ok"]
     assert str(server.process.pid) in subjects["server"][0][1]
-    assert "database" not in subjects, "the file is the server's"
+    assert ("database" in subjects) == engine.ON_POSTGRES, "a file would be the server's alone"
     assert "listen" not in subjects, "its addresses are taken by itself"
     with Client(server.address, credentials.api_key) as client:
         assert client.get("/v1/customers/x").status == 404
 
 
+@pytest.mark.embedded("a file is the server's alone")
 def test_thorough_says_that_a_server_is_in_the_way(initialised, start_server):
     directory, _ = initialised
     start_server(directory)
@@ -114,6 +116,7 @@ def test_thorough_says_that_a_server_is_in_the_way(initialised, start_server):
     assert (code, verdicts(subjects, "database")) == (0, ["warn"])
 
 
+@pytest.mark.embedded("the database is a file")
 def test_it_never_opens_the_file_of_a_running_server(initialised, start_server, tmp_path):
     directory, _ = initialised
     start_server(directory)
@@ -122,7 +125,7 @@ def test_it_never_opens_the_file_of_a_running_server(initialised, start_server, 
         ["strace", "-f", "-e", "trace=open,openat", "-o", str(trace), str(BINARY), "doctor", "--data",
          str(directory)],
         # What looks for leaks does not work under strace.
-        env=environment(ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"),
+        env=environment("--data", directory, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"),
         capture_output=True, check=False,
     )
     assert "farthing.db" not in trace.read_text()
@@ -170,6 +173,7 @@ def test_an_address_that_is_taken(initialised, tmp_path, start_server):
     assert (code, verdicts(subjects, "listen")) == (1, ["fail"])
 
 
+@pytest.mark.embedded("the database is a file")
 def test_a_file_that_is_no_database(initialised):
     directory, _ = initialised
     (directory / "farthing.db").write_bytes(b"not a database, not at all" * 100)
@@ -177,6 +181,7 @@ def test_a_file_that_is_no_database(initialised):
     assert (code, verdicts(subjects, "database")) == (1, ["fail"])
 
 
+@pytest.mark.embedded("the version is in the file's header")
 def test_a_database_of_a_newer_version(initialised):
     directory, _ = initialised
     with sqlite3.connect(directory / "farthing.db") as connection:
@@ -187,6 +192,7 @@ def test_a_database_of_a_newer_version(initialised):
     assert "99" in subjects["database"][0][1]
 
 
+@pytest.mark.embedded("the database is a file")
 def test_a_damaged_page_is_found_when_all_are_read(initialised):
     directory, _ = initialised
     database = directory / "farthing.db"
@@ -207,7 +213,7 @@ def test_few_descriptors(initialised):
     for limit, verdict, code in ((1024, "warn", 0), (128, "fail", 1)):
         process = subprocess.run(
             ["bash", "-c", f"ulimit -n {limit}; exec '{BINARY}' doctor --json --listen 127.0.0.1:0 --data '{directory}'"],
-            capture_output=True, text=True, env=environment(), check=False,
+            capture_output=True, text=True, env=environment("--data", directory), check=False,
         )
         checks = [check for check in json.loads(process.stdout)["checks"] if check["subject"] == "limits"]
         assert [check["verdict"] for check in checks] == [verdict]
@@ -215,6 +221,7 @@ def test_few_descriptors(initialised):
         assert process.returncode == code
 
 
+@pytest.mark.embedded("the database is a file")
 def test_others_who_have_access(initialised):
     directory, _ = initialised
     directory.chmod(0o755)
@@ -249,20 +256,20 @@ def test_without_permissions():
             (folder / "data").chmod(mode)
             process = subprocess.run(
                 [str(binary), "doctor", "--json", "--data", str(folder / "data")],
-                capture_output=True, text=True, env=environment(), user=NOBODY, cwd="/", check=False,
+                capture_output=True, text=True, env=environment("--data", folder / "data"), user=NOBODY, cwd="/", check=False,
             )
             assert process.returncode == 1, process
             checks = json.loads(process.stdout)["checks"]
             assert "fail" in [check["verdict"] for check in checks if check["subject"] == subject], checks
         # What root does for a while must not lock the owner out.
-        os.chown(folder / "data", NOBODY, NOBODY)
-        os.chown(folder / "data" / "farthing.db", NOBODY, NOBODY)
+        for path in (folder / "data", *(folder / "data").iterdir()):
+            os.chown(path, NOBODY, NOBODY)
         (folder / "data").chmod(0o700)
         (folder / "data" / "lock").unlink()
         run_ok("key", "list", "--data", folder / "data")
         subprocess.run(
             [str(binary), "key", "list", "--data", str(folder / "data")],
-            capture_output=True, env=environment(), user=NOBODY, cwd="/", check=True,
+            capture_output=True, env=environment("--data", folder / "data"), user=NOBODY, cwd="/", check=True,
         )
     finally:
         shutil.rmtree(folder)

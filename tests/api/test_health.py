@@ -50,6 +50,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.needs("mount")
+@pytest.mark.embedded("the disk is that of the data directory")
 def test_a_full_disk_is_not_ready_until_there_is_room(small_disk, start_server):
     credentials = farthing_server.init(small_disk / "data")
     server = start_server(small_disk / "data")

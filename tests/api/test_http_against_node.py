@@ -233,7 +233,7 @@ def stream(random_):
 
 
 def mutated(random_, made):
-    at = random_.randrange(len(made))
+    at = random_.randrange(max(1, len(made)))
     byte = bytes([random_.choice(BYTES)])
     kind = random_.randrange(5)
     if kind == 0:

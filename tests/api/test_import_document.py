@@ -35,7 +35,7 @@ def test_the_commands_of_the_document(tmp_path):
                 file.write_text(output)
         process = subprocess.run(
             ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
-            env=environment(PATH=path, FARTHING_DATA=str(data)), timeout=seconds(30),
+            env=environment("import", PATH=path, FARTHING_DATA=str(data)), timeout=seconds(30),
         )
         assert pattern(output).fullmatch(process.stdout), f"$ {command}\n{process.stdout}\ninstead of\n{output}"
         ran += 1

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+import engine
 import farthing_server
 from farthing_server import BINARY, environment, run, run_ok, variables_of
 from http_client import Client, RawConnection, request_bytes
@@ -43,15 +44,6 @@ def operator(initialised, start_server):
             return process.stderr
 
     return Operator()
-
-
-def rows_of(directory, query):
-    output = subprocess.run(
-        ["/usr/bin/python3", "-c", "import sqlite3,sys,json; print(json.dumps(sqlite3.connect(sys.argv[1])"
-         ".execute(sys.argv[2]).fetchall()))", str(directory / "farthing.db"), query],
-        capture_output=True, text=True, check=True,
-    ).stdout
-    return json.loads(output)
 
 
 # --- tenants ---------------------------------------------------------------------------------------------------
@@ -151,7 +143,7 @@ def test_a_suspension_outlives_the_server(operator):
         operator("tenant", "resume", "Farthing")
     operator.server.stop()
     assert operator.json("tenant", "list")["items"][0]["internal_status"] == "active"
-    changes = rows_of(
+    changes = engine.tuples(
         operator.directory,
         "SELECT action, changes FROM audit_log WHERE entity_type = 'tenant' ORDER BY sequence",
     )
@@ -290,8 +282,8 @@ def test_every_write_is_in_the_audit_log(operator):
     operator("tenant", "create", "Acme")
     operator("environment", "create", "Live", "--tenant", "Acme")
     operator("user", "create", "--tenant", "Acme", "--email", "a@example.com")
-    written = rows_of(operator.directory, "SELECT entity_type, action FROM audit_log ORDER BY sequence")
-    assert sorted(map(tuple, written[4:])) == sorted(
+    written = engine.tuples(operator.directory, "SELECT entity_type, action FROM audit_log ORDER BY sequence")
+    assert sorted(written[4:]) == sorted(
         [("tenant", "created"), ("user", "created"), ("environment", "created"), ("environment", "created"),
          ("user", "created")]
     )
@@ -334,7 +326,7 @@ def test_output_that_cannot_be_written(operator):
     with open("/dev/full", "w") as full:
         for command in (["version"], ["help"], ["key", "list", "--data", operator.directory], ["config", "example"]):
             process = subprocess.run(
-                [str(BINARY), *map(str, command)], stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+                [str(BINARY), *map(str, command)], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(*command)
             )
             assert process.returncode == 1, command
             assert len(process.stderr.splitlines()) == 1
@@ -351,9 +343,10 @@ def test_closed_standard_streams_do_not_become_the_database(operator):
     for stream in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         subprocess.run(
             ["bash", "-c", f"'{BINARY}' key create --name x --data '{operator.directory}' {stream}"],
-            capture_output=True, env=environment(), check=False,
+            capture_output=True, env=environment("--data", operator.directory), check=False,
         )
-    assert rows_of(operator.directory, "PRAGMA integrity_check") == [["ok"]]
+    with engine.at_rest(operator.directory) as look:
+        engine.assert_sound(look)
     assert operator.json("tenant", "list")["items"][0]["name"] == "Farthing"
 
 
@@ -381,7 +374,7 @@ def test_commands_side_by_side_wait_for_each_other(operator):
     processes = [
         subprocess.Popen(
             [str(BINARY), "tenant", "create", f"tenant {number}", "--data", str(operator.directory)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment("--data", operator.directory),
         )
         for number in range(4)
     ]

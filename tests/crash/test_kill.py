@@ -130,7 +130,7 @@ def test_kill_during_init(tmp_path, rounds, seed):
             [str(BINARY), "init", "--data", str(directory)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=environment("--data", directory),
         )
         time.sleep(generator.uniform(0, seconds(0.02)))
         process.send_signal(signal.SIGKILL)
@@ -168,6 +168,7 @@ def test_kill_while_keys_are_made(directory, rounds, seed):
         server.kill()
 
 
+@pytest.mark.embedded("the database is two files")
 def test_the_data_directory_of_a_killed_server_can_be_copied(directory, tmp_path, seed):
     """The database and its log are all there is: a copy of the two elsewhere serves the same."""
     load = Load(init(directory).api_key, seed)

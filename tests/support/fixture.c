@@ -164,6 +164,8 @@ static const struct action *find_action(int argument_count, char **arguments)
 
 static int run(const struct action *action, struct job *job, struct text directory)
 {
+    const char *database = getenv("FARTHING_DATABASE");
+    const struct place place = {directory, text_from_string(database), STORE_CONNECTIONS_MIN};
     struct arena arena;
     struct instance instance;
     struct text reason;
@@ -171,7 +173,7 @@ static int run(const struct action *action, struct job *job, struct text directo
 
     arena_init(&arena);
     job->call = (struct call){.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-    if (!instance_open(&instance, directory, TEXT("Farthing"), &arena, &reason)) {
+    if (!instance_open(&instance, &place, TEXT("Farthing"), &arena, &reason)) {
         fprintf(stderr, "%.*s\n", TEXT_FORMAT(reason));
     } else {
         const struct failure *failure = store_write(instance.store, &arena, &job->call, action->run, job);

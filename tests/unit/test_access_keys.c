@@ -90,6 +90,46 @@ static void test_texts_are_copied(void **state)
     arena_free(&arena);
 }
 
+static void test_a_key_is_removed_by_its_id(void **state)
+{
+    struct key_table *table = key_table_new();
+    struct arena arena = {0};
+    struct caller caller;
+
+    (void)state;
+    put(table, "a", "one");
+    put(table, "b", "two");
+    key_table_remove_id(table, TEXT("none"));
+    key_table_remove_id(table, TEXT("one"));
+    assert_false(find(table, "a", &arena, &caller));
+    assert_true(find(table, "b", &arena, &caller));
+    key_table_free(table);
+    arena_free(&arena);
+}
+
+/* What another process changed while nobody listened: keys that are gone, and keys that are new. */
+static void test_a_fresh_table_takes_the_place_of_the_old(void **state)
+{
+    struct key_table *table = key_table_new(), *fresh = key_table_new();
+    struct arena arena = {0};
+    struct caller caller;
+
+    (void)state;
+    put(table, "revoked", "one");
+    put(table, "stays", "two");
+    put(fresh, "stays", "two");
+    put(fresh, "new", "three");
+    key_table_swap(table, fresh);
+    key_table_free(fresh);
+    assert_false(find(table, "revoked", &arena, &caller));
+    assert_true(find(table, "stays", &arena, &caller));
+    assert_true(find(table, "new", &arena, &caller));
+    take_away(table, "new");
+    assert_false(find(table, "new", &arena, &caller));
+    key_table_free(table);
+    arena_free(&arena);
+}
+
 static void test_suspension_is_of_one_tenant(void **state)
 {
     struct key_table *table = key_table_new();
@@ -425,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_find_replace_remove),
         cmocka_unit_test(test_texts_are_copied),
+        cmocka_unit_test(test_a_key_is_removed_by_its_id),
+        cmocka_unit_test(test_a_fresh_table_takes_the_place_of_the_old),
         cmocka_unit_test(test_suspension_is_of_one_tenant),
         cmocka_unit_test(test_growth_to_100000_keys),
         cmocka_unit_test(test_key_takes_little_memory),

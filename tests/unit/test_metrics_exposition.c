@@ -118,7 +118,7 @@ static void test_samples(void **state)
     scrape(&samples);
     expect_line("farthing_database_size_bytes 12345");
     expect_absent("\nfarthing_database_wal_size_bytes ");
-    expect_line("# TYPE farthing_database_wal_size_bytes gauge");
+    expect_absent("# TYPE farthing_database_wal_size_bytes ");
     expect_line("process_cpu_seconds_total 2.5");
     expect_line("farthing_log_lines_dropped_total{log=\"process\"} 0");
     expect_line("farthing_log_lines_dropped_total{log=\"access\"} 3");

@@ -166,7 +166,7 @@ static void test_database_of_a_newer_version(void **state)
     char sql[64];
 
     store_close(fixture->store);
-    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", store_schema_version() + 1);
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", store_schema_version(text_none) + 1);
     fixture_execute(fixture, sql);
     expect_refused(fixture, "run a newer Farthing");
 }

@@ -196,8 +196,9 @@ static void test_every_query_can_be_prepared(void **state)
 /* How SQLite would run a query, a line a step. */
 static struct text plan_of(sqlite3 *handle, const struct query *query)
 {
+    const struct connection connection = {.engine = &sqlite_engine};
     struct text sql = arena_format(&fixture.arena, "EXPLAIN QUERY PLAN %.*s",
-                                   TEXT_FORMAT(query_expand(query, &fixture.arena)));
+                                   TEXT_FORMAT(query_expand(query, &connection, &fixture.arena)));
     struct buffer plan = {0};
     sqlite3_stmt *statement;
 
@@ -216,7 +217,7 @@ static struct text plan_of(sqlite3 *handle, const struct query *query)
 static bool looks_up_a_row(const char *text)
 {
     for (const char *brace = text; (brace = strchr(brace, '{')); brace++)
-        if (strncmp(brace, "{columns}", 9) != 0)
+        if (strncmp(brace, "{columns}", 9) != 0 && strncmp(brace, "{lock}", 6) != 0)
             return true;
     return false;
 }
@@ -253,7 +254,7 @@ static void test_version_is_the_number_of_migrations(void **state)
 
     snprintf(expected, sizeof expected, "%d;", sqlite_migration_count);
     assert_text(fixture_select(&fixture, "PRAGMA user_version"), expected);
-    assert_int_equal(store_schema_version(), sqlite_migration_count);
+    assert_int_equal(store_schema_version(text_from_string(fixture.database)), sqlite_migration_count);
     snprintf(expected, sizeof expected, "%d;", SQLITE_APPLICATION_ID);
     assert_text(fixture_select(&fixture, "PRAGMA application_id"), expected);
     assert_text(fixture_select(&fixture, "PRAGMA journal_mode"), "wal;");

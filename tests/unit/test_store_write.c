@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "domain/records.h"
-#include "store/connection.h"
+#include "store/engine.h"
 
 static void test_insert_writes_row_audit_and_event(void **state)
 {

@@ -21,7 +21,7 @@ enum {
 
 static int remember_wal_pages(void *context, sqlite3 *handle, const char *database, int pages)
 {
-    struct connection *connection = context;
+    struct sqlite_connection *connection = context;
 
     (void)handle;
     (void)database;
@@ -34,7 +34,7 @@ static int remember_wal_pages(void *context, sqlite3 *handle, const char *databa
  * shared: both without an error. */
 static bool check_writable(struct connection *connection, struct text *reason)
 {
-    if (sqlite3_db_readonly(connection->handle, "main") == 0)
+    if (sqlite3_db_readonly(sqlite_of(connection)->handle, "main") == 0)
         return true;
     *reason = TEXT("the file farthing.db in the data directory is read-only; it must be writable");
     return false;
@@ -45,7 +45,8 @@ static bool begin_log(struct connection *connection, struct text *reason)
     sqlite3_stmt *handle;
     bool is_wal = false;
 
-    if (sqlite3_prepare_v2(connection->handle, "PRAGMA journal_mode=WAL", -1, &handle, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(connection)->handle, "PRAGMA journal_mode=WAL", -1, &handle, NULL) !=
+        SQLITE_OK)
         return false;
     int code = sqlite3_step(handle);
 
@@ -62,7 +63,7 @@ static bool begin_log(struct connection *connection, struct text *reason)
 static bool configure(struct connection *connection, enum sqlite_mode mode, struct text *reason)
 {
     char cache[PRAGMA_TEXT_MAX];
-    sqlite3 *handle = connection->handle;
+    sqlite3 *handle = sqlite_of(connection)->handle;
 
     snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", STORE_CACHE_KIB);
     sqlite3_extended_result_codes(handle, 1);
@@ -88,19 +89,22 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct sqlite_connection *opened_connection = calloc(1, sizeof *opened_connection);
     int flags = mode == SQLITE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 
-    if (!connection)
+    if (!opened_connection)
         abort();
-    connection->magic = CONNECTION_MAGIC;
+    struct connection *connection = &opened_connection->base;
+
+    connection->engine = &sqlite_engine;
+    sqlite_of(connection)->magic = CONNECTION_MAGIC;
     *reason = text_none;
     if (mode == SQLITE_WRITER && !database_files_check(path, arena, reason)) {
         sqlite_connection_close(connection);
         return NULL;
     }
-    bool opened = sqlite3_open_v2(arena_string(arena, path), &connection->handle, flags | SQLITE_OPEN_NOMUTEX,
-                                  NULL) == SQLITE_OK;
+    bool opened = sqlite3_open_v2(arena_string(arena, path), &sqlite_of(connection)->handle,
+                                  flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
 
     /* A file that is not ours must be left as it is: look before anything is set. */
     if (opened && (mode == SQLITE_READER || sqlite_recognise(connection, arena, reason)) &&
@@ -108,17 +112,17 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
         return connection;
     if (!text_is_set(*reason))
         *reason = arena_format(arena, "cannot open the database %.*s: %s", TEXT_FORMAT(path),
-                               sqlite3_errmsg(connection->handle));
+                               sqlite3_errmsg(sqlite_of(connection)->handle));
     sqlite_connection_close(connection);
     return NULL;
 }
 
 void sqlite_connection_close(struct connection *connection)
 {
-    assert(connection->magic == CONNECTION_MAGIC);
+    assert(sqlite_of(connection)->magic == CONNECTION_MAGIC);
     sqlite_statements_free(connection);
-    sqlite3_close(connection->handle);
-    connection->magic = 0;
+    sqlite3_close(sqlite_of(connection)->handle);
+    sqlite_of(connection)->magic = 0;
     free(connection);
 }
 
@@ -158,15 +162,15 @@ static const char *unavailable_reason(int code)
     }
 }
 
-const struct failure *connection_failure(struct connection *connection, struct arena *arena)
+const struct failure *sqlite_failure(struct connection *connection, struct arena *arena)
 {
-    int code = sqlite3_extended_errcode(connection->handle);
+    int code = sqlite3_extended_errcode(sqlite_of(connection)->handle);
     const char *reason = unavailable_reason(code);
 
-    LOG_ERROR("database error", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
+    LOG_ERROR("database error", LOG_STRING("error", sqlite3_errmsg(sqlite_of(connection)->handle)),
               LOG_INTEGER("code", code));
     if (trouble_of(code) != STORE_WELL)
-        connection->trouble = trouble_of(code);
+        sqlite_of(connection)->trouble = trouble_of(code);
     if (!reason)
         return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
     return failure_add(
@@ -175,10 +179,10 @@ const struct failure *connection_failure(struct connection *connection, struct a
         arena, TEXT("reason"), text_from_string(reason));
 }
 
-struct text connection_conflict_column(struct connection *connection, struct arena *arena)
+static struct text conflict_column(struct connection *connection, struct arena *arena)
 {
     /* "UNIQUE constraint failed: customers.scope, customers.external_id" */
-    struct text message = arena_copy(arena, text_from_string(sqlite3_errmsg(connection->handle)));
+    struct text message = arena_copy(arena, text_from_string(sqlite3_errmsg(sqlite_of(connection)->handle)));
     size_t start = message.length;
 
     while (start > 0 && message.data[start - 1] != '.')
@@ -186,22 +190,36 @@ struct text connection_conflict_column(struct connection *connection, struct are
     return text_from(message, start);
 }
 
-int64_t connection_changed_rows(struct connection *connection)
+static int64_t changed_rows(struct connection *connection)
 {
-    return sqlite3_changes64(connection->handle);
+    return sqlite3_changes64(sqlite_of(connection)->handle);
 }
+
+const struct engine sqlite_engine = {
+    .has_row_keys = true,
+    .find = sqlite_find,
+    .prepare = sqlite_prepare,
+    .start = sqlite_start,
+    .next = sqlite_next,
+    .end = sqlite_end,
+    .read_row = sqlite_read_row,
+    .change = sqlite_change,
+    .changed_rows = changed_rows,
+    .failure = sqlite_failure,
+    .conflict_column = conflict_column,
+};
 
 bool sqlite_is_not_a_database(struct connection *connection)
 {
-    return (sqlite3_extended_errcode(connection->handle) & 0xff) == SQLITE_NOTADB;
+    return (sqlite3_extended_errcode(sqlite_of(connection)->handle) & 0xff) == SQLITE_NOTADB;
 }
 
 /* ---- transactions ---- */
 
 bool sqlite_execute(struct connection *connection, const char *sql)
 {
-    assert(connection->magic == CONNECTION_MAGIC);
-    return sqlite3_exec(connection->handle, sql, NULL, NULL, NULL) == SQLITE_OK;
+    assert(sqlite_of(connection)->magic == CONNECTION_MAGIC);
+    return sqlite3_exec(sqlite_of(connection)->handle, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 bool sqlite_pragma_integer(struct connection *connection, const char *name, int64_t *value)
@@ -210,7 +228,7 @@ bool sqlite_pragma_integer(struct connection *connection, const char *name, int6
     sqlite3_stmt *handle;
 
     snprintf(sql, sizeof sql, "PRAGMA %s", name);
-    if (sqlite3_prepare_v2(connection->handle, sql, -1, &handle, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(connection)->handle, sql, -1, &handle, NULL) != SQLITE_OK)
         return false;
     bool found = sqlite3_step(handle) == SQLITE_ROW;
 
@@ -223,14 +241,14 @@ bool sqlite_pragma_integer(struct connection *connection, const char *name, int6
 static bool run_kept(struct connection *connection, const char *sql)
 {
     uint64_t key = (uintptr_t)sql;
-    struct statement *statement = connection_find(connection, key);
+    struct statement *statement = sqlite_find(connection, key);
 
     if (!statement)
-        statement = connection_prepare(connection, key, STATEMENT_FIXED, text_from_string(sql));
-    enum step step = statement ? statement_start(statement, NULL, 0) : STEP_FAILED;
+        statement = sqlite_prepare(connection, key, STATEMENT_FIXED, text_from_string(sql));
+    enum step step = statement ? sqlite_start(statement, NULL, 0) : STEP_FAILED;
 
     if (statement)
-        statement_end(statement);
+        sqlite_end(statement);
     return step == STEP_DONE;
 }
 
@@ -266,7 +284,7 @@ void sqlite_rollback(struct connection *connection)
 
 bool sqlite_in_transaction(struct connection *connection)
 {
-    return !sqlite3_get_autocommit(connection->handle);
+    return !sqlite3_get_autocommit(sqlite_of(connection)->handle);
 }
 
 bool sqlite_savepoint(struct connection *connection)
@@ -286,17 +304,17 @@ bool sqlite_rollback_to(struct connection *connection)
 
 int64_t sqlite_changes(struct connection *connection)
 {
-    return sqlite3_total_changes64(connection->handle);
+    return sqlite3_total_changes64(sqlite_of(connection)->handle);
 }
 
 int sqlite_wal_pages(const struct connection *connection)
 {
-    return connection->wal_pages;
+    return ((const struct sqlite_connection *)connection)->wal_pages;
 }
 
 enum store_state sqlite_trouble(const struct connection *connection)
 {
-    return connection->trouble;
+    return ((const struct sqlite_connection *)connection)->trouble;
 }
 
 void sqlite_try_write(struct connection *connection)
@@ -318,12 +336,13 @@ static int copy_log(struct connection *connection, int mode)
 {
     int log_pages = -1, copied_pages = -1;
     int64_t started_us = monotonic_now_us();
-    int code = sqlite3_wal_checkpoint_v2(connection->handle, NULL, mode, &log_pages, &copied_pages);
+    int code =
+        sqlite3_wal_checkpoint_v2(sqlite_of(connection)->handle, NULL, mode, &log_pages, &copied_pages);
 
     metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_COPY],
                     monotonic_now_us() - started_us);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
-        LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(connection->handle)),
+        LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(sqlite_of(connection)->handle)),
                   LOG_INTEGER("code", code));
     return copied_pages > 0 ? copied_pages : 0;
 }
@@ -343,9 +362,9 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
             abort(); /* no commit may be answered without a sync */
         return copied_pages;
     case CHECKPOINT_AND_RESTART:
-        sqlite3_busy_timeout(connection->handle, RESTART_WAIT_MS);
+        sqlite3_busy_timeout(sqlite_of(connection)->handle, RESTART_WAIT_MS);
         copied_pages = copy_log(connection, SQLITE_CHECKPOINT_RESTART);
-        sqlite3_busy_timeout(connection->handle, BUSY_WAIT_MS);
+        sqlite3_busy_timeout(sqlite_of(connection)->handle, BUSY_WAIT_MS);
         return copied_pages;
     }
     return copied_pages;
@@ -353,5 +372,5 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
 
 void sqlite_keep_log(struct connection *connection)
 {
-    sqlite3_db_config(connection->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(sqlite_of(connection)->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }

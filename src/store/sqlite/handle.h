@@ -3,6 +3,7 @@
 #define FARTHING_STORE_SQLITE_HANDLE_H
 
 #include "store/sqlite/sqlite.h"
+#include "store/statement_table.h"
 
 /* What a parameter of a statement is bound to. */
 struct parameter {
@@ -12,27 +13,36 @@ struct parameter {
 
 struct statement {
     sqlite3_stmt *handle;
-    struct connection *connection;
     int value_count; /* that the caller must give */
     int parameter_count;
     struct parameter parameters[];
 };
 
-struct statement_slot {
-    uint64_t key; /* 0: free */
-    struct statement *statement;
-};
-
-struct connection {
+struct sqlite_connection {
+    struct connection base; /* first */
     uint32_t magic;
     sqlite3 *handle;
-    struct statement_slot *slots;
-    size_t slot_count, slots_used;
-    uint64_t varying[CONNECTION_VARYING_MAX]; /* keys of slots, the oldest one at next_varying; 0: none yet */
-    unsigned next_varying;
+    struct statement_table statements;
     int wal_pages;
     enum store_state trouble; /* of the last write */
 };
+
+static inline struct sqlite_connection *sqlite_of(struct connection *connection)
+{
+    return (struct sqlite_connection *)connection;
+}
+
+/* statement.c: the functions of `struct engine`. */
+struct statement *sqlite_find(struct connection *connection, uint64_t key);
+struct statement *sqlite_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
+                                 struct text sql);
+enum step sqlite_start(struct statement *statement, const struct value *parameters, size_t parameter_count);
+enum step sqlite_next(struct statement *statement);
+void sqlite_end(struct statement *statement);
+void sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
+                     void *record);
+enum step sqlite_change(struct statement *statement, const struct value *parameters, size_t parameter_count,
+                        const struct write *write);
 
 /* Finalizes and frees all statements of a connection. */
 void sqlite_statements_free(struct connection *connection);

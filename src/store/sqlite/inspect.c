@@ -11,7 +11,8 @@ static bool check_pages(struct connection *connection, struct arena *arena, stru
     sqlite3_stmt *handle;
     bool is_right = false;
 
-    if (sqlite3_prepare_v2(connection->handle, "PRAGMA quick_check(1)", -1, &handle, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(sqlite_of(connection)->handle, "PRAGMA quick_check(1)", -1, &handle, NULL) !=
+        SQLITE_OK)
         return false;
     if (sqlite3_step(handle) == SQLITE_ROW) {
         const char *said = (const char *)sqlite3_column_text(handle, 0);
@@ -38,8 +39,8 @@ static bool look_at(struct connection *connection, bool thorough, int *schema_ve
     return !thorough || check_pages(connection, arena, reason);
 }
 
-bool store_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
-                   struct text *reason)
+bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                    struct text *reason)
 {
     /* Also a reader makes a log where there is none, with the mode that the database has now. */
     if (!database_files_check(database_path, arena, reason))
@@ -51,7 +52,7 @@ bool store_inspect(struct text database_path, bool thorough, int *schema_version
     bool is_right = look_at(connection, thorough, schema_version, arena, reason);
 
     if (!is_right && !text_is_set(*reason))
-        *reason = arena_format(arena, "%s", sqlite3_errmsg(connection->handle));
+        *reason = arena_format(arena, "%s", sqlite3_errmsg(sqlite_of(connection)->handle));
     sqlite_connection_close(connection);
     return is_right;
 }

@@ -7,11 +7,6 @@
 
 enum { PRAGMA_BYTES_MAX = 64 };
 
-int store_schema_version(void)
-{
-    return sqlite_migration_count;
-}
-
 static bool apply(struct connection *connection, int version, struct arena *arena, struct text *reason)
 {
     const struct migration *migration = &sqlite_migrations[version - 1];
@@ -24,7 +19,7 @@ static bool apply(struct connection *connection, int version, struct arena *aren
         LOG_INFO("schema migrated", LOG_STRING("migration", migration->name));
         return true;
     }
-    const struct failure *failure = connection_failure(connection, arena);
+    const struct failure *failure = sqlite_failure(connection, arena);
 
     *reason = arena_format(arena, "migration %s failed and was rolled back: %.*s", migration->name,
                            TEXT_FORMAT(failure->message));
@@ -65,7 +60,7 @@ bool sqlite_migrate(struct connection *connection, struct arena *arena, struct t
     int64_t version = 0;
 
     if (!sqlite_pragma_integer(connection, "user_version", &version)) {
-        *reason = connection_failure(connection, arena)->message;
+        *reason = sqlite_failure(connection, arena)->message;
         return false;
     }
     for (int next = (int)version + 1; next <= sqlite_migration_count; next++)

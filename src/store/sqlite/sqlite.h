@@ -6,7 +6,7 @@
 #ifndef FARTHING_STORE_SQLITE_SQLITE_H
 #define FARTHING_STORE_SQLITE_SQLITE_H
 
-#include "store/connection.h"
+#include "store/engine.h"
 
 #include <sqlite3.h>
 
@@ -19,10 +19,15 @@ void sqlite_offer_between_writes(void);
 
 enum sqlite_mode { SQLITE_WRITER, SQLITE_READER };
 
+extern const struct engine sqlite_engine;
+
 /* Opens a connection to the file at `path`. NULL and a reason on failure. */
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason);
 void sqlite_connection_close(struct connection *connection);
+
+/* The last error of the connection, as the caller is told it. */
+const struct failure *sqlite_failure(struct connection *connection, struct arena *arena);
 
 /* Runs statements that return no rows. False on a failure. */
 bool sqlite_execute(struct connection *connection, const char *sql);
@@ -69,6 +74,9 @@ bool sqlite_is_not_a_database(struct connection *connection);
 /* Whether the file is empty or a database of ours that this program can read. If not, *reason says so, or
  * stays unset when the file could not be read: then the connection's error tells why. Changes nothing. */
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason);
+/* As store_inspect. */
+bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
+                    struct text *reason);
 /* Brings a recognised database to the schema of this program. */
 bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);
 

@@ -1,12 +1,10 @@
-/* statement.c: statements, prepared once a connection and found by a key. */
+/* statement.c: the functions of `struct engine` that are about statements. */
 #include "store/row_key.h"
 #include "store/sqlite/handle.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STATEMENT_SLOTS_FIRST = 64 }; /* a power of two; doubled when half full */
 
 static void free_statement(struct statement *statement)
 {
@@ -16,34 +14,7 @@ static void free_statement(struct statement *statement)
 
 void sqlite_statements_free(struct connection *connection)
 {
-    for (size_t i = 0; i < connection->slot_count; i++)
-        if (connection->slots[i].key)
-            free_statement(connection->slots[i].statement);
-    free(connection->slots);
-}
-
-static void insert_slot(struct connection *connection, struct statement_slot slot)
-{
-    size_t mask = connection->slot_count - 1, i = slot.key & mask;
-
-    while (connection->slots[i].key)
-        i = (i + 1) & mask;
-    connection->slots[i] = slot;
-}
-
-static void make_slots(struct connection *connection, size_t count)
-{
-    struct statement_slot *old = connection->slots;
-    size_t old_count = connection->slot_count;
-
-    connection->slot_count = count;
-    connection->slots = calloc(connection->slot_count, sizeof *connection->slots);
-    if (!connection->slots)
-        abort();
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i].key)
-            insert_slot(connection, old[i]);
-    free(old);
+    statement_table_clear(&sqlite_of(connection)->statements, free_statement);
 }
 
 /* Which value each parameter takes: `$2` the second one, `$key2` the row key of the second one. SQLite
@@ -66,7 +37,7 @@ static void read_parameters(struct statement *statement)
     }
 }
 
-static struct statement *new_statement(struct connection *connection, sqlite3_stmt *handle)
+static struct statement *new_statement(sqlite3_stmt *handle)
 {
     int count = sqlite3_bind_parameter_count(handle);
     struct statement *statement =
@@ -75,77 +46,40 @@ static struct statement *new_statement(struct connection *connection, sqlite3_st
     if (!statement)
         abort();
     statement->handle = handle;
-    statement->connection = connection;
     statement->parameter_count = count;
     read_parameters(statement);
     return statement;
 }
 
-static uint64_t spread(uint64_t key)
-{
-    key *= UINT64_C(0x9E3779B97F4A7C15);
-    key ^= key >> 32;
-    return key ? key : 1;
-}
-
-static struct statement_slot *find_slot(struct connection *connection, uint64_t spread_key)
-{
-    size_t mask = connection->slot_count - 1;
-
-    if (connection->slot_count == 0)
-        return NULL;
-    for (size_t i = spread_key & mask; connection->slots[i].key; i = (i + 1) & mask)
-        if (connection->slots[i].key == spread_key)
-            return &connection->slots[i];
-    return NULL;
-}
-
-/* Forgets the oldest varying statement when there are too many. */
-static void add_varying(struct connection *connection, uint64_t spread_key)
-{
-    uint64_t *oldest = &connection->varying[connection->next_varying++ % CONNECTION_VARYING_MAX];
-    struct statement_slot *slot = *oldest ? find_slot(connection, *oldest) : NULL;
-
-    *oldest = spread_key;
-    if (!slot)
-        return;
-    free_statement(slot->statement);
-    slot->key = 0;
-    connection->slots_used--;
-    make_slots(connection, connection->slot_count); /* closes the gap */
-}
-
-struct statement *connection_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
-                                     struct text sql)
+struct statement *sqlite_prepare(struct connection *connection, uint64_t key, enum statement_sort sort,
+                                 struct text sql)
 {
     sqlite3_stmt *handle;
 
-    if (sqlite3_prepare_v3(connection->handle, sql.data, (int)sql.length, SQLITE_PREPARE_PERSISTENT, &handle,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(sqlite_of(connection)->handle, sql.data, (int)sql.length,
+                           SQLITE_PREPARE_PERSISTENT, &handle, NULL) != SQLITE_OK)
         return NULL;
-    struct statement *statement = new_statement(connection, handle);
+    struct statement *statement = new_statement(handle);
+    struct statement *forgotten =
+        statement_table_add(&sqlite_of(connection)->statements, key, sort, statement);
 
-    if (sort == STATEMENT_VARYING)
-        add_varying(connection, spread(key));
-    if (connection->slots_used * 2 >= connection->slot_count)
-        make_slots(connection, connection->slot_count ? connection->slot_count * 2 : STATEMENT_SLOTS_FIRST);
-    insert_slot(connection, (struct statement_slot){spread(key), statement});
-    connection->slots_used++;
+    if (forgotten)
+        free_statement(forgotten);
     return statement;
 }
 
-struct statement *connection_find(struct connection *connection, uint64_t key)
+struct statement *sqlite_find(struct connection *connection, uint64_t key)
 {
-    struct statement_slot *slot = find_slot(connection, spread(key));
-
-    return slot ? slot->statement : NULL;
+    return statement_table_find(&sqlite_of(connection)->statements, key);
 }
 
 static void bind(sqlite3_stmt *handle, int number, const struct value *value)
 {
     int result;
 
-    if (value->type == VALUE_INTEGER)
+    if (value->type == VALUE_INSTANT && value->integer == INSTANT_UNSET)
+        result = sqlite3_bind_null(handle, number);
+    else if (value->type != VALUE_TEXT)
         result = sqlite3_bind_int64(handle, number, value->integer);
     else if (text_is_set(value->text))
         result = sqlite3_bind_text64(handle, number, value->text.data, value->text.length, SQLITE_STATIC,
@@ -155,7 +89,7 @@ static void bind(sqlite3_stmt *handle, int number, const struct value *value)
     assert(result == SQLITE_OK);
 }
 
-enum step statement_start(struct statement *statement, const struct value *parameters, size_t parameter_count)
+enum step sqlite_start(struct statement *statement, const struct value *parameters, size_t parameter_count)
 {
     assert((int)parameter_count == statement->value_count);
     for (int i = 0; i < statement->parameter_count; i++) {
@@ -167,10 +101,10 @@ enum step statement_start(struct statement *statement, const struct value *param
         else
             bind(statement->handle, i + 1, value);
     }
-    return statement_next(statement);
+    return sqlite_next(statement);
 }
 
-enum step statement_next(struct statement *statement)
+enum step sqlite_next(struct statement *statement)
 {
     switch (sqlite3_step(statement->handle)) {
     case SQLITE_ROW:
@@ -185,24 +119,57 @@ enum step statement_next(struct statement *statement)
     }
 }
 
-void statement_end(struct statement *statement)
+void sqlite_end(struct statement *statement)
 {
     sqlite3_reset(statement->handle);
 }
 
-int64_t statement_integer(struct statement *statement, int column)
+enum step sqlite_change(struct statement *statement, const struct value *parameters, size_t parameter_count,
+                        const struct write *write)
 {
-    return sqlite3_column_int64(statement->handle, column);
+    enum step step = sqlite_start(statement, parameters, parameter_count);
+
+    (void)write;
+    sqlite_end(statement);
+    return step;
 }
 
-bool statement_is_null(struct statement *statement, int column)
+static struct text column_text(sqlite3_stmt *handle, int column)
 {
-    return sqlite3_column_type(statement->handle, column) == SQLITE_NULL;
+    const char *data = (const char *)sqlite3_column_text(handle, column);
+
+    return data ? (struct text){data, (size_t)sqlite3_column_bytes(handle, column)} : text_none;
 }
 
-struct text statement_text(struct statement *statement, int column)
+static void read_column(sqlite3_stmt *handle, int column, const struct field *field, struct arena *arena,
+                        void *record)
 {
-    const char *data = (const char *)sqlite3_column_text(statement->handle, column);
+    char *member = (char *)record + field->offset;
 
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement->handle, column)} : text_none;
+    switch (field->type) {
+    case FIELD_INSTANT:
+        *(int64_t *)member = sqlite3_column_type(handle, column) == SQLITE_NULL
+                                 ? INSTANT_UNSET
+                                 : sqlite3_column_int64(handle, column);
+        break;
+    case FIELD_INTEGER:
+        *(int64_t *)member = sqlite3_column_int64(handle, column);
+        break;
+    case FIELD_BOOLEAN:
+        *(bool *)member = sqlite3_column_int64(handle, column) != 0;
+        break;
+    default:
+        *(struct text *)member = arena_copy(arena, column_text(handle, column));
+        break;
+    }
+}
+
+void sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
+                     void *record)
+{
+    int column = 0;
+
+    for (const struct field *field = entity->fields, *end = field + entity->field_count; field < end; field++)
+        if (field_is_column(field))
+            read_column(statement->handle, column++, field, arena, record);
 }

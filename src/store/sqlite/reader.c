@@ -1,4 +1,5 @@
-/* reader.c: the read lane: a read-only connection and the snapshot that a batch of requests shares. */
+/* reader.c: the read lane of the embedded database: a read-only connection and the snapshot that a batch of
+ * requests shares. */
 #include "store/lane.h"
 #include "store/sqlite/sqlite.h"
 #include "store/transaction.h"

@@ -1,9 +1,11 @@
-/* writer.c: the write lane: one thread, group commit, replay of a failed batch, checkpoints.
+/* writer.c: the write lane of the embedded database: one thread, group commit, replay of a failed batch,
+ * checkpoints.
  *
  * Whatever waits is taken as one batch and run in one transaction, without a savepoint a command, because
  * almost no command fails. When one fails after it has changed something, the whole batch is rolled back and
  * run again, each command in a savepoint of its own; instants and input are fixed, so the replay does the
  * same. Only when the commit is durable are the commands answered. */
+#include "store/command_list.h"
 #include "store/lane.h"
 
 #include "base/instant.h"
@@ -20,12 +22,6 @@
 
 enum { WRITER_MAGIC = 0x57524954 };
 
-struct command_list {
-    struct store_command *first;
-    struct store_command **end;
-    size_t count;
-};
-
 struct writer {
     uint32_t magic;
     struct store *store;
@@ -40,34 +36,6 @@ struct writer {
     struct command_list background; /* those that let others go first */
     bool stopping;
 };
-
-static void list_init(struct command_list *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-    list->count = 0;
-}
-
-static void list_append(struct command_list *list, struct store_command *command)
-{
-    command->next = NULL;
-    *list->end = command;
-    list->end = &command->next;
-    list->count++;
-}
-
-static struct store_command *list_take(struct command_list *list)
-{
-    struct store_command *command = list->first;
-
-    if (command) {
-        list->first = command->next;
-        list->count--;
-        if (!list->first)
-            list->end = &list->first;
-    }
-    return command;
-}
 
 /* ---- what callers and the operator are told of the disk ---- */
 
@@ -96,7 +64,7 @@ static const struct failure *begin_batch(struct writer *writer, struct arena *ar
 {
     if (checkpointer_state(writer->checkpointer) == STORE_DATABASE_REMOVED)
         return database_removed(arena);
-    return sqlite_begin_write(writer->connection) ? NULL : connection_failure(writer->connection, arena);
+    return sqlite_begin_write(writer->connection) ? NULL : sqlite_failure(writer->connection, arena);
 }
 
 static const struct failure *run_command(struct writer *writer, struct store_command *command)
@@ -120,10 +88,10 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
     int64_t deadline_us = monotonic_now_us() + STORE_BATCH_US_MAX;
 
     while (pending->first && batch->count < STORE_BATCH_COMMANDS_MAX) {
-        struct store_command *command = list_take(pending);
+        struct store_command *command = command_list_take(pending);
         int64_t changes = sqlite_changes(writer->connection);
 
-        list_append(batch, command);
+        command_list_append(batch, command);
         command->failure = run_command(writer, command);
         if (command->failure &&
             (sqlite_changes(writer->connection) != changes || !sqlite_in_transaction(writer->connection)))
@@ -142,26 +110,27 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
     struct connection *connection = writer->connection;
 
     if (!sqlite_savepoint(connection)) {
-        command->failure = connection_failure(connection, command->arena);
+        command->failure = sqlite_failure(connection, command->arena);
         return false;
     }
     command->failure = run_command(writer, command);
     if (!command->failure && sqlite_release(connection))
         return true;
     if (!command->failure)
-        command->failure = connection_failure(connection, command->arena);
+        command->failure = sqlite_failure(connection, command->arena);
     return sqlite_in_transaction(connection) && sqlite_rollback_to(connection);
 }
 
 /* Runs the commands again, one by one. NULL, or why nothing of the batch can stand. */
 static const struct failure *replay(struct writer *writer, struct command_list *batch)
 {
+    assert(batch->first);
     metrics_add(&metrics_here()->writer_replays, 1);
     sqlite_rollback(writer->connection);
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
     if (!sqlite_begin_write(writer->connection))
-        return connection_failure(writer->connection, batch->first->arena);
+        return sqlite_failure(writer->connection, batch->first->arena);
     for (struct store_command *command = batch->first; command; command = command->next)
         if (!run_in_savepoint(writer, command))
             return command->failure;
@@ -203,7 +172,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
 
     if (cause) {
         while (pending->first)
-            list_append(batch, list_take(pending));
+            command_list_append(batch, command_list_take(pending));
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
@@ -211,7 +180,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
         return true;
     assert(batch->first);
     if (!cause)
-        cause = connection_failure(writer->connection, batch->first->arena);
+        cause = sqlite_failure(writer->connection, batch->first->arena);
     sqlite_rollback(writer->connection);
     fail_all(batch, cause);
     return false;
@@ -219,7 +188,7 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
 
 static void answer(struct command_list *batch)
 {
-    for (struct store_command *command; (command = list_take(batch));)
+    for (struct store_command *command; (command = command_list_take(batch));)
         command->done(command); /* the command may be gone when this returns */
 }
 
@@ -239,9 +208,9 @@ static void take_commands(struct writer *writer, struct command_list *pending)
     *pending = writer->queue;
     if (!pending->first)
         pending->end = &pending->first;
-    list_init(&writer->queue);
+    command_list_init(&writer->queue);
     for (; background > 0 && writer->background.first; background--)
-        list_append(pending, list_take(&writer->background));
+        command_list_append(pending, command_list_take(&writer->background));
 }
 
 /* Waits for commands and takes them. False when the writer is to end. `idle` tells that nothing came for a
@@ -283,7 +252,7 @@ static void *writer_main(void *context)
     bool idle;
 
     processor_take_turns(STORE_TURN_US);
-    list_init(&batch);
+    command_list_init(&batch);
     while (wait_for_commands(writer, &pending, &idle)) {
         while (pending.first) {
             checkpointer_check_files(writer->checkpointer);
@@ -326,8 +295,8 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
     writer->magic = WRITER_MAGIC;
     writer->store = store;
     writer->connection = connection;
-    list_init(&writer->queue);
-    list_init(&writer->background);
+    command_list_init(&writer->queue);
+    command_list_init(&writer->background);
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -348,7 +317,7 @@ bool writer_submit(struct writer *writer, struct store_command *command)
     bool wake = taken && !has_commands(writer);
 
     if (taken)
-        list_append(command->is_background ? &writer->background : &writer->queue, command);
+        command_list_append(command->is_background ? &writer->background : &writer->queue, command);
     pthread_mutex_unlock(&writer->mutex);
     metrics_add(&metrics_here()->writer_commands_waiting, taken);
     if (wake)

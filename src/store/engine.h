@@ -1,0 +1,79 @@
+/* engine.h: what the store asks of a database engine: statements on one connection. Only for the store.
+ *
+ * The embedded engine (sqlite/) does what it is asked at once. The other one (postgres/) is across a socket:
+ * it sends a change and takes the answer when it must, and it may ask that a use case which reads be run
+ * again when the answers are there (STEP_PENDING). */
+#ifndef FARTHING_STORE_ENGINE_H
+#define FARTHING_STORE_ENGINE_H
+
+#include "store/store.h"
+
+/* A prepared statement of a connection, kept for the connection's life. */
+struct statement;
+struct write;
+
+enum step {
+    STEP_ROW,
+    STEP_DONE,
+    STEP_CONFLICT, /* a unique value is taken; `conflict_column` names it */
+    STEP_FAILED,   /* `failure` says why */
+    STEP_PENDING,  /* asked for; run the use case again when the answer is there */
+};
+
+/* How many statements of a sort there can be, and so how long one is kept. */
+enum statement_sort {
+    STATEMENT_FIXED,   /* one for each text in the program: for the connection's life */
+    STATEMENT_VARYING, /* callers decide how many texts there are: until CONNECTION_VARYING_MAX newer ones
+                          came */
+};
+
+enum { CONNECTION_VARYING_MAX = 64 };
+
+struct engine {
+    /* Rows of environments are stored under the keys of row_key.h, in a column of their own. */
+    bool has_row_keys;
+
+    /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
+     * several), or NULL when there is none yet. */
+    struct statement *(*find)(struct connection *connection, uint64_t key);
+    /* Prepares a statement and keeps it under `key`. NULL on a failure. */
+    struct statement *(*prepare)(struct connection *connection, uint64_t key, enum statement_sort sort,
+                                 struct text sql);
+
+    /* Binds parameters from the first on and runs the statement up to its first row or its end. */
+    enum step (*start)(struct statement *statement, const struct value *parameters, size_t parameter_count);
+    enum step (*next)(struct statement *statement);
+    /* Must be called after every `start`, before its parameters go. */
+    void (*end)(struct statement *statement);
+    /* The row that the statement stands on, into a record; its texts are copied into the arena. */
+    void (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
+                     void *record);
+
+    /* Sends the statement ahead of a `start` with the same parameters. NULL where nothing is won by that. */
+    void (*ask_ahead)(struct statement *statement, const struct value *parameters, size_t parameter_count);
+
+    /* Runs a statement that changes the row of `write`, or one of its trail (`write` is NULL). STEP_DONE may
+     * mean that it is on its way: what goes wrong with it then is found by the lane, before it commits. */
+    enum step (*change)(struct statement *statement, const struct value *parameters, size_t parameter_count,
+                        const struct write *write);
+    /* transaction_take_turns. NULL where there is one writer. */
+    void (*take_turns)(struct connection *connection, int64_t turns);
+    /* Tells the other processes on the database, at the commit, that an entity was changed which they keep in
+     * memory. NULL where there are no others. */
+    void (*announce)(struct connection *connection, struct text entity_name, struct text id);
+    /* The rows that the last change reached; -1 when that is not known yet. */
+    int64_t (*changed_rows)(struct connection *connection);
+
+    /* The last error of the connection, as the caller is told it. */
+    const struct failure *(*failure)(struct connection *connection, struct arena *arena);
+    /* The column whose unique value is taken, after STEP_CONFLICT: the last one of the index. */
+    struct text (*conflict_column)(struct connection *connection, struct arena *arena);
+};
+
+/* The beginning of every engine's own struct. */
+struct connection {
+    const struct engine *engine;
+    bool locks_rows; /* queries that say so lock what they read until the commit (struct query) */
+};
+
+#endif

@@ -1,0 +1,216 @@
+/* handle.h: what the driver's files share: a connection, what it awaits, and what went wrong. Only for the
+ * driver. */
+#ifndef FARTHING_STORE_POSTGRES_HANDLE_H
+#define FARTHING_STORE_POSTGRES_HANDLE_H
+
+#include "base/buffer.h"
+#include "base/ulid.h"
+#include "store/postgres/libpq.h"
+#include "store/postgres/postgres.h"
+#include "store/statement_table.h"
+
+enum {
+    SQLSTATE_LENGTH = 5,
+    STATEMENT_NAME_BYTES = 24,
+    ERROR_NAME_BYTES = 64, /* PostgreSQL's names are shorter */
+    ERROR_MESSAGE_BYTES = 256,
+    POSTGRES_PAYLOAD_BYTES_MAX = 256, /* of a notification */
+};
+
+/* Where changes are announced. */
+#define POSTGRES_CHANNEL "farthing_changes"
+
+/* Numbers of advisory locks that nobody else takes, from here on: "Frth". The first is for migrations. */
+#define POSTGRES_LOCKS INT64_C(1181905000)
+
+struct statement {
+    struct postgres_connection *connection;
+    char name[STATEMENT_NAME_BYTES];
+    char *sql;
+    bool is_prepared; /* on the server, as far as we know */
+    PGresult *result; /* between `start` and `end` */
+    int row;
+    bool owns_result;
+};
+
+/* A question of a use case that reads, with its answer when that has come. In the command's arena. */
+struct asked {
+    struct asked *next;
+    struct statement *statement;
+    const struct value *values;
+    size_t value_count;
+    PGresult *result;
+    bool is_sent;
+};
+
+/* A command that reads, and what it has asked so far. */
+struct reading {
+    struct store_command *command;
+    struct asked *asked;
+    bool waits; /* for an answer */
+};
+
+/* What an answer of the server is for. Answers come in the order of the questions. */
+struct awaited {
+    enum { AWAITED_PREPARE, AWAITED_CHANGE, AWAITED_QUERY, AWAITED_OTHER } kind;
+    unsigned command;            /* of the batch */
+    const struct write *write;   /* of a change: the row that it must reach */
+    struct statement *statement; /* of a preparation, or of a query that is answered at once */
+    struct asked *asked;         /* of a query of a reading */
+};
+
+/* The first thing that went wrong. */
+struct postgres_error {
+    bool is_set;
+    bool is_lost;    /* the connection has gone */
+    bool has_missed; /* a change found no row */
+    char sqlstate[SQLSTATE_LENGTH + 1];
+    char message[ERROR_MESSAGE_BYTES];
+    char constraint[ERROR_NAME_BYTES], table[ERROR_NAME_BYTES];
+    unsigned command;
+    const struct write *write;
+};
+
+struct postgres_connection {
+    struct connection base; /* first */
+    uint32_t magic;
+    const char *url;
+    PGconn *handle;           /* NULL: not connected */
+    int64_t connect_after_us; /* not before, after a failed attempt */
+
+    int64_t plans_until_us; /* when the server's plans are made anew */
+
+    struct statement_table statements;
+    unsigned statement_count; /* ever made: the next one's name */
+    struct buffer parameters; /* texts of the parameters that are being sent */
+
+    struct awaited *awaited;
+    size_t awaited_first, awaited_end, awaited_capacity;
+    unsigned command;        /* the one that runs, of its batch */
+    uint64_t change_count;   /* changes sent on this connection */
+    struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
+    struct postgres_error error;
+
+    /* Called while an answer takes longer than POSTGRES_PATIENCE_MS, with how long it has taken; false: it is
+     * waited for no longer. NULL: POSTGRES_ANSWER_MAX_MS at most. */
+    bool (*is_patient)(void *context, int64_t waited_us);
+    void *patience_context;
+    bool waits_forever; /* for what may take long: a migration */
+    bool is_quiet;      /* whoever uses it tells of its errors, and not the log */
+
+    char id[ULID_TEXT_LENGTH + 1]; /* of this session: in its application_name and its commit record */
+    int64_t commit_number;
+    int backend_pid;
+};
+
+/* The monotonic instant so many milliseconds after another. */
+static inline int64_t postgres_after(int64_t instant_us, int milliseconds)
+{
+    return instant_us + (int64_t)milliseconds * 1000;
+}
+
+static inline struct postgres_connection *postgres_of(struct connection *connection)
+{
+    return (struct postgres_connection *)connection;
+}
+
+/* ---- session.c: connecting ---- */
+
+/* A connection that is not connected yet. `is_writer`: it locks what it is told to and records its commits.
+ */
+struct postgres_connection *postgres_connection_new(const char *url, bool is_writer);
+void postgres_connection_free(struct postgres_connection *connection);
+/* Connects if need be. False when that fails, or failed so lately that it is not tried again yet; `error`
+ * says why. */
+bool postgres_connect(struct postgres_connection *connection);
+/* Whether there is a session, as far as its last use has shown. */
+bool postgres_is_connected(const struct postgres_connection *connection);
+/* Forgets the session: what was sent or prepared is gone. */
+void postgres_disconnect(struct postgres_connection *connection);
+
+/* ---- pipeline.c: questions and answers ---- */
+
+bool postgres_send_text(struct postgres_connection *connection, const char *sql);
+/* Before a batch: has the server make its plans anew, if they are old. */
+void postgres_renew_plans(struct postgres_connection *connection);
+bool postgres_send(struct statement *statement, const struct value *parameters, size_t parameter_count,
+                   struct awaited awaited);
+/* Ends a part of the pipeline, and takes every answer. False when something went wrong; `error` says what.
+ * The session is ready for the next part, unless it is lost. */
+bool postgres_finish(struct postgres_connection *connection);
+/* Takes every answer up to the last question, without ending the part. False as above. */
+bool postgres_catch_up(struct postgres_connection *connection);
+void postgres_forget_error(struct postgres_connection *connection);
+void postgres_lost(struct postgres_connection *connection, const char *message);
+void postgres_set_error(struct postgres_connection *connection, const PGresult *result);
+
+/* Waits for the next answer to come, or sends what is left to be sent. False when it does not come in time,
+ * or the connection is gone: then it is lost. */
+bool postgres_wait(struct postgres_connection *connection);
+/* Runs statements on a session that is not in the pipeline; none of their rows are read. */
+bool postgres_run_simply(struct postgres_connection *connection, const char *sql);
+/* Runs statements that take no parameters, outside of the pipeline; none of their rows are read. */
+bool postgres_run_script(struct postgres_connection *connection, const char *sql);
+/* Leaves the pipeline for good: for a session that listens. */
+bool postgres_leave_pipeline(struct postgres_connection *connection);
+
+/* ---- error.c: what an error means ---- */
+
+/* As the caller is told it. */
+const struct failure *postgres_failure(const struct postgres_error *error, struct arena *arena);
+/* Whether the same transaction may succeed when it is run again: another one got in its way. */
+bool postgres_error_is_conflict(const struct postgres_error *error);
+/* Whether nothing can be done on this session, or by any, whatever the command: not the command's own fault.
+ */
+bool postgres_error_is_everybodys(const struct postgres_error *error);
+enum store_state postgres_error_state(const struct postgres_error *error);
+
+/* ---- statement.c ---- */
+
+int64_t postgres_read_integer(const PGresult *result, int row, int column);
+/* The statement of a text of the program: for the connection's life. */
+struct statement *postgres_kept_statement(struct postgres_connection *connection, const char *sql);
+void postgres_statements_free(struct postgres_connection *connection);
+/* After a new session: nothing is prepared on it. */
+void postgres_statements_forget(struct postgres_connection *connection);
+
+/* ---- read_batch.c, write_batch.c ---- */
+
+/* Runs the commands and answers each. */
+void postgres_read_batch(struct postgres_connection *connection, struct store_command *const *commands,
+                         size_t count);
+void postgres_write_batch(struct postgres *postgres, struct postgres_connection *connection,
+                          struct store_command **commands, size_t count);
+
+/* ---- commit_record.c: what became of a commit ---- */
+
+/* Makes the session's record. In no transaction. */
+bool commit_record_open(struct postgres_connection *connection);
+/* Has the transaction that is being sent write its number. */
+bool commit_record_send(struct postgres_connection *connection);
+
+enum commit_outcome { COMMIT_DONE, COMMIT_NOT_DONE, COMMIT_UNKNOWN };
+
+/* Of the transaction that wrote `commit_number` in the session `id`, which is ended first. On a new session.
+ */
+enum commit_outcome commit_record_outcome(struct postgres_connection *connection, const char *id,
+                                          int64_t commit_number);
+
+/* ---- migrate.c ---- */
+
+/* Brings the schema to this program's; several processes at once take turns. `must_exist`: but makes none.
+ * False with a one-line reason. */
+bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+                      struct text *reason);
+/* The schema's version; 0: there is none. */
+bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
+                             struct arena *arena, struct text *reason);
+
+/* ---- pool.c ---- */
+
+/* What the pool knows of the database, by the last attempt of any connection. */
+void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection);
+/* Whether the database has been away for longer than writes wait. */
+bool postgres_is_away_for_long(const struct postgres *postgres);
+
+#endif

@@ -1,0 +1,193 @@
+/* listener.c: hears of the changes that other processes make to what is kept in memory: keys and tenants.
+ *
+ * A transaction that changes such an entity notifies a channel on which a session of every process listens. A
+ * session that is there misses nothing; so the thread asks it at short intervals whether it is, and tells the
+ * age of the last answer. When the session was lost, anything may have changed since. */
+#include "store/postgres/pool.h"
+
+#include "base/instant.h"
+#include "base/log.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LISTEN_SQL "LISTEN " POSTGRES_CHANNEL
+
+static bool hear(struct postgres *postgres, struct text payload)
+{
+    size_t separator = text_find(payload, ' ');
+
+    return postgres->listener(postgres->listener_context, text_slice(payload, 0, separator),
+                              text_from(payload, separator < payload.length ? separator + 1 : separator));
+}
+
+/* False when the listener could not take a change in. */
+static bool hear_all(struct postgres *postgres, PGconn *handle)
+{
+    bool is_heard = true;
+
+    for (PGnotify *notification; (notification = libpq.PQnotifies(handle));) {
+        is_heard = hear(postgres, text_from_string(notification->extra)) && is_heard;
+        libpq.PQfreemem(notification);
+    }
+    return is_heard;
+}
+
+/* Whether the thread is to end. Waits for the session to have something to say, at most so long. */
+static bool wait_for(struct postgres *postgres, PGconn *handle, int milliseconds)
+{
+    struct pollfd files[] = {{.fd = postgres->listener_wake[0], .events = POLLIN},
+                             {.fd = handle ? libpq.PQsocket(handle) : -1, .events = POLLIN}};
+
+    poll(files, 2, milliseconds);
+    return files[0].revents != 0;
+}
+
+enum listening { LISTENING_GOES_ON, LISTENING_LOST, LISTENING_ENDED };
+
+/* Takes what has come. `is_answered` when nothing is under way any more. */
+static bool take_input(struct postgres *postgres, PGconn *handle, bool *is_answered)
+{
+    if (libpq.PQconsumeInput(handle) != 1)
+        return false;
+    *is_answered = false;
+    while (!libpq.PQisBusy(handle)) {
+        PGresult *result = libpq.PQgetResult(handle);
+
+        if (!result) {
+            *is_answered = true;
+            break;
+        }
+        bool is_error = libpq.PQresultStatus(result) == PGRES_FATAL_ERROR;
+
+        libpq.PQclear(result);
+        if (is_error)
+            return false;
+    }
+    return hear_all(postgres, handle);
+}
+
+/* Asks whether the session still hears, and waits for the answer. */
+static enum listening ask(struct postgres *postgres, PGconn *handle)
+{
+    int64_t asked_at_us = monotonic_now_us(),
+            deadline_us = postgres_after(asked_at_us, POSTGRES_HEARTBEAT_MAX_MS);
+    bool is_answered = false;
+
+    if (libpq.PQsendQuery(handle, "") != 1)
+        return LISTENING_LOST;
+    while (!is_answered) {
+        int64_t left_us = deadline_us - monotonic_now_us();
+
+        if (left_us <= 0)
+            return LISTENING_LOST;
+        if (wait_for(postgres, handle, (int)(left_us / 1000) + 1))
+            return LISTENING_ENDED;
+        if (!take_input(postgres, handle, &is_answered))
+            return LISTENING_LOST;
+    }
+    atomic_store(&postgres->heard_at_us, asked_at_us);
+    return LISTENING_GOES_ON;
+}
+
+/* While the database is not well, or was not at the last attempt: whether a new session can be had, and can
+ * write. So the end of the trouble is noticed also when nobody dares to ask for anything. */
+static void probe(struct postgres *postgres)
+{
+    struct postgres_connection *connection = postgres_connection_new(postgres->url, true);
+
+    postgres_connect(connection);
+    postgres_publish(postgres, connection);
+    postgres_connection_free(connection);
+}
+
+/* Listens until the session is lost or the pool ends. */
+static enum listening listen_on(struct postgres *postgres, PGconn *handle)
+{
+    enum listening listening = LISTENING_GOES_ON;
+
+    while (listening == LISTENING_GOES_ON) {
+        int64_t until_us = postgres_after(monotonic_now_us(), POSTGRES_HEARTBEAT_MS);
+
+        for (int64_t left_us; (left_us = until_us - monotonic_now_us()) > 0;) {
+            bool is_answered;
+
+            if (wait_for(postgres, handle, (int)(left_us / 1000) + 1))
+                return LISTENING_ENDED;
+            if (!take_input(postgres, handle, &is_answered))
+                return LISTENING_LOST;
+        }
+        listening = ask(postgres, handle);
+        if (listening == LISTENING_GOES_ON && postgres_state(postgres) != STORE_WELL)
+            probe(postgres);
+    }
+    return listening;
+}
+
+static bool begin_listening(struct postgres_connection *connection)
+{
+    if (!postgres_connect(connection))
+        return false;
+    /* Notifications come between answers; there is no use for a pipeline here. */
+    if (!postgres_leave_pipeline(connection))
+        return false;
+    return postgres_run_simply(connection, LISTEN_SQL);
+}
+
+static void *listener_main(void *context)
+{
+    struct postgres *postgres = context;
+    struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
+    enum listening listening = LISTENING_LOST;
+
+    while (listening != LISTENING_ENDED) {
+        bool has_begun = begin_listening(connection);
+
+        atomic_store(&postgres->is_listening, has_begun);
+        postgres_publish(postgres, connection);
+        if (has_begun) {
+            int64_t heard_at_us = monotonic_now_us();
+
+            /* From here on nothing is missed; before, anything may have been. */
+            if (postgres->listener(postgres->listener_context, text_none, text_none))
+                atomic_store(&postgres->heard_at_us, heard_at_us);
+            listening = listen_on(postgres, connection->handle);
+            atomic_store(&postgres->is_listening, false);
+        }
+        if (listening == LISTENING_LOST) {
+            LOG_WARNING("the session that hears of other processes' changes was lost");
+            postgres_disconnect(connection);
+            if (wait_for(postgres, NULL, has_begun ? 0 : POSTGRES_RECONNECT_MS))
+                listening = LISTENING_ENDED;
+        }
+    }
+    postgres_connection_free(connection);
+    return NULL;
+}
+
+void postgres_listen(struct postgres *postgres, store_change_listener *listener, void *context)
+{
+    postgres->listener = listener;
+    postgres->listener_context = context;
+    if (pipe(postgres->listener_wake) != 0 ||
+        pthread_create(&postgres->listener_thread, NULL, listener_main, postgres) != 0)
+        abort();
+    pthread_setname_np(postgres->listener_thread, "listener");
+    postgres->has_listener = true;
+}
+
+void listener_stop(struct postgres *postgres)
+{
+    if (!postgres->has_listener)
+        return;
+    close(postgres->listener_wake[1]);
+    pthread_join(postgres->listener_thread, NULL);
+    close(postgres->listener_wake[0]);
+    postgres->has_listener = false;
+}
+
+bool postgres_is_current(const struct postgres *postgres)
+{
+    return monotonic_now_us() <= postgres_after(atomic_load(&postgres->heard_at_us), STORE_CACHE_AGE_MAX_MS);
+}

@@ -1,0 +1,82 @@
+/* postgres.h: the PostgreSQL engine as the store sees it: a pool of threads, each with a connection. Only for
+ * the store.
+ *
+ * Some of the threads take commands that read, the others commands that write. Each takes whatever waits, up
+ * to a limit, as one batch:
+ *
+ * Few threads with large batches do more than many with small ones; so a thread is only woken when none is at
+ * work, when many commands wait, or when the batch under way takes its time (a slow query, the disk, a
+ * distant server).
+ *
+ * - A batch of reads goes out as one pipeline. A use case runs until it asks for what is not here yet, and
+ * again when the answers have come; so a batch costs as many round trips as its deepest use case has
+ * questions that depend on each other, and the use cases are the same straight lines as on the embedded
+ * database.
+ * - A batch of writes is one transaction. Changes are sent without waiting for their answers, so that a batch
+ * that reads nothing is one round trip. When a command's change is refused, the batch runs again without it,
+ * and it by itself afterwards.
+ * - A connection that is lost before the commit was sent costs nothing: the batch runs again on a new one. If
+ * it is lost after that, what became of the commit is looked up (commit_record.h) and never guessed. */
+#ifndef FARTHING_STORE_POSTGRES_POSTGRES_H
+#define FARTHING_STORE_POSTGRES_POSTGRES_H
+
+#include "store/engine.h"
+
+enum {
+    POSTGRES_READ_BATCH_MAX = 64,  /* commands that share a pipeline */
+    POSTGRES_WRITE_BATCH_MAX = 64, /* commands that share a transaction */
+    POSTGRES_WAITING_MAX =
+        16, /* commands that wait for each batch under way before another thread is woken */
+    POSTGRES_PATIENCE_MS =
+        2, /* how long a batch may be under way before those that wait get another thread */
+    POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
+    POSTGRES_LOCK_TIMEOUT_MS = 5000,
+    POSTGRES_PLANS_MS = 3000, /* how long a session keeps the plans of the server */
+    POSTGRES_ANSWER_MAX_MS =
+        12000, /* from a question to its answer: the server ends a statement before that */
+    POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */
+    POSTGRES_WAIT_STEP_MS = 100,      /* how often somebody who waits for an answer looks at these */
+    POSTGRES_RETRY_MS = 5000,         /* how long a write waits for a database that has just gone away */
+    POSTGRES_RETRY_STEP_MS = 50,      /* between two attempts */
+    POSTGRES_RECONNECT_MS = 250,      /* between two attempts to connect, for those that do not wait */
+    POSTGRES_CONFLICTS_MAX = 20,      /* how often a transaction is run again that others got in the way of */
+    POSTGRES_OUTCOME_MS = 15000,      /* how long the outcome of a commit is looked for */
+    POSTGRES_HEARTBEAT_MS = 250,      /* how often a node asks whether it still hears of changes */
+    POSTGRES_HEARTBEAT_MAX_MS = 1000, /* how long an answer may take before the connection counts as lost */
+    POSTGRES_SERVER_VERSION_MIN = 140000,
+};
+
+extern const struct engine postgres_engine;
+
+struct postgres;
+
+/* Whether the text names a PostgreSQL database: postgres://… or postgresql://…. */
+bool postgres_is_url(struct text database);
+/* NULL when the library can read the URL, or what is wrong with it (in the arena), without a password. */
+const char *postgres_check_url(struct text url, struct arena *arena);
+
+/* Connects, makes or migrates the schema, and starts the pool. NULL and a one-line reason. */
+struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
+                               struct text *reason);
+/* Finishes the commands that wait, and closes. */
+void postgres_close(struct postgres *postgres);
+
+/* False when the queue is full or the pool is closing: the command was not taken. */
+bool postgres_submit_write(struct postgres *postgres, struct store_command *command);
+bool postgres_submit_read(struct postgres *postgres, struct store_command *command);
+
+/* STORE_WELL, STORE_UNREACHABLE, or what the last write was refused for. */
+enum store_state postgres_state(const struct postgres *postgres);
+/* Whether this process has heard from the database lately (STORE_CACHE_AGE_MAX_MS). */
+bool postgres_is_current(const struct postgres *postgres);
+/* "host:5432/name", without a password. */
+struct text postgres_name(const struct postgres *postgres);
+
+/* Tells of changes that other processes made to entities that are kept in memory (struct entity); `id` is
+ * empty for "anything may have changed". On a thread of the pool's. Once, before there are any. */
+void postgres_listen(struct postgres *postgres, store_change_listener *listener, void *context);
+
+/* As store_inspect. */
+bool postgres_inspect(struct text url, int *schema_version, struct arena *arena, struct text *reason);
+
+#endif

@@ -1,0 +1,146 @@
+/* read_batch.c: commands that read, in one pipeline (postgres.h). */
+#include "store/postgres/handle.h"
+
+#include "metrics/metrics.h"
+#include "store/transaction.h"
+
+#include <assert.h>
+
+enum {
+    GATHERED_ROUNDS_MAX = 4, /* a command that asks further has its questions answered one by one */
+    ATTEMPTS_MAX = 2,        /* the second one on a new session */
+};
+
+struct read_batch {
+    struct postgres_connection *connection;
+    struct reading readings[POSTGRES_READ_BATCH_MAX];
+    bool is_done[POSTGRES_READ_BATCH_MAX];
+    size_t count;
+};
+
+static void forget_answers(struct reading *reading)
+{
+    for (struct asked *asked = reading->asked; asked; asked = asked->next)
+        libpq.PQclear(asked->result);
+    reading->asked = NULL;
+}
+
+static void answer(struct read_batch *batch, size_t index, const struct failure *failure)
+{
+    struct store_command *command = batch->readings[index].command;
+
+    forget_answers(&batch->readings[index]);
+    batch->is_done[index] = true;
+    command->failure = failure;
+    command->done(command); /* the command may be gone when this returns */
+}
+
+/* Runs the use case as far as the answers allow, and answers the command if that is its end: not while an
+ * answer is still to come, also one that it turned out not to need, because that goes into the command's
+ * memory. */
+static void run(struct read_batch *batch, size_t index)
+{
+    struct reading *reading = &batch->readings[index];
+    struct store_command *command = reading->command;
+    struct transaction transaction;
+
+    reading->waits = false;
+    transaction_init(&transaction, &batch->connection->base, command->arena, command->call);
+    const struct failure *failure = command->run(command, &transaction);
+
+    if (!reading->waits)
+        answer(batch, index, transaction.failure ? transaction.failure : failure);
+}
+
+/* A round: every command that is not done runs, and what they ask goes out together. False when none asked.
+ */
+static bool run_round(struct read_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+    bool waits = false;
+
+    for (size_t i = 0; i < batch->count && !connection->error.is_lost; i++) {
+        if (batch->is_done[i] || batch->readings[i].command->runs_once)
+            continue;
+        connection->reading = &batch->readings[i];
+        connection->command = (unsigned)i;
+        run(batch, i);
+        if (!connection->error.is_lost)
+            postgres_forget_error(connection); /* it was the command's own */
+        waits = waits || !batch->is_done[i];
+    }
+    connection->reading = NULL;
+    return waits;
+}
+
+/* Each question is answered before the next is asked: for what asks much, one after the other. */
+static void run_at_once(struct read_batch *batch, size_t index)
+{
+    struct postgres_connection *connection = batch->connection;
+    struct store_command *command = batch->readings[index].command;
+    struct transaction transaction;
+
+    forget_answers(&batch->readings[index]);
+    postgres_forget_error(connection);
+    transaction_init(&transaction, &connection->base, command->arena, command->call);
+    const struct failure *failure = command->run(command, &transaction);
+
+    if (postgres_finish(connection) || !connection->error.is_lost)
+        answer(batch, index, transaction.failure ? transaction.failure : failure);
+}
+
+/* False when the session was lost; then some commands are not done. */
+static bool run_all(struct read_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    postgres_forget_error(connection);
+    postgres_renew_plans(connection);
+    for (unsigned round = 0; round < GATHERED_ROUNDS_MAX; round++) {
+        postgres_forget_error(connection);
+        if (!run_round(batch) && !connection->error.is_lost)
+            break;
+        if (!postgres_finish(connection))
+            return false;
+    }
+    for (size_t i = 0; i < batch->count && !connection->error.is_lost; i++)
+        if (!batch->is_done[i])
+            run_at_once(batch, i);
+    return !connection->error.is_lost;
+}
+
+static void answer_rest(struct read_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (!batch->is_done[i])
+            answer(batch, i, postgres_failure(&batch->connection->error, batch->readings[i].command->arena));
+}
+
+static void forget_all_answers(struct read_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (!batch->is_done[i])
+            forget_answers(&batch->readings[i]);
+}
+
+void postgres_read_batch(struct postgres_connection *connection, struct store_command *const *commands,
+                         size_t count)
+{
+    struct read_batch batch = {.connection = connection, .count = count};
+
+    assert(count <= POSTGRES_READ_BATCH_MAX);
+    metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
+    for (size_t i = 0; i < count; i++)
+        batch.readings[i] = (struct reading){.command = commands[i]};
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        if (!postgres_connect(connection))
+            break;
+        if (run_all(&batch))
+            return;
+        forget_all_answers(&batch);
+        if (!connection->error.is_lost)
+            break;
+        postgres_disconnect(connection);
+    }
+    answer_rest(&batch);
+}

@@ -1,0 +1,363 @@
+/* write_batch.c: commands that write, in one transaction (postgres.h). */
+#include "store/postgres/handle.h"
+
+#include "base/instant.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "metrics/metrics.h"
+#include "store/transaction.h"
+
+#include <assert.h>
+#include <string.h>
+#include <time.h>
+
+static const char begin_sql[] = "BEGIN";
+static const char commit_sql[] = "COMMIT";
+static const char rollback_sql[] = "ROLLBACK";
+
+enum outcome {
+    ATTEMPT_COMMITTED,
+    ATTEMPT_REFUSED,  /* what one command did cannot stand: `refused` is its index */
+    ATTEMPT_CONFLICT, /* another transaction got in the way: the same again may succeed */
+    ATTEMPT_LOST,     /* the session has gone; nothing was committed */
+    ATTEMPT_UNKNOWN,  /* the session has gone amid the commit */
+    ATTEMPT_FAILED,   /* nothing can be committed by anybody right now */
+};
+
+struct write_batch {
+    struct postgres *postgres;
+    struct postgres_connection *connection;
+    struct store_command **commands;
+    size_t count;
+    size_t refused;
+    struct buffer scratch;
+};
+
+static bool send_kept(struct postgres_connection *connection, const char *sql)
+{
+    return postgres_send(postgres_kept_statement(connection, sql), NULL, 0,
+                         (struct awaited){.kind = AWAITED_OTHER});
+}
+
+/* ---- one attempt ---- */
+
+static const struct failure *run_command(struct write_batch *batch, struct store_command *command)
+{
+    struct transaction transaction;
+
+    transaction_init(&transaction, &batch->connection->base, command->arena, command->call);
+    transaction.scratch = &batch->scratch;
+    const struct failure *failure = command->run(command, &transaction);
+
+    if (transaction.failure)
+        return transaction.failure;
+    return failure ? failure : transaction_flush(&transaction, &batch->scratch);
+}
+
+/* Runs the commands, which sends their changes. False when one failed after it had sent some: then nothing of
+ * the batch may stand. */
+static bool run_commands(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    for (size_t i = 0; i < batch->count && !connection->error.is_set; i++) {
+        struct store_command *command = batch->commands[i];
+        uint64_t changes = connection->change_count;
+
+        connection->command = (unsigned)i;
+        command->failure = run_command(batch, command);
+        if (command->failure && connection->change_count != changes && !connection->error.is_set) {
+            batch->refused = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Ends the transaction of a session that is not lost. */
+static void roll_back(struct postgres_connection *connection)
+{
+    struct postgres_error error = connection->error;
+
+    postgres_forget_error(connection);
+    if (send_kept(connection, rollback_sql) && postgres_finish(connection))
+        connection->error = error;
+    else
+        connection->error.is_lost = true;
+}
+
+/* What the session's error means for the batch. */
+static enum outcome outcome_of_error(struct write_batch *batch)
+{
+    const struct postgres_error *error = &batch->connection->error;
+
+    if (error->is_lost)
+        return ATTEMPT_LOST;
+    if (postgres_error_is_conflict(error))
+        return ATTEMPT_CONFLICT;
+    if (postgres_error_is_everybodys(error))
+        return ATTEMPT_FAILED;
+    batch->refused = error->command;
+    struct store_command *command = batch->commands[batch->refused];
+
+    command->failure = postgres_failure(error, command->arena);
+    return ATTEMPT_REFUSED;
+}
+
+static enum outcome commit(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+    int64_t started_us = monotonic_now_us();
+    bool is_sent = commit_record_send(connection) && send_kept(connection, commit_sql);
+    bool is_done = is_sent && postgres_finish(connection);
+
+    metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
+    if (is_done)
+        return ATTEMPT_COMMITTED;
+    if (connection->error.is_lost)
+        return is_sent ? ATTEMPT_UNKNOWN : ATTEMPT_LOST;
+    roll_back(connection);
+    return outcome_of_error(batch);
+}
+
+/* Commands that changed nothing need no commit: their answers hold as they are. */
+static enum outcome end_without_changes(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    if (send_kept(connection, rollback_sql) && postgres_finish(connection))
+        return ATTEMPT_COMMITTED;
+    if (!connection->error.is_lost)
+        roll_back(connection);
+    return outcome_of_error(batch);
+}
+
+static enum outcome attempt(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    if (!postgres_connect(connection))
+        return ATTEMPT_LOST;
+    postgres_forget_error(connection);
+    uint64_t changes = connection->change_count;
+
+    connection->command = 0;
+    postgres_renew_plans(connection);
+    if (!send_kept(connection, begin_sql))
+        return ATTEMPT_LOST;
+    bool may_stand = run_commands(batch);
+
+    if (connection->error.is_lost)
+        return ATTEMPT_LOST;
+    if (!may_stand || connection->error.is_set) {
+        bool is_commands_own = !connection->error.is_set;
+
+        postgres_finish(
+            connection); /* answers to what was sent are of no interest, unless the session is lost */
+        if (!connection->error.is_lost)
+            roll_back(connection);
+        return connection->error.is_lost ? ATTEMPT_LOST
+               : is_commands_own         ? ATTEMPT_REFUSED
+                                         : outcome_of_error(batch);
+    }
+    return connection->change_count == changes ? end_without_changes(batch) : commit(batch);
+}
+
+/* ---- the batch ---- */
+
+static void sleep_ms(int milliseconds)
+{
+    const struct timespec pause = {.tv_nsec = milliseconds * 1000000L};
+
+    nanosleep(&pause, NULL);
+}
+
+/* Different for each, so that two that collided do not meet again. */
+static void pause_after_conflict(unsigned conflicts)
+{
+    uint8_t random;
+
+    random_bytes(&random, sizeof random);
+    sleep_ms(1 + random % (4 + (int)conflicts * 4));
+}
+
+static void answer_all(struct write_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        batch->commands[i]->done(batch->commands[i]); /* the command may be gone when this returns */
+    batch->count = 0;
+}
+
+static void fail_all(struct write_batch *batch, const struct failure *failure)
+{
+    metrics_add(&metrics_here()->writer_batches[METRICS_BATCH_FAILED], 1);
+    for (size_t i = 0; i < batch->count; i++)
+        batch->commands[i]->failure = failure_copy(failure, batch->commands[i]->arena);
+    answer_all(batch);
+}
+
+static const struct failure *outcome_unknown(struct arena *arena)
+{
+    return failure_add(
+        failure_new(
+            arena, FAILURE_SERVICE_UNAVAILABLE,
+            TEXT("the database went away while this was being committed, and does not tell whether it was: "
+                 "look whether it was done before you try again")),
+        arena, TEXT("reason"), TEXT("outcome_unknown"));
+}
+
+static void tell_of_doubt(enum commit_outcome outcome)
+{
+    static const struct {
+        const char *word;
+        enum metrics_doubt doubt;
+    } words[] = {
+        [COMMIT_DONE] = {"committed", METRICS_DOUBT_COMMITTED},
+        [COMMIT_NOT_DONE] = {"not committed, tried again", METRICS_DOUBT_NOT_COMMITTED},
+        [COMMIT_UNKNOWN] = {"unknown", METRICS_DOUBT_UNKNOWN},
+    };
+
+    metrics_add(&metrics_here()->database_commits_in_doubt[words[outcome].doubt], 1);
+    LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
+}
+
+/* What became of a commit amid which the session was lost. The database may be restarting. */
+static enum commit_outcome find_outcome(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_OUTCOME_MS);
+    int64_t commit_number = connection->commit_number;
+    enum commit_outcome outcome = COMMIT_UNKNOWN;
+    char id[sizeof connection->id];
+
+    memcpy(id, connection->id, sizeof id);
+    postgres_disconnect(connection);
+    while (outcome == COMMIT_UNKNOWN && monotonic_now_us() < deadline_us) {
+        if (postgres_connect(connection))
+            outcome = commit_record_outcome(connection, id, commit_number);
+        else
+            sleep_ms(POSTGRES_RETRY_STEP_MS);
+        postgres_publish(batch->postgres, connection);
+    }
+    tell_of_doubt(outcome);
+    return outcome;
+}
+
+/* Takes the refused command out of the batch. */
+static struct store_command *take_refused(struct write_batch *batch)
+{
+    struct store_command *refused = batch->commands[batch->refused];
+
+    for (size_t i = batch->refused + 1; i < batch->count; i++)
+        batch->commands[i - 1] = batch->commands[i];
+    batch->count--;
+    return refused;
+}
+
+/* Whether the one command of the batch was refused because another transaction was quicker. */
+static bool may_look_again(const struct write_batch *batch)
+{
+    const struct store_command *command = batch->commands[0];
+
+    return command->looks_first && command->failure->code == FAILURE_ALREADY_EXISTS;
+}
+
+static void run_alone(struct write_batch *batch, struct store_command *command);
+
+static void run_each_alone(struct write_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        run_alone(batch, batch->commands[i]);
+    batch->count = 0;
+}
+
+/* The session has gone, and nothing was committed: the batch may run again, until it has waited long enough.
+ */
+static void wait_or_fail(struct write_batch *batch, int64_t deadline_us)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    postgres_disconnect(connection);
+    if (monotonic_now_us() > deadline_us || postgres_is_away_for_long(batch->postgres))
+        fail_all(batch, postgres_failure(&connection->error, batch->commands[0]->arena));
+    else if (connection->connect_after_us)
+        sleep_ms(POSTGRES_RETRY_STEP_MS);
+}
+
+static void run_batch(struct write_batch *batch)
+{
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
+    struct store_command *refused[POSTGRES_WRITE_BATCH_MAX];
+    size_t refused_count = 0;
+    unsigned conflicts = 0;
+
+    while (batch->count > 0) {
+        enum outcome outcome = attempt(batch);
+
+        if (outcome == ATTEMPT_UNKNOWN) {
+            enum commit_outcome found = find_outcome(batch);
+
+            if (found == COMMIT_UNKNOWN)
+                fail_all(batch, outcome_unknown(batch->commands[0]->arena));
+            if (found !=
+                COMMIT_DONE) { /* again, if there is still anything to do, on the session that has told */
+                deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
+                continue;
+            }
+            outcome = ATTEMPT_COMMITTED;
+        }
+        postgres_publish(batch->postgres, batch->connection);
+        switch (outcome) {
+        case ATTEMPT_COMMITTED:
+            metrics_add(&metrics_here()->writer_batches[METRICS_BATCH_COMMITTED], 1);
+            metrics_observe(&metrics_here()->writer_batch_commands, (int64_t)batch->count);
+            answer_all(batch);
+            break;
+        case ATTEMPT_REFUSED:
+            metrics_add(&metrics_here()->writer_replays, 1);
+            if (batch->count > 1)
+                refused[refused_count++] = take_refused(batch);
+            else if (!may_look_again(batch) || ++conflicts > POSTGRES_CONFLICTS_MAX)
+                answer_all(batch);
+            break;
+        case ATTEMPT_CONFLICT:
+            metrics_add(&metrics_here()->writer_replays, 1);
+            if (batch->count > 1)
+                run_each_alone(batch);
+            else if (++conflicts > POSTGRES_CONFLICTS_MAX)
+                fail_all(batch, postgres_failure(&batch->connection->error, batch->commands[0]->arena));
+            else
+                pause_after_conflict(conflicts);
+            break;
+        case ATTEMPT_LOST:
+        case ATTEMPT_UNKNOWN:
+            wait_or_fail(batch, deadline_us);
+            break;
+        case ATTEMPT_FAILED:
+            fail_all(batch, postgres_failure(&batch->connection->error, batch->commands[0]->arena));
+            break;
+        }
+    }
+    for (size_t i = 0; i < refused_count; i++)
+        run_alone(batch, refused[i]);
+}
+
+static void run_alone(struct write_batch *batch, struct store_command *command)
+{
+    struct write_batch alone = {
+        .postgres = batch->postgres, .connection = batch->connection, .commands = &command, .count = 1};
+
+    run_batch(&alone);
+    buffer_free(&alone.scratch);
+}
+
+void postgres_write_batch(struct postgres *postgres, struct postgres_connection *connection,
+                          struct store_command **commands, size_t count)
+{
+    struct write_batch batch = {
+        .postgres = postgres, .connection = connection, .commands = commands, .count = count};
+
+    assert(count > 0 && count <= POSTGRES_WRITE_BATCH_MAX);
+    run_batch(&batch);
+    buffer_free(&batch.scratch);
+}
