@@ -272,7 +272,7 @@ static void test_idle_timeout(void **state)
 
 static void test_write_timeout(void **state)
 {
-    struct fixture *fixture = start_with_timeouts(LONG_MS, LONG_MS, LONG_MS, 2 * SHORT_MS);
+    struct fixture *fixture = start_with_timeouts(LONG_MS, LONG_MS, LONG_MS, 6 * SHORT_MS);
     struct client client = client_connect(fixture), slow = client_connect(fixture);
     ssize_t count;
 
