@@ -1,6 +1,7 @@
 #include "cli/instance.h"
 
 #include "base/instant.h"
+#include "base/log.h"
 #include "cli/admin_host.h"
 
 #include <errno.h>
@@ -149,6 +150,9 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
         data_directory_state(&instance->directory) == DATA_DIRECTORY_EMPTY &&
         !is_there(place->database, arena, reason))
         return false;
+    if (text_is_set(place->database) && access(instance->directory.database_path.data, F_OK) == 0)
+        LOG_WARNING("the data directory also holds an embedded database, which is not used now",
+                    LOG_TEXT("file", instance->directory.database_path));
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, arena, reason) &&
         open_store(instance, place, tenant_name, arena, reason))
