@@ -13,12 +13,13 @@ import pytest  # noqa: E402
 import left_out  # noqa: E402
 from farthing_server import BINARY, SLOWDOWN  # noqa: E402
 
-pytest_configure = left_out.pytest_configure
-pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
-
 SECONDS, LONG_SECONDS = 20, 3600
 # A sanitizer has memory of its own: there is nothing to be said about ours.
 collect_ignore = ["test_memory.py"] if SLOWDOWN != 1 else []
+
+
+def pytest_configure(config):
+    left_out.register(config)
 
 
 def pytest_addoption(parser):

@@ -14,8 +14,10 @@ from farthing_server import BINARY, Server
 from shared_server import Shared
 
 pytest.register_assert_rewrite("expectations")
-pytest_configure = left_out.pytest_configure
-pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
+
+
+def pytest_configure(config):
+    left_out.register(config)
 
 
 def pytest_sessionstart(session):

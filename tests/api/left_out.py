@@ -1,8 +1,11 @@
-"""Tests that this machine or this engine cannot run are left out by name. The hooks are for conftest.py to import."""
+"""Tests that this machine or this engine cannot run are left out by name. A plugin, for each conftest.py to register."""
 
 import os
 import subprocess
+import sys
 import tempfile
+
+import pytest
 
 from engine import ON_POSTGRES
 
@@ -22,6 +25,12 @@ MACHINE = {
     "mount": can_mount,
     "memory disk": lambda: os.access("/dev/shm", os.W_OK),
 }
+
+
+def register(config):
+    """Once, however many suites are run together."""
+    if not config.pluginmanager.has_plugin(__name__):
+        config.pluginmanager.register(sys.modules[__name__], __name__)
 
 
 def pytest_configure(config):
@@ -49,6 +58,21 @@ def reason_of(mark):
 
 def leave_out(config, items, why, left_out):
     if left_out:
-        print(f"left out, because {why}:", *(item.nodeid + word for item, word in left_out.items()), sep="\n  ")
+        names = [item.nodeid + word for item, word in left_out.items()]
+        tell(config, "\n  ".join([f"left out, because {why}:", *names]))
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def tell(config, text):
+    """What one of several processes prints (pytest-xdist) is not seen: the one that started it does."""
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = config.workeroutput.get("left_out", "") + text + "\n"
+    else:
+        print(text)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    if node.gateway.id == "gw0":  # all of them leave out the same
+        print("\n" + getattr(node, "workeroutput", {}).get("left_out", ""), end="")

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import engine
 from expectations import assert_error
-from farthing_server import REPOSITORY, Server, init, run, seconds
+from farthing_server import REPOSITORY, Server, init, run, seconds, wait_until
 from http_client import Client, RawConnection, request_bytes
 from shared_server import Shared
 
@@ -20,8 +20,9 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics_address(server):
-    """The second address that the server says it listens on."""
-    host, port = re.findall(r"message=\"listening\" address=(\S+)", server.log)[1].rsplit(":", 1)
+    """The second address that the server says it listens on, soon after the first."""
+    wait_until(lambda: len(server.addresses()) > 1, 10, "the server to listen for scrapes")
+    host, port = server.addresses()[1][0].rsplit(":", 1)
     return host, int(port)
 
 

@@ -19,10 +19,11 @@ from farthing_server import BINARY, SLOWDOWN  # noqa: E402
 from nodes import Place  # noqa: E402
 from postgres_cluster import Cluster  # noqa: E402
 
-pytest_configure = left_out.pytest_configure
-pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
-
 LONG_FACTOR = 25
+
+
+def pytest_configure(config):
+    left_out.register(config)
 
 
 def pytest_addoption(parser):

@@ -7,5 +7,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 
 import left_out  # noqa: E402
 
-pytest_configure = left_out.pytest_configure
-pytest_collection_modifyitems = left_out.pytest_collection_modifyitems
+
+def pytest_configure(config):
+    left_out.register(config)

@@ -45,7 +45,7 @@ struct postgres {
     store_change_listener *listener;
     void *listener_context;
     pthread_t listener_thread;
-    bool has_listener;
+    _Atomic bool has_listener;
     int listener_wake[2]; /* a pipe: closed to end the thread */
 };
 
