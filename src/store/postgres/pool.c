@@ -344,6 +344,8 @@ static bool prepare_database(struct postgres *postgres, bool must_exist, struct 
     else
         set_name(postgres, connection);
     is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
+    if (is_ready && !commit_record_sweep(connection))
+        postgres_forget_error(connection); /* it is only tidiness */
     postgres_connection_free(connection);
     return is_ready;
 }

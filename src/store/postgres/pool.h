@@ -44,7 +44,9 @@ struct postgres {
     _Atomic int64_t heard_at_us; /* when the listening session was last known to hear of every change */
     store_change_listener *listener;
     void *listener_context;
-    pthread_t listener_thread;
+    pthread_t listener_thread, probe_thread;
+    bool has_probe; /* the listening thread's */
+    atomic_bool is_probing;
     _Atomic bool has_listener;
     int listener_wake[2]; /* a pipe: closed to end the thread */
 };
