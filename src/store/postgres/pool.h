@@ -36,6 +36,9 @@ struct postgres {
     int64_t taken_at_us[WORKS];     /* when the last batch was taken */
     bool stopping;
 
+    struct postgres_error
+        away_error; /* of the last attempt to connect that failed; guarded by the mutex, too */
+
     _Atomic(enum store_state) state;
     _Atomic int64_t away_since_us; /* since when no attempt to connect has succeeded; 0: it is there */
 
