@@ -104,13 +104,21 @@ static bool needs_another(const struct postgres *postgres, enum work work)
            monotonic_now_us() > postgres_after(postgres->taken_at_us[work], POSTGRES_PATIENCE_MS);
 }
 
-static void wake_if_needed(struct postgres *postgres, enum work work)
+/* The same, once: whoever is told so wakes one. */
+static bool claim_wake(struct postgres *postgres, enum work work)
 {
-    pthread_mutex_lock(&postgres->mutex);
     bool is_needed = needs_another(postgres, work);
 
     if (is_needed)
         postgres->is_waking[work] = true;
+    return is_needed;
+}
+
+static void wake_if_needed(struct postgres *postgres, enum work work)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    bool is_needed = claim_wake(postgres, work);
+
     pthread_mutex_unlock(&postgres->mutex);
     if (is_needed)
         pthread_cond_signal(&postgres->woken[work]);
@@ -125,10 +133,8 @@ static bool submit(struct postgres *postgres, enum work work, struct command_lis
 
     if (taken)
         command_list_append(queue, command);
-    bool is_needed = needs_another(postgres, work);
+    bool is_needed = claim_wake(postgres, work);
 
-    if (is_needed)
-        postgres->is_waking[work] = true;
     pthread_mutex_unlock(&postgres->mutex);
     if (is_needed)
         pthread_cond_signal(&postgres->woken[work]);
