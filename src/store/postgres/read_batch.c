@@ -5,10 +5,12 @@
 #include "store/transaction.h"
 
 #include <assert.h>
+#include <time.h>
 
 enum {
     GATHERED_ROUNDS_MAX = 4, /* a command that asks further has its questions answered one by one */
-    ATTEMPTS_MAX = 2,        /* the second one on a new session */
+    ATTEMPTS_MAX = 6,        /* all but the first one on a new session */
+    ATTEMPT_PAUSE_MS = 60,   /* after one that got no session: together longer than POSTGRES_RECONNECT_MS */
 };
 
 struct read_batch {
@@ -130,14 +132,17 @@ void postgres_read_batch(struct postgres_connection *connection, struct store_co
                          size_t count)
 {
     struct read_batch batch = {.connection = connection, .count = count};
+    const struct timespec pause = {.tv_nsec = ATTEMPT_PAUSE_MS * 1000000L};
 
     assert(count <= POSTGRES_READ_BATCH_MAX);
     metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
     for (size_t i = 0; i < count; i++)
         batch.readings[i] = (struct reading){.command = commands[i]};
     for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        if (!postgres_connect(connection))
-            break;
+        if (!postgres_connect(connection)) {
+            nanosleep(&pause, NULL);
+            continue;
+        }
         if (run_all(&batch))
             return;
         forget_all_answers(&batch);
