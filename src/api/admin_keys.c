@@ -63,7 +63,8 @@ static void committed_create(struct exchange *exchange, struct transaction *tran
 {
     const struct key_result *result = exchange->result;
 
-    cache_refresh_key(exchange->loop->api, transaction, result->secret.id);
+    if (transaction)
+        cache_refresh_key(exchange->loop->api, transaction, result->secret.id);
 }
 
 static void render_create(struct exchange *exchange, struct json_writer *writer)
@@ -143,9 +144,10 @@ static void committed_revoke(struct exchange *exchange, struct transaction *tran
 {
     const struct secret *revoked = exchange->result;
 
-    /* Whatever can be read: nobody wants to see it work again. */
-    authenticate_remove(exchange->loop->api->keys, revoked->value);
-    cache_refresh_key(exchange->loop->api, transaction, revoked->id);
+    if (transaction)
+        cache_refresh_key(exchange->loop->api, transaction, revoked->id);
+    else
+        authenticate_remove(exchange->loop->api->keys, revoked->value);
 }
 
 static const struct route routes[] = {

@@ -145,10 +145,11 @@ static void committed_status(struct exchange *exchange, struct transaction *tran
 {
     const struct tenant *written = exchange->result;
 
-    key_table_suspend(exchange->loop->api->keys, written->id,
-                      text_equal(written->internal_status, TEXT("suspended")));
-    /* Another command may have been later. */
-    cache_refresh_tenant(exchange->loop->api, transaction, written->id);
+    if (transaction)
+        cache_refresh_tenant(exchange->loop->api, transaction, written->id);
+    else
+        key_table_suspend(exchange->loop->api->keys, written->id,
+                          text_equal(written->internal_status, TEXT("suspended")));
 }
 
 static void render_tenant(struct exchange *exchange, struct json_writer *writer)

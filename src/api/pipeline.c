@@ -100,14 +100,19 @@ static void run_read(struct exchange *exchange)
 
 /* Threads come here in any order, whatever the order of the commits was. So these take turns and read what
  * they need anew: the last one has all commits before it in sight. */
-static const struct failure *run_committed(struct store_command *command, struct transaction *transaction)
+static void call_committed(struct exchange *exchange, struct transaction *transaction)
 {
-    struct exchange *exchange = (struct exchange *)command;
     pthread_mutex_t *lock = &exchange->loop->api->committed_lock;
 
     pthread_mutex_lock(lock);
     exchange->route->committed(exchange, transaction);
     pthread_mutex_unlock(lock);
+}
+
+/* On a thread of the store's. */
+static const struct failure *run_committed(struct store_command *command, struct transaction *transaction)
+{
+    call_committed((struct exchange *)command, transaction);
     return NULL;
 }
 
@@ -122,7 +127,7 @@ static void run_committed_here(struct exchange *exchange)
     struct transaction transaction;
 
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    run_committed(&exchange->command, &transaction);
+    call_committed(exchange, &transaction);
     finish(exchange, NULL);
 }
 
@@ -132,12 +137,18 @@ static void finish_write(struct http_task *task)
 
     if (exchange->command.failure || !exchange->route->committed) {
         finish(exchange, exchange->command.failure);
-    } else if (exchange->loop->reader) {
-        run_committed_here(exchange);
-    } else {
-        exchange->command.runs_once = true;
-        submit(exchange, &read_queue, run_committed, finish_committed);
+        return;
     }
+    call_committed(exchange, NULL);
+    if (exchange->loop->reader) {
+        run_committed_here(exchange);
+        return;
+    }
+    exchange->command.runs_once = true;
+    exchange->command.run = run_committed;
+    exchange->task.run = finish_committed;
+    if (!store_submit_read(exchange->loop->api->store, &exchange->command))
+        finish(exchange, NULL);
 }
 
 static void run_write(struct exchange *exchange)

@@ -64,9 +64,9 @@ struct route {
     const struct failure *(*parse)(struct exchange *exchange);
     /* The use case, in the lane's transaction. */
     const struct failure *(*run)(struct exchange *exchange, struct transaction *transaction);
-    /* After the commit and before the reply, on the loop: what is kept in memory learns of it. One at a time,
-     * but not in the order of the commits: what another command may have changed meanwhile must be read anew.
-     */
+    /* After the commit and before the reply: what is kept in memory learns of it. Twice: at first without a
+     * transaction, for what must be right even if nothing can be read any more; then with one, to read what
+     * another command may have changed meanwhile. One at a time, but not in the order of the commits. */
     void (*committed)(struct exchange *exchange, struct transaction *transaction);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);

@@ -75,6 +75,7 @@ const struct failure *tenant_name_check(struct text name, struct arena *arena)
 const struct failure *tenant_open_named(struct transaction *transaction, struct text name,
                                         struct tenant_opening *opening)
 {
+    transaction_take_turns(transaction, STORE_TURNS_TENANTS);
     struct record_list named = query_records(transaction, &tenants_by_name, VALUES(value_text(name)));
 
     if (named.count > 0)
@@ -136,6 +137,7 @@ const struct failure *environment_create_named(struct transaction *transaction, 
     struct environment other;
     struct scope scope;
 
+    transaction_take_turns(transaction, STORE_TURNS_ENVIRONMENTS);
     if (query_record(transaction, &environment_by_name,
                      VALUES(value_text(tenant_id), value_text(creation->name)), &other))
         return failure_new(transaction->arena, FAILURE_ALREADY_EXISTS,

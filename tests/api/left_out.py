@@ -23,6 +23,9 @@ def can_mount():
 MACHINE = {
     "root": lambda: os.geteuid() == 0,
     "mount": can_mount,
+    "mounts of its own": lambda: subprocess.run(
+        ["unshare", "--mount", "true"], capture_output=True, check=False
+    ).returncode == 0,
     "memory disk": lambda: os.access("/dev/shm", os.W_OK),
 }
 

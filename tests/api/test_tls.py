@@ -1,6 +1,7 @@
 """TLS: what is spoken, what is refused, certificates that come and go, and clients that misbehave."""
 
 import http.client
+import os
 import re
 import select
 import signal
@@ -158,6 +159,15 @@ def test_renegotiation_is_refused(server):
     assert "RENEGOTIATING" in output and "no renegotiation" in output, output
 
 
+def said_until(process, output, words, count):
+    """What the process has said in all, once it has said this so often."""
+    while output.count(words) < count:
+        more = os.read(process.stdout.fileno(), 1 << 16)
+        assert more, output
+        output += more
+    return output
+
+
 def test_a_change_of_keys(server, certificate):
     """TLS 1.3's KeyUpdate, which asks the server for one of its own."""
     process = subprocess.Popen(
@@ -166,13 +176,14 @@ def test_a_change_of_keys(server, certificate):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    for _ in range(3):
+    output = said_until(process, b"", b"Verify return code", 1)
+    for count in range(1, 4):
         process.stdin.write(b"K\n")
         process.stdin.flush()
-        time.sleep(0.2)
+        output = said_until(process, output, b"KEYUPDATE", count)
     process.stdin.write(b"GET /health HTTP/1.0\r\n\r\n")
     process.stdin.flush()
-    output = process.stdout.read().decode()  # to its end, which comes when the server closes
+    output = (output + process.stdout.read()).decode()  # to its end, which comes when the server closes
     process.communicate(timeout=seconds(10))
     assert output.count("KEYUPDATE") == 3 and "200 OK" in output, output
 

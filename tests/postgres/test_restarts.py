@@ -129,7 +129,7 @@ def primary_and_standby(new_cluster):
     primary = new_cluster(replicas=True)
     standby = standby_of(primary)
     primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    primary.sql("ALTER SYSTEM SET synchronous_commit = remote_apply")
+    primary.sql("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")  # a database that was made is there, too
     primary.sql("SELECT pg_reload_conf()")
     wait_until(
         lambda: primary.sql("SELECT sync_state FROM pg_stat_replication") == "sync", 20, "the standby to be in step"

@@ -336,7 +336,7 @@ def test_a_role_that_may_not_make_tables(new_cluster, tmp_path):
 # ---- the library ----
 
 
-@pytest.mark.needs("mount")
+@pytest.mark.needs("mounts of its own")
 def test_without_the_library_the_embedded_database_works(still_place, tmp_path):
     """libpq is loaded when it is needed; who has not installed it is told what to install."""
     process = subprocess.run(

@@ -11,16 +11,22 @@
 
 enum { SQL_BYTES_MAX = 1024, TERMINATION_MS = 5000 };
 
-/* Sessions end without a word; what they leave is swept up by later ones. */
-static const char open_format[] =
-    "WITH swept AS (DELETE FROM commit_records r WHERE r.started_at < now() - interval '1 day' AND NOT "
-    "EXISTS "
-    "(SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'farthing ' || r.session_id)) "
-    "INSERT INTO commit_records (session_id, commit_number) VALUES ('%s', 0)";
+static const char open_format[] = "INSERT INTO commit_records (session_id, commit_number) VALUES ('%s', 0)";
 
-static const char send_sql[] =
-    "INSERT INTO commit_records (session_id, commit_number) VALUES ($1, $2) "
-    "ON CONFLICT (session_id) DO UPDATE SET commit_number = excluded.commit_number";
+static const char send_sql[] = "INSERT INTO commit_records (session_id, commit_number) VALUES ($1, $2) "
+                               "ON CONFLICT (session_id) DO UPDATE SET commit_number = "
+                               "excluded.commit_number, started_at = excluded.started_at";
+
+/* Sessions end without a word; what they leave is swept up when a server starts, not by a session that may
+ * have come to look something up. */
+static const char sweep_sql[] =
+    "DELETE FROM commit_records r WHERE r.started_at < now() - interval '7 days' AND NOT EXISTS "
+    "(SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'farthing ' || r.session_id)";
+
+/* A record that nobody looks up: whether anything can be written. */
+static const char try_sql[] =
+    "INSERT INTO commit_records (session_id, commit_number) VALUES ('trial', 1) "
+    "ON CONFLICT (session_id) DO UPDATE SET commit_number = commit_records.commit_number + 1";
 
 /* True when the session has ended. A role may end its own sessions. */
 static const char end_format[] =
@@ -29,11 +35,13 @@ static const char end_format[] =
 
 static const char look_format[] = "SELECT commit_number = %lld FROM commit_records WHERE session_id = '%s'";
 
-/* The one boolean that a statement gives, outside the pipeline: -1 on an error, 0 also for no row. */
-static int ask_boolean(struct postgres_connection *connection, const char *sql)
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_NONE /* an error, or no row */ };
+
+/* The one boolean that a statement gives. */
+static enum answer ask_boolean(struct postgres_connection *connection, const char *sql)
 {
     struct statement question = {.connection = connection};
-    int answer = -1;
+    enum answer answer = ANSWER_NONE;
 
     postgres_forget_error(connection);
     if (postgres_send_text(connection, sql)) {
@@ -42,8 +50,8 @@ static int ask_boolean(struct postgres_connection *connection, const char *sql)
         last->kind = AWAITED_QUERY;
         last->statement = &question;
     }
-    if (postgres_finish(connection) && question.result)
-        answer = libpq.PQntuples(question.result) > 0 && libpq.PQgetvalue(question.result, 0, 0)[0] != 0;
+    if (postgres_finish(connection) && question.result && libpq.PQntuples(question.result) > 0)
+        answer = libpq.PQgetvalue(question.result, 0, 0)[0] ? ANSWER_YES : ANSWER_NO;
     libpq.PQclear(question.result);
     return answer;
 }
@@ -55,6 +63,16 @@ bool commit_record_open(struct postgres_connection *connection)
     connection->commit_number = 0;
     snprintf(sql, sizeof sql, open_format, connection->id);
     return postgres_send_text(connection, sql) && postgres_finish(connection);
+}
+
+bool commit_record_sweep(struct postgres_connection *connection)
+{
+    return postgres_send_text(connection, sweep_sql) && postgres_finish(connection);
+}
+
+bool commit_record_try(struct postgres_connection *connection)
+{
+    return postgres_send_text(connection, try_sql) && postgres_finish(connection);
 }
 
 bool commit_record_send(struct postgres_connection *connection)
@@ -70,15 +88,18 @@ enum commit_outcome commit_record_outcome(struct postgres_connection *connection
                                           int64_t commit_number)
 {
     char sql[SQL_BYTES_MAX];
-    int is_ended, is_there;
 
     snprintf(sql, sizeof sql, end_format, TERMINATION_MS, id);
-    is_ended = ask_boolean(connection, sql);
-    if (is_ended != 1)
+    if (ask_boolean(connection, sql) != ANSWER_YES)
         return COMMIT_UNKNOWN;
     snprintf(sql, sizeof sql, look_format, (long long)commit_number, id);
-    is_there = ask_boolean(connection, sql);
-    if (is_there < 0)
-        return COMMIT_UNKNOWN;
-    return is_there ? COMMIT_DONE : COMMIT_NOT_DONE;
+    switch (ask_boolean(connection, sql)) {
+    case ANSWER_YES:
+        return COMMIT_DONE;
+    case ANSWER_NO:
+        return COMMIT_NOT_DONE;
+    case ANSWER_NONE: /* a session has a record from its beginning on: this is not the database that had it */
+        break;
+    }
+    return COMMIT_UNKNOWN;
 }

@@ -62,8 +62,9 @@ struct awaited {
 /* The first thing that went wrong. */
 struct postgres_error {
     bool is_set;
-    bool is_lost;    /* the connection has gone */
-    bool has_missed; /* a change found no row */
+    bool is_lost;     /* the connection has gone */
+    bool has_missed;  /* a change found no row */
+    bool is_followed; /* the server said so amid a pipeline, and has skipped what was behind it */
     char sqlstate[SQLSTATE_LENGTH + 1];
     char message[ERROR_MESSAGE_BYTES];
     char constraint[ERROR_NAME_BYTES], table[ERROR_NAME_BYTES];
@@ -87,6 +88,7 @@ struct postgres_connection {
     struct awaited *awaited;
     size_t awaited_first, awaited_end, awaited_capacity;
     unsigned command;        /* the one that runs, of its batch */
+    uint64_t update_count;   /* of the next, those that must find a row */
     uint64_t change_count;   /* changes sent on this connection */
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
     struct postgres_error error;
@@ -186,6 +188,10 @@ void postgres_write_batch(struct postgres *postgres, struct postgres_connection 
 
 /* Makes the session's record. In no transaction. */
 bool commit_record_open(struct postgres_connection *connection);
+/* Sweeps up what sessions have left that ended long ago. */
+bool commit_record_sweep(struct postgres_connection *connection);
+/* Writes something that nobody needs. */
+bool commit_record_try(struct postgres_connection *connection);
 /* Has the transaction that is being sent write its number. */
 bool commit_record_send(struct postgres_connection *connection);
 

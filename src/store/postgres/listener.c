@@ -91,15 +91,38 @@ static enum listening ask(struct postgres *postgres, PGconn *handle)
     return LISTENING_GOES_ON;
 }
 
-/* While the database is not well, or was not at the last attempt: whether a new session can be had, and can
- * write. So the end of the trouble is noticed also when nobody dares to ask for anything. */
-static void probe(struct postgres *postgres)
+static void *probe_main(void *context)
 {
-    struct postgres_connection *connection = postgres_connection_new(postgres->url, true);
+    struct postgres *postgres = context;
+    struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
 
-    postgres_connect(connection);
+    if (postgres_connect(connection))
+        commit_record_try(connection);
     postgres_publish(postgres, connection);
     postgres_connection_free(connection);
+    atomic_store(&postgres->is_probing, false);
+    return NULL;
+}
+
+static void end_probe(struct postgres *postgres)
+{
+    if (postgres->has_probe)
+        pthread_join(postgres->probe_thread, NULL);
+    postgres->has_probe = false;
+}
+
+/* While the database is not well, or was not at the last attempt: whether a new session can be had, and can
+ * write. So the end of the trouble is noticed also when nobody dares to ask for anything. On a thread of its
+ * own, because it may take long, and who listens must say in time that it does. */
+static void probe(struct postgres *postgres)
+{
+    if (atomic_load(&postgres->is_probing))
+        return;
+    end_probe(postgres);
+    atomic_store(&postgres->is_probing, true);
+    postgres->has_probe = pthread_create(&postgres->probe_thread, NULL, probe_main, postgres) == 0;
+    if (!postgres->has_probe)
+        atomic_store(&postgres->is_probing, false);
 }
 
 /* Listens until the session is lost or the pool ends. */
@@ -135,6 +158,23 @@ static bool begin_listening(struct postgres_connection *connection)
     return postgres_run_simply(connection, LISTEN_SQL);
 }
 
+/* Takes in whatever has changed, and then each change. */
+static enum listening listen_anew(struct postgres *postgres, struct postgres_connection *connection)
+{
+    enum listening listening = LISTENING_LOST;
+    int64_t heard_at_us = monotonic_now_us();
+
+    /* From here on nothing is missed; before, anything may have been. */
+    if (postgres->listener(postgres->listener_context, text_none, text_none)) {
+        atomic_store(&postgres->heard_at_us, heard_at_us);
+        listening = listen_on(postgres, connection->handle);
+    }
+    atomic_store(&postgres->is_listening, false);
+    if (listening == LISTENING_LOST)
+        LOG_WARNING("the session that hears of other processes' changes was lost");
+    return listening;
+}
+
 static void *listener_main(void *context)
 {
     struct postgres *postgres = context;
@@ -146,22 +186,14 @@ static void *listener_main(void *context)
 
         atomic_store(&postgres->is_listening, has_begun);
         postgres_publish(postgres, connection);
-        if (has_begun) {
-            int64_t heard_at_us = monotonic_now_us();
-
-            /* From here on nothing is missed; before, anything may have been. */
-            if (postgres->listener(postgres->listener_context, text_none, text_none))
-                atomic_store(&postgres->heard_at_us, heard_at_us);
-            listening = listen_on(postgres, connection->handle);
-            atomic_store(&postgres->is_listening, false);
-        }
-        if (listening == LISTENING_LOST) {
-            LOG_WARNING("the session that hears of other processes' changes was lost");
-            postgres_disconnect(connection);
-            if (wait_for(postgres, NULL, has_begun ? 0 : POSTGRES_RECONNECT_MS))
-                listening = LISTENING_ENDED;
-        }
+        listening = has_begun ? listen_anew(postgres, connection) : LISTENING_LOST;
+        if (listening == LISTENING_ENDED)
+            break;
+        postgres_disconnect(connection);
+        if (wait_for(postgres, NULL, POSTGRES_RETRY_STEP_MS))
+            break;
     }
+    end_probe(postgres);
     postgres_connection_free(connection);
     return NULL;
 }

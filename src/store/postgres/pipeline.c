@@ -3,6 +3,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "store/write.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -222,7 +223,7 @@ bool postgres_send(struct statement *statement, const struct value *values, size
 /* An UPDATE that finds no row is an error, as a unique value that is taken is one. */
 static bool has_missed(const struct awaited *awaited, PGresult *result)
 {
-    return awaited->write && strcmp(libpq.PQcmdTuples(result), "0") == 0;
+    return awaited->write && awaited->write->before && strcmp(libpq.PQcmdTuples(result), "0") == 0;
 }
 
 static void take_error(struct postgres_connection *connection, const struct awaited *awaited,
@@ -231,6 +232,7 @@ static void take_error(struct postgres_connection *connection, const struct awai
     if (!connection->error.is_set) {
         connection->error.command = awaited->command;
         connection->error.write = awaited->write;
+        connection->error.is_followed = connection->awaited_first < connection->awaited_end;
     }
     postgres_set_error(connection, result);
 }

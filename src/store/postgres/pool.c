@@ -25,12 +25,21 @@ static bool is_one_of_many(struct postgres *postgres)
     return has_others && atomic_load(&postgres->is_listening);
 }
 
+static void keep_away_error(struct postgres *postgres, const struct postgres_connection *connection)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    postgres->away_error = connection->error;
+    pthread_mutex_unlock(&postgres->mutex);
+}
+
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection)
 {
     enum store_state state = postgres_error_state(&connection->error);
 
     if (state == STORE_UNREACHABLE && is_one_of_many(postgres))
         return;
+    if (state == STORE_UNREACHABLE)
+        keep_away_error(postgres, connection);
     if (state == STORE_UNREACHABLE) {
         int64_t never = 0;
 
@@ -234,9 +243,14 @@ static size_t wait_for_commands(struct worker *worker, struct store_command **co
 /* The listening thread tries to connect all the time; each attempt may take seconds. */
 static void refuse(struct worker *worker, struct store_command **commands, size_t count)
 {
-    postgres_lost(worker->connection, "the server has been away for a while");
+    struct postgres *postgres = worker->postgres;
+
+    pthread_mutex_lock(&postgres->mutex);
+    struct postgres_error error = postgres->away_error;
+
+    pthread_mutex_unlock(&postgres->mutex);
     for (size_t i = 0; i < count; i++) {
-        commands[i]->failure = postgres_failure(&worker->connection->error, commands[i]->arena);
+        commands[i]->failure = postgres_failure(&error, commands[i]->arena);
         commands[i]->done(commands[i]);
     }
 }
@@ -344,6 +358,8 @@ static bool prepare_database(struct postgres *postgres, bool must_exist, struct 
     else
         set_name(postgres, connection);
     is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
+    if (is_ready && !commit_record_sweep(connection))
+        postgres_forget_error(connection); /* it is only tidiness */
     postgres_connection_free(connection);
     return is_ready;
 }

@@ -36,6 +36,9 @@ struct postgres {
     int64_t taken_at_us[WORKS];     /* when the last batch was taken */
     bool stopping;
 
+    struct postgres_error
+        away_error; /* of the last attempt to connect that failed; guarded by the mutex, too */
+
     _Atomic(enum store_state) state;
     _Atomic int64_t away_since_us; /* since when no attempt to connect has succeeded; 0: it is there */
 
@@ -44,7 +47,9 @@ struct postgres {
     _Atomic int64_t heard_at_us; /* when the listening session was last known to hear of every change */
     store_change_listener *listener;
     void *listener_context;
-    pthread_t listener_thread;
+    pthread_t listener_thread, probe_thread;
+    bool has_probe; /* the listening thread's */
+    atomic_bool is_probing;
     _Atomic bool has_listener;
     int listener_wake[2]; /* a pipe: closed to end the thread */
 };

@@ -39,6 +39,7 @@ enum {
     POSTGRES_RETRY_MS = 5000,         /* how long a write waits for a database that has just gone away */
     POSTGRES_RETRY_STEP_MS = 50,      /* between two attempts */
     POSTGRES_RECONNECT_MS = 250,      /* between two attempts to connect, for those that do not wait */
+    POSTGRES_LOSSES_MAX = 3,          /* how often a command is tried that the session is lost amid of */
     POSTGRES_CONFLICTS_MAX = 20,      /* how often a transaction is run again that others got in the way of */
     POSTGRES_OUTCOME_MS = 15000,      /* how long the outcome of a commit is looked for */
     POSTGRES_HEARTBEAT_MS = 250,      /* how often a node asks whether it still hears of changes */

@@ -101,8 +101,11 @@ static bool run_all(struct read_batch *batch)
         if (!run_round(batch) && !connection->error.is_lost)
             break;
         if (!postgres_finish(connection))
-            return false;
+            break; /* not a question's own error: each command is tried by itself, if there is still a session
+                    */
     }
+    if (connection->error.is_lost)
+        return false;
     for (size_t i = 0; i < batch->count && !connection->error.is_lost; i++)
         if (!batch->is_done[i])
             run_at_once(batch, i);

@@ -183,6 +183,7 @@ static enum step change(struct statement *statement, const struct value *values,
         !postgres_send(statement, values, count, (struct awaited){.kind = AWAITED_CHANGE, .write = write}))
         return STEP_FAILED;
     connection->change_count++;
+    connection->update_count += write && write->before;
     return STEP_DONE;
 }
 

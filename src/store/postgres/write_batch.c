@@ -104,18 +104,36 @@ static enum outcome outcome_of_error(struct write_batch *batch)
     return ATTEMPT_REFUSED;
 }
 
+/* Whether every update has found its row, which is no error to the server: it would commit all the same. */
+static bool are_updates_right(struct write_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+
+    return connection->update_count == 0 || postgres_catch_up(connection);
+}
+
+/* Whether the commit may have been done although the session is lost: not when the server said that something
+ * before it went wrong, because then it has skipped the commit. */
+static bool is_in_doubt(const struct postgres_error *error)
+{
+    return !(error->sqlstate[0] && error->is_followed);
+}
+
 static enum outcome commit(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
     int64_t started_us = monotonic_now_us();
-    bool is_sent = commit_record_send(connection) && send_kept(connection, commit_sql);
+    bool is_sent =
+        are_updates_right(batch) && commit_record_send(connection) && send_kept(connection, commit_sql);
     bool is_done = is_sent && postgres_finish(connection);
 
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     if (is_done)
         return ATTEMPT_COMMITTED;
+    if (!is_sent && !connection->error.is_lost)
+        postgres_finish(connection);
     if (connection->error.is_lost)
-        return is_sent ? ATTEMPT_UNKNOWN : ATTEMPT_LOST;
+        return is_sent && is_in_doubt(&connection->error) ? ATTEMPT_UNKNOWN : ATTEMPT_LOST;
     roll_back(connection);
     return outcome_of_error(batch);
 }
@@ -142,6 +160,7 @@ static enum outcome attempt(struct write_batch *batch)
     uint64_t changes = connection->change_count;
 
     connection->command = 0;
+    connection->update_count = 0;
     postgres_renew_plans(connection);
     if (!send_kept(connection, begin_sql))
         return ATTEMPT_LOST;
@@ -221,6 +240,14 @@ static void tell_of_doubt(enum commit_outcome outcome)
     LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
 }
 
+static const struct failure *session_ends(struct arena *arena)
+{
+    return failure_add(
+        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the database ends the session whenever this is tried; nothing was changed")),
+        arena, TEXT("reason"), TEXT("database_unavailable"));
+}
+
 /* What became of a commit amid which the session was lost. The database may be restarting. */
 static enum commit_outcome find_outcome(struct write_batch *batch)
 {
@@ -235,7 +262,7 @@ static enum commit_outcome find_outcome(struct write_batch *batch)
     while (outcome == COMMIT_UNKNOWN && monotonic_now_us() < deadline_us) {
         if (postgres_connect(connection))
             outcome = commit_record_outcome(connection, id, commit_number);
-        else
+        if (outcome == COMMIT_UNKNOWN)
             sleep_ms(POSTGRES_RETRY_STEP_MS);
         postgres_publish(batch->postgres, connection);
     }
@@ -284,12 +311,23 @@ static void wait_or_fail(struct write_batch *batch, int64_t deadline_us)
         sleep_ms(POSTGRES_RETRY_STEP_MS);
 }
 
+/* A batch whose session was lost amid it, and that was not committed. What ends its session may be one of its
+ * commands: each runs alone then, and is given up after a few times. Otherwise the batch stays as it is, to
+ * run again. */
+static void run_after_loss(struct write_batch *batch, unsigned losses)
+{
+    if (batch->count > 1)
+        run_each_alone(batch);
+    else if (losses >= POSTGRES_LOSSES_MAX)
+        fail_all(batch, session_ends(batch->commands[0]->arena));
+}
+
 static void run_batch(struct write_batch *batch)
 {
     int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
     struct store_command *refused[POSTGRES_WRITE_BATCH_MAX];
     size_t refused_count = 0;
-    unsigned conflicts = 0;
+    unsigned conflicts = 0, losses = 0;
 
     while (batch->count > 0) {
         enum outcome outcome = attempt(batch);
@@ -299,11 +337,12 @@ static void run_batch(struct write_batch *batch)
 
             if (found == COMMIT_UNKNOWN)
                 fail_all(batch, outcome_unknown(batch->commands[0]->arena));
-            if (found !=
-                COMMIT_DONE) { /* again, if there is still anything to do, on the session that has told */
+            if (found == COMMIT_NOT_DONE) {
                 deadline_us = postgres_after(monotonic_now_us(), POSTGRES_RETRY_MS);
-                continue;
+                run_after_loss(batch, ++losses);
             }
+            if (found != COMMIT_DONE)
+                continue;
             outcome = ATTEMPT_COMMITTED;
         }
         postgres_publish(batch->postgres, batch->connection);
