@@ -266,24 +266,15 @@ static const struct failure *check_address_rate(struct exchange *exchange)
     return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
 }
 
-/* Another process may have revoked the key, and we would not have heard of it. */
-static const struct failure *keys_are_unsure(struct exchange *exchange)
-{
-    return failure_add(
-        failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
-                    TEXT("the database cannot be reached, so that no key can be trusted; nothing was "
-                         "changed, try again later")),
-        exchange->arena, TEXT("reason"), TEXT("database_unavailable"));
-}
-
 static const struct failure *check_access(struct exchange *exchange)
 {
     if (exchange->route->access == ACCESS_METRICS)
         return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
+    /* Another process may have revoked the key, and we would not have heard of it. */
     if (!store_is_current(exchange->loop->api->store))
-        return keys_are_unsure(exchange);
+        return store_away_failure(exchange->loop->api->store, exchange->arena);
     struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
     const struct failure *failure = authenticate(exchange->loop->api->keys, key, exchange->call.now_us,
                                                  exchange->arena, &exchange->caller);

@@ -132,6 +132,12 @@ bool store_is_current(const struct store *store)
     return !store->postgres || postgres_is_current(store->postgres);
 }
 
+const struct failure *store_away_failure(struct store *store, struct arena *arena)
+{
+    assert(store->postgres);
+    return postgres_away_failure(store->postgres, arena);
+}
+
 bool store_is_url(struct text database)
 {
     return postgres_is_url(database);

@@ -246,6 +246,9 @@ typedef bool store_change_listener(void *context, struct text entity_name, struc
 /* Has the listener told of all changes from now on, beginning with "anything". Nothing happens on the
  * embedded database, which no other process changes. Once. */
 void store_listen(struct store *store, store_change_listener *listener, void *context);
+/* Why a PostgreSQL server cannot be reached, as the last attempt has shown: for what is refused without
+ * asking it. */
+const struct failure *store_away_failure(struct store *store, struct arena *arena);
 /* Whether what this process keeps in memory is sure to be no older than STORE_CACHE_AGE_MAX_MS. Any thread;
  * cheap. */
 bool store_is_current(const struct store *store);

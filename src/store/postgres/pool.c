@@ -56,6 +56,16 @@ void postgres_publish(struct postgres *postgres, const struct postgres_connectio
                     LOG_STRING("error", connection->error.message));
 }
 
+const struct failure *postgres_away_failure(struct postgres *postgres, struct arena *arena)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    struct postgres_error error = postgres->away_error;
+
+    pthread_mutex_unlock(&postgres->mutex);
+    error.is_lost = true; /* also when it is silence that has told */
+    return postgres_failure(&error, arena);
+}
+
 bool postgres_is_away_for_long(const struct postgres *postgres)
 {
     int64_t since_us = atomic_load(&postgres->away_since_us);
@@ -94,13 +104,21 @@ static bool needs_another(const struct postgres *postgres, enum work work)
            monotonic_now_us() > postgres_after(postgres->taken_at_us[work], POSTGRES_PATIENCE_MS);
 }
 
-static void wake_if_needed(struct postgres *postgres, enum work work)
+/* The same, once: whoever is told so wakes one. */
+static bool claim_wake(struct postgres *postgres, enum work work)
 {
-    pthread_mutex_lock(&postgres->mutex);
     bool is_needed = needs_another(postgres, work);
 
     if (is_needed)
         postgres->is_waking[work] = true;
+    return is_needed;
+}
+
+static void wake_if_needed(struct postgres *postgres, enum work work)
+{
+    pthread_mutex_lock(&postgres->mutex);
+    bool is_needed = claim_wake(postgres, work);
+
     pthread_mutex_unlock(&postgres->mutex);
     if (is_needed)
         pthread_cond_signal(&postgres->woken[work]);
@@ -115,10 +133,8 @@ static bool submit(struct postgres *postgres, enum work work, struct command_lis
 
     if (taken)
         command_list_append(queue, command);
-    bool is_needed = needs_another(postgres, work);
+    bool is_needed = claim_wake(postgres, work);
 
-    if (is_needed)
-        postgres->is_waking[work] = true;
     pthread_mutex_unlock(&postgres->mutex);
     if (is_needed)
         pthread_cond_signal(&postgres->woken[work]);
@@ -243,14 +259,8 @@ static size_t wait_for_commands(struct worker *worker, struct store_command **co
 /* The listening thread tries to connect all the time; each attempt may take seconds. */
 static void refuse(struct worker *worker, struct store_command **commands, size_t count)
 {
-    struct postgres *postgres = worker->postgres;
-
-    pthread_mutex_lock(&postgres->mutex);
-    struct postgres_error error = postgres->away_error;
-
-    pthread_mutex_unlock(&postgres->mutex);
     for (size_t i = 0; i < count; i++) {
-        commands[i]->failure = postgres_failure(&error, commands[i]->arena);
+        commands[i]->failure = postgres_away_failure(worker->postgres, commands[i]->arena);
         commands[i]->done(commands[i]);
     }
 }

@@ -70,6 +70,8 @@ bool postgres_submit_read(struct postgres *postgres, struct store_command *comma
 enum store_state postgres_state(const struct postgres *postgres);
 /* Whether this process has heard from the database lately (STORE_CACHE_AGE_MAX_MS). */
 bool postgres_is_current(const struct postgres *postgres);
+/* As store_away_failure. */
+const struct failure *postgres_away_failure(struct postgres *postgres, struct arena *arena);
 /* "host:5432/name", without a password. */
 struct text postgres_name(const struct postgres *postgres);
 
