@@ -79,8 +79,8 @@ static struct store *open_server(struct text url, const struct store_options *op
 struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
                               struct text *reason)
 {
-    return postgres_is_url(database) ? open_server(database, options, arena, reason)
-                                     : open_embedded(database, arena, reason);
+    return store_is_url(database) ? open_server(database, options, arena, reason)
+                                  : open_embedded(database, arena, reason);
 }
 
 struct store *store_open(struct text database, struct arena *arena, struct text *reason)
@@ -138,11 +138,6 @@ const struct failure *store_away_failure(struct store *store, struct arena *aren
     return postgres_away_failure(store->postgres, arena);
 }
 
-bool store_is_url(struct text database)
-{
-    return postgres_is_url(database);
-}
-
 const char *store_check_url(struct text url, struct arena *arena)
 {
     return postgres_check_url(url, arena);
@@ -156,13 +151,13 @@ struct text store_name(const struct store *store)
 bool store_inspect(struct text database, bool thorough, int *schema_version, struct arena *arena,
                    struct text *reason)
 {
-    return postgres_is_url(database) ? postgres_inspect(database, schema_version, arena, reason)
-                                     : sqlite_inspect(database, thorough, schema_version, arena, reason);
+    return store_is_url(database) ? postgres_inspect(database, schema_version, arena, reason)
+                                  : sqlite_inspect(database, thorough, schema_version, arena, reason);
 }
 
 int store_schema_version(struct text database)
 {
-    return postgres_is_url(database) ? postgres_migration_count : sqlite_migration_count;
+    return store_is_url(database) ? postgres_migration_count : sqlite_migration_count;
 }
 
 /* ---- for the operator ---- */

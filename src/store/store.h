@@ -233,7 +233,11 @@ struct store *store_open_with(struct text database, const struct store_options *
 /* The same with STORE_CONNECTIONS_DEFAULT; tables are made. */
 struct store *store_open(struct text database, struct arena *arena, struct text *reason);
 /* Whether the text names a PostgreSQL database rather than a file. */
-bool store_is_url(struct text database);
+static inline bool store_is_url(struct text database)
+{
+    return text_starts_with(database, TEXT("postgres://")) ||
+           text_starts_with(database, TEXT("postgresql://"));
+}
 /* NULL when the URL can be read, or what is wrong with it; nothing is connected to. */
 const char *store_check_url(struct text url, struct arena *arena);
 /* What the database is called in a log: without a password. */

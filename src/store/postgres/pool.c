@@ -312,12 +312,6 @@ static void start_worker(struct worker *worker, unsigned number)
 
 /* ---- opening and closing ---- */
 
-bool postgres_is_url(struct text database)
-{
-    return text_starts_with(database, TEXT("postgres://")) ||
-           text_starts_with(database, TEXT("postgresql://"));
-}
-
 const char *postgres_check_url(struct text url, struct arena *arena)
 {
     char *error = NULL;

@@ -51,8 +51,6 @@ extern const struct engine postgres_engine;
 
 struct postgres;
 
-/* Whether the text names a PostgreSQL database: postgres://… or postgresql://…. */
-bool postgres_is_url(struct text database);
 /* NULL when the library can read the URL, or what is wrong with it (in the arena), without a password. */
 const char *postgres_check_url(struct text url, struct arena *arena);
 

@@ -35,7 +35,7 @@ static const char settings_format[] =
     "SELECT set_config('statement_timeout', '%d', false), set_config('lock_timeout', '%d', false), "
     "set_config('idle_in_transaction_session_timeout', '60000', false), "
     "set_config('default_transaction_isolation', 'read committed', false), "
-    "set_config('enable_seqscan', 'off', false), "
+    "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false), "
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
     "ELSE current_setting('synchronous_commit') END, false)";
 
