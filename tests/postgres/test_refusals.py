@@ -30,7 +30,7 @@ def test_the_role_may_have_no_more_connections(place):
         load.wait_for_progress()  # those that it has stay
         place.cluster.sql(TERMINATE)
         load.wait_for_reason("too_many_connections")
-        assert not node.is_ready()
+        wait_until(lambda: not node.is_ready(), 10, "the node not to be ready")
         place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
         load.wait_for_progress()
         node.wait_until_ready()

@@ -126,7 +126,7 @@ def test_a_server_that_is_started_while_the_database_is_away(place):
 
 @pytest.fixture
 def primary_and_standby(new_cluster):
-    """The standby confirms each commit before it is acknowledged, so that a failover loses nothing."""
+    """The standby has each commit before it is acknowledged, so that a failover loses nothing and both know the same."""
     primary = new_cluster(replicas=True)
     standby = standby_of(primary)
     primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
