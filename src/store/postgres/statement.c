@@ -62,7 +62,8 @@ static struct statement *prepare(struct connection *base, uint64_t key, enum sta
     if (!statement || !(statement->sql = strndup(sql.data, sql.length)))
         abort();
     statement->connection = connection;
-    snprintf(statement->name, sizeof statement->name, "farthing_%u", ++connection->statement_count);
+    statement->number = ++connection->statement_count;
+    snprintf(statement->name, sizeof statement->name, "farthing_%u", statement->number);
     struct statement *forgotten = statement_table_add(&connection->statements, key, sort, statement);
 
     if (forgotten)
@@ -83,7 +84,7 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
 {
-    if (asked->statement != statement || asked->value_count != count)
+    if (asked->statement_number != statement->number || asked->value_count != count)
         return false;
     for (size_t i = 0; i < count; i++)
         if (asked->values[i].type != values[i].type || asked->values[i].integer != values[i].integer ||
@@ -106,7 +107,7 @@ static struct asked *find_asked(struct reading *reading, struct statement *state
 
     if (count)
         memcpy(copies, values, count * sizeof *values);
-    *asked = (struct asked){.statement = statement, .values = copies, .value_count = count};
+    *asked = (struct asked){.statement_number = statement->number, .values = copies, .value_count = count};
     *place = asked;
     return asked;
 }
@@ -321,6 +322,8 @@ static struct text conflict_column(struct connection *connection, struct arena *
 }
 
 const struct engine postgres_engine = {
+    .elements_before = "SELECT jsonb_array_elements_text(",
+    .elements_after = "::jsonb)",
     .find = find,
     .prepare = prepare,
     .start = start,
