@@ -17,7 +17,10 @@
 
 struct api_config api_config_default(void)
 {
-    return (struct api_config){.allowed_origins = TEXT("*"), .enforces_reads = true};
+    return (struct api_config){
+        .allowed_origins = TEXT("*"),
+        .enforces_reads = true,
+        .limits = {LIMIT_USERS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT}};
 }
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)

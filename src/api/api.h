@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/log_sink.h"
+#include "domain/limits.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ struct api_config {
     /* Keys that work without being in the database, and the environments that users are limited to: JSON as
      * access/identities.h and access/environment.h have it; unset: none. The texts need not live on. */
     struct text static_keys, environment_allow_list;
+    struct tenant_limits limits;
     /* Requests a second, of one API key and of one client's address (an IPv4 address, an IPv6 /64), and how
      * many may come at once. A rate of 0: no limit; a burst of 0: as many as a second has. Public routes
      * (/health) and the admin entrance are not limited. */

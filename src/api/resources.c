@@ -1,7 +1,8 @@
 #include "api/resources.h"
 
 const struct route_table *const route_tables[] = {
-    &customer_routes,  &health_routes,        &admin_key_routes, &admin_import_routes,
+    &customer_routes,  &environment_routes,   &tenant_routes,    &role_routes,
+    &api_key_routes,   &health_routes,        &admin_key_routes, &admin_import_routes,
     &admin_log_routes, &admin_tenancy_routes, &metrics_routes,   NULL,
 };
 
@@ -52,4 +53,9 @@ const struct failure *expand_check(struct exchange *exchange, const struct text 
             return NULL;
         rest = text_from(rest, end + 1);
     }
+}
+
+struct actor exchange_actor(const struct exchange *exchange)
+{
+    return (struct actor){exchange->caller.roles, caller_is_super_admin(&exchange->caller)};
 }

@@ -73,6 +73,13 @@ static bool check_json_setting(const struct settings *settings, const char *name
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
  * with a reason. */
+static void configure_limits(const struct settings *settings, struct tenant_limits *limits)
+{
+    limits->users = settings_number(settings, "users-per-tenant-max");
+    limits->development_environments = settings_number(settings, "development-environments-max");
+    limits->production_environments = settings_number(settings, "production-environments-max");
+}
+
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
                           struct text *reason)
 {
@@ -83,6 +90,7 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");
+    configure_limits(settings, &config->limits);
     configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))

@@ -5,7 +5,7 @@
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
+enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000, TENANT_LIMIT_MAX = 1000 * 1000 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -76,6 +76,9 @@ const struct setting settings_table[] = {
     BOOLEAN_SETTING("rbac-enforce-reads", "true", "whether reads need a role that grants them; false lets every caller read"),
     TEXT_SETTING("static-keys", "JSON", NULL, "API keys that need no database: {\"<hex SHA-256 of the key>\": {\"tenant_id\": ..., \"user_id\": ..., \"is_active\": true}}", .traits = SECRET, .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("environment-allow-list", "JSON", NULL, "environments that users are limited to: {\"<tenant id>\": {\"<user id>\": [\"<environment id>\"]}}", .check = setting_rule_json_object, .example = "{}"),
+    NUMBER_SETTING("users-per-tenant-max", "10", 1, TENANT_LIMIT_MAX, "users that a tenant may have, service accounts included"),
+    NUMBER_SETTING("development-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type development that a tenant may have"),
+    NUMBER_SETTING("production-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type production that a tenant may have"),
     NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
