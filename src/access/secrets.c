@@ -275,6 +275,7 @@ bool secret_set_read(struct text text, struct secret_set *set, struct arena *are
 
 struct secrets {
     pthread_rwlock_t lock;
+    pthread_mutex_t change;
     struct secret_set set;
 };
 
@@ -285,6 +286,7 @@ struct secrets *secrets_new(const struct secret_set *set)
     if (!secrets)
         abort();
     pthread_rwlock_init(&secrets->lock, NULL);
+    pthread_mutex_init(&secrets->change, NULL);
     secrets->set = *set;
     return secrets;
 }
@@ -294,8 +296,19 @@ void secrets_free(struct secrets *secrets)
     if (!secrets)
         return;
     pthread_rwlock_destroy(&secrets->lock);
+    pthread_mutex_destroy(&secrets->change);
     OPENSSL_cleanse(secrets, sizeof *secrets);
     free(secrets);
+}
+
+void secrets_begin_change(struct secrets *secrets)
+{
+    pthread_mutex_lock(&secrets->change);
+}
+
+void secrets_end_change(struct secrets *secrets)
+{
+    pthread_mutex_unlock(&secrets->change);
 }
 
 void secrets_replace(struct secrets *secrets, const struct secret_set *set)

@@ -86,6 +86,10 @@ struct secrets *secrets_new(const struct secret_set *set);
 void secrets_free(struct secrets *secrets);
 void secrets_replace(struct secrets *secrets, const struct secret_set *set);
 void secrets_copy(struct secrets *secrets, struct secret_set *set);
+/* Between these two the keys and what is kept of them on the disk belong to this thread: whoever changes
+ * them does it there. */
+void secrets_begin_change(struct secrets *secrets);
+void secrets_end_change(struct secrets *secrets);
 /* Fills `keys` with the ring's keys that are honoured at that instant, the present one first; their bytes are
  * copied into the arena. Gives their number, which is at least 1. */
 unsigned secrets_honoured(struct secrets *secrets, enum secret_purpose purpose, int64_t now_us,

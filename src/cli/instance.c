@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "cli/admin_host.h"
+#include "cli/secrets_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -184,14 +185,26 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
     return false;
 }
 
+static bool keep_secrets(void *context, const struct secret_set *set, struct arena *arena,
+                         struct text *reason)
+{
+    const struct instance *instance = context;
+
+    return secrets_file_write(&instance->directory, set, arena, reason);
+}
+
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason)
 {
     instance->api = api_open(instance->store, arena, reason);
+    if (instance->api)
+        api_use_secrets(instance->api, &(struct api_secrets){instance->secrets, keep_secrets, instance});
     return instance->api != NULL;
 }
 
 void instance_close(struct instance *instance)
 {
+    if (instance->api)
+        api_end_work(instance->api);
     if (instance->store)
         store_close(instance->store);
     if (instance->api)

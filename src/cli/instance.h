@@ -52,10 +52,9 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
  * without keys: neither does. False with a one-line reason. */
 bool secret_set_of_place(const struct data_directory *directory, const struct place *place,
                          struct secret_set *set, struct arena *arena, struct text *reason);
-/* Whether a set has the keys that the database was used with. False with a one-line reason. Waits for the
- * database: never on a loop. */
-bool instance_secrets_fit(struct instance *instance, const struct secret_set *set, struct arena *arena,
-                          struct text *reason);
+/* Reads the file again, which may be another server's new one, and goes on with what is in it. False with a
+ * one-line reason, and the old keys still in use. Waits for the database. */
+bool instance_reload_secrets(struct instance *instance, struct arena *arena, struct text *reason);
 
 /* Prints the lines that a shell can read: FARTHING_TENANT_ID=… and so on. False when standard output fails.
  */

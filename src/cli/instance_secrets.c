@@ -129,8 +129,9 @@ static bool is_database_s(struct instance *instance, struct comparison *comparis
     return !failure;
 }
 
-bool instance_secrets_fit(struct instance *instance, const struct secret_set *set, struct arena *arena,
-                          struct text *reason)
+/* Waits for the database: never on a loop. */
+static bool fits(struct instance *instance, const struct secret_set *set, struct arena *arena,
+                 struct text *reason)
 {
     struct comparison comparison = {
         .set = set, .path = instance->directory.secrets_path.data, .arena = arena};
@@ -181,7 +182,7 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
                            struct arena *arena, struct text *reason)
 {
     bool is_right = !place->must_exist ? settle(instance, place, set, arena, reason)
-                    : is_complete(set) ? instance_secrets_fit(instance, set, arena, reason)
+                    : is_complete(set) ? fits(instance, set, arena, reason)
                                        : false;
 
     if (is_right)
@@ -191,4 +192,47 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
                                instance->directory.secrets_path.data);
     OPENSSL_cleanse(set, sizeof *set);
     return is_right;
+}
+
+/* ---- while it runs ---- */
+
+static bool is_same(const struct secret_set *a, const struct secret_set *b, struct arena *arena)
+{
+    return text_equal(secret_set_write(a, arena), secret_set_write(b, arena));
+}
+
+static bool take_anew(struct instance *instance, struct secret_set *set, struct arena *arena,
+                      struct text *reason)
+{
+    struct secret_set *in_use = ARENA_NEW(arena, struct secret_set);
+
+    if (!secret_set_of_place(&instance->directory, &instance->place, set, arena, reason))
+        return false;
+    secrets_copy(instance->secrets, in_use);
+    if (!is_complete(set)) {
+        *reason = arena_format(arena, "there is no file %s", instance->directory.secrets_path.data);
+        return false;
+    }
+    if (is_same(set, in_use, arena))
+        return true;
+    if (!fits(instance, set, arena, reason))
+        return false;
+    secrets_replace(instance->secrets, set);
+    LOG_INFO(
+        "the secrets were read anew",
+        LOG_TEXT("signing", ((struct text){set->rings[SECRET_SIGNING].keys[0].id, SECRET_ID_LENGTH})),
+        LOG_TEXT("encryption", ((struct text){set->rings[SECRET_ENCRYPTION].keys[0].id, SECRET_ID_LENGTH})));
+    return true;
+}
+
+bool instance_reload_secrets(struct instance *instance, struct arena *arena, struct text *reason)
+{
+    struct secret_set *set = ARENA_NEW(arena, struct secret_set);
+
+    secrets_begin_change(instance->secrets);
+    bool is_taken = take_anew(instance, set, arena, reason);
+
+    secrets_end_change(instance->secrets);
+    OPENSSL_cleanse(set, sizeof *set);
+    return is_taken;
 }

@@ -1,5 +1,6 @@
 /* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
 #include "access/secrets.h"
+#include "base/utf8.h"
 #include "cli/settings.h"
 #include "http/address.h"
 #include "store/store.h"
@@ -9,6 +10,7 @@ enum {
     PORT_MAX = 65535,
     MODE_DIGITS_MAX = 4,
     TOKEN_LENGTH_MIN = 16,
+    TENANT_NAME_LENGTH_MAX = 100,
 };
 
 static struct text without(struct text text, struct text prefix)
@@ -112,6 +114,13 @@ const char *setting_rule_secret(struct text value)
     return value.length >= SECRET_BYTES_MIN && value.length <= SECRET_BYTES_MAX
                ? NULL
                : "must have 32 to 256 bytes; `openssl rand -base64 48` makes one";
+}
+
+const char *setting_rule_tenant_name(struct text value)
+{
+    return utf8_valid(value) && utf8_length(value) <= TENANT_NAME_LENGTH_MAX
+               ? NULL
+               : "must be at most 100 characters of UTF-8";
 }
 
 const char *setting_rule_database(struct text value)

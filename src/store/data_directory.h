@@ -1,6 +1,6 @@
 /* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
- * admin.sock, secrets. That of a server on PostgreSQL holds a file `database` instead of the first, which says
- * where the data is.
+ * admin.sock, secrets. That of a server on PostgreSQL holds a file `database` instead of the first, which
+ * says where the data is.
  *
  * Mode 0700. A process that uses it holds exclusive locks on the directory itself and on the file `lock`,
  * which the system drops when the process ends however it ends. The file is there to say who it is; whoever
