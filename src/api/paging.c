@@ -54,15 +54,13 @@ static void take(const struct given *given, struct arena *arena, struct failure 
         failure_add_field(failure, arena, TEXT("end_time"), TEXT("must not be before start_time"));
 }
 
-const struct failure *paging_read_body(struct exchange *exchange, struct list_options *options)
+void paging_read_body(struct exchange *exchange, struct list_options *options, struct failure **failure)
 {
     struct given given = {0};
-    struct failure *failure = NULL;
 
     fields_read_json(given_fields, sizeof given_fields / sizeof given_fields[0], exchange->body, &given,
-                     exchange->arena, &failure);
-    take(&given, exchange->arena, &failure, options);
-    return failure;
+                     exchange->arena, failure);
+    take(&given, exchange->arena, failure, options);
 }
 
 /* ---- of a query string ---- */

@@ -3,7 +3,7 @@
 #define FARTHING_API_PAGING_H
 
 #include "api/exchange.h"
-#include "model/page.h"
+#include "store/list_query.h"
 
 /* What every list takes (section 17.1), as far as a resource wants it. */
 struct list_options {
@@ -15,16 +15,11 @@ struct list_options {
 
 /* `limit`, `offset` and `order`, and `start_time` and `end_time`, of a query string. */
 const struct failure *paging_read_query(struct exchange *exchange, struct list_options *options);
-/* The same, and `sort`, of a body. */
-const struct failure *paging_read_body(struct exchange *exchange, struct list_options *options);
+/* The same, and `sort`, of a body. What is wrong is added to *failure. */
+void paging_read_body(struct exchange *exchange, struct list_options *options, struct failure **failure);
 
-/* One entry of `sort`: {"field","direction"}. `fields`, ended by an unset text, are those that the resource
- * can be sorted by. */
-struct list_sort {
-    struct text field;
-    bool is_descending;
-};
-/* The entries of `sort` in the arena, *count of them: 8 at most. */
+/* The entries of `sort`, {"field","direction"} each, in the arena, *count of them: 8 at most. `fields`, ended
+ * by an unset text, are those that the resource can be sorted by. */
 const struct failure *paging_read_sorts(struct exchange *exchange, const struct json_value *sorts,
                                         const struct text *fields, const struct list_sort **result,
                                         size_t *count);

@@ -6,15 +6,20 @@
 #include "api/exchange.h"
 #include "model/tenancy.h"
 
+extern const struct route_table auth_routes;
 extern const struct route_table customer_routes;
 extern const struct route_table environment_routes;
 extern const struct route_table tenant_routes;
 extern const struct route_table role_routes;
 extern const struct route_table api_key_routes;
+extern const struct route_table user_routes;
+extern const struct route_table portal_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
 extern const struct route_table admin_import_routes;
 extern const struct route_table admin_log_routes;
+extern const struct route_table admin_route_routes;
+extern const struct route_table admin_secret_routes;
 extern const struct route_table admin_tenancy_routes;
 extern const struct route_table metrics_routes;
 

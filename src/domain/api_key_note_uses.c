@@ -37,10 +37,8 @@ static void note(struct transaction *transaction, const struct api_key_use *use)
     transaction_update(transaction, scope, &use_entity, before, after);
 }
 
-const struct failure *api_key_note_uses(struct transaction *transaction, const struct api_key_use *uses,
-                                        size_t count)
+void api_key_note_uses(struct transaction *transaction, const struct api_key_use *uses, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         note(transaction, &uses[i]);
-    return NULL;
 }

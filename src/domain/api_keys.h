@@ -90,8 +90,7 @@ struct api_key_use {
     int64_t scope;
     int64_t used_at;
 };
-const struct failure *api_key_note_uses(struct transaction *transaction, const struct api_key_use *uses,
-                                        size_t count);
+void api_key_note_uses(struct transaction *transaction, const struct api_key_use *uses, size_t count);
 
 /* Marks a key as deleted, whatever its environment, and gives it as it was. Revoking it again changes
  * nothing. */

@@ -4,9 +4,8 @@
 
 #include "domain/actor.h"
 #include "domain/limits.h"
-#include "model/page.h"
 #include "model/tenancy.h"
-#include "store/store.h"
+#include "store/list_query.h"
 #include "json/reader.h"
 
 extern const struct text user_type_user, user_type_service_account;
@@ -87,12 +86,9 @@ const struct failure *service_account_archive(struct transaction *transaction, s
 /* Which users are wanted. */
 struct user_filter {
     struct text type;
-    struct text user_ids; /* a JSON array; unset or empty: any */
-    bool is_ascending;    /* by created_at, behind the sorts */
-    const struct user_sort {
-        struct text field; /* one of user_sort_fields */
-        bool is_descending;
-    } * sorts;
+    struct text user_ids;          /* a JSON array; unset or empty: any */
+    bool is_ascending;             /* by created_at, behind the sorts */
+    const struct list_sort *sorts; /* by some of user_sort_fields */
     size_t sort_count;
     struct page page;
 };

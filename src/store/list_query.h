@@ -28,6 +28,12 @@ enum list_comparison {
     LIST_ONE_OF, /* the value is a JSON array of texts */
 };
 
+/* One entry of an order. */
+struct list_sort {
+    struct text field;
+    bool is_descending;
+};
+
 struct list_query {
     struct transaction *transaction;
     const struct entity *entity;

@@ -162,7 +162,8 @@ enum store_turns {
     STORE_TURNS_INSTALLATION = 1,
     STORE_TURNS_TENANTS,
     STORE_TURNS_ENVIRONMENTS,
-    STORE_TURNS_USERS
+    STORE_TURNS_USERS,
+    STORE_TURNS_SIGN_UP,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
