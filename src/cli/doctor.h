@@ -3,6 +3,7 @@
 #define FARTHING_CLI_DOCTOR_H
 
 #include "cli/command.h"
+#include "cli/instance.h"
 #include "json/writer.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
@@ -28,6 +29,10 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
 
 /* doctor_data.c: the data directory, its permissions, its disk, the server that uses it, the database. */
 void doctor_check_data(struct doctor *doctor);
+/* doctor_secrets.c: the keys of the directory, against those of the server or, while none runs, of the
+ * database (the embedded one's path while this process has the directory's lock, or a URL). */
+void doctor_check_secrets(struct doctor *doctor, const struct data_directory *directory,
+                          struct text database);
 /* doctor_machine.c: limits, clock, time zones, libraries. */
 void doctor_check_machine(struct doctor *doctor);
 

@@ -140,7 +140,8 @@ static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wa
 /* False when something keeps this user from opening the database. */
 static bool check_permissions(struct doctor *doctor, const struct data_directory *directory)
 {
-    static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "lock"};
+    static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "lock",
+                                        "secrets"};
     unsigned fail_count = doctor->fail_count;
     bool is_right = check_access(doctor, directory->path.data, 0700);
 
@@ -271,6 +272,7 @@ static void check_database(struct doctor *doctor, struct data_directory *directo
         return;
     }
     inspect(doctor, directory->database_path, invocation_switch(doctor->invocation, "thorough"));
+    doctor_check_secrets(doctor, directory, directory->database_path);
     data_directory_unlock(directory);
 }
 
@@ -294,8 +296,10 @@ void doctor_check_data(struct doctor *doctor)
         if (doctor->is_in_use)
             check_server(doctor, holder);
         inspect(doctor, settings_text(doctor->settings, "database"), false);
+        doctor_check_secrets(doctor, &directory, settings_text(doctor->settings, "database"));
     } else if (doctor->is_in_use) {
         check_server(doctor, holder);
+        doctor_check_secrets(doctor, &directory, directory.database_path);
         tell_what_is_left_out(doctor);
     } else if (is_open) {
         check_database(doctor, &directory);

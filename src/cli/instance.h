@@ -52,6 +52,11 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
  * without keys: neither does. False with a one-line reason. */
 bool secret_set_of_place(const struct data_directory *directory, const struct place *place,
                          struct secret_set *set, struct arena *arena, struct text *reason);
+/* Whether a set has the keys that the database was used with; a ring without keys: the database must know of
+ * none. False with a one-line reason. Waits for the database: never on a loop. */
+bool secrets_fit(struct store *store, const struct data_directory *directory, const struct secret_set *set,
+                 struct arena *arena, struct text *reason);
+
 /* Reads the file again, which may be another server's new one, and goes on with what is in it. False with a
  * one-line reason, and the old keys still in use. Waits for the database. */
 bool instance_reload_secrets(struct instance *instance, struct arena *arena, struct text *reason);

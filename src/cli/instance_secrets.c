@@ -117,26 +117,24 @@ static const struct failure *compare(void *context, struct transaction *transact
     return NULL;
 }
 
-static bool is_database_s(struct instance *instance, struct comparison *comparison, struct text *reason)
+static bool is_database_s(struct store *store, struct comparison *comparison, struct text *reason)
 {
     const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-    const struct failure *failure =
-        comparison->records ? store_write(instance->store, comparison->arena, &call, compare, comparison)
-                            : store_read(instance->store, comparison->arena, &call, compare, comparison);
+    const struct failure *failure = comparison->records
+                                        ? store_write(store, comparison->arena, &call, compare, comparison)
+                                        : store_read(store, comparison->arena, &call, compare, comparison);
 
     if (failure)
         *reason = failure->message;
     return !failure;
 }
 
-/* Waits for the database: never on a loop. */
-static bool fits(struct instance *instance, const struct secret_set *set, struct arena *arena,
-                 struct text *reason)
+bool secrets_fit(struct store *store, const struct data_directory *directory, const struct secret_set *set,
+                 struct arena *arena, struct text *reason)
 {
-    struct comparison comparison = {
-        .set = set, .path = instance->directory.secrets_path.data, .arena = arena};
+    struct comparison comparison = {.set = set, .path = directory->secrets_path.data, .arena = arena};
 
-    return is_database_s(instance, &comparison, reason);
+    return is_database_s(store, &comparison, reason);
 }
 
 /* ---- all together ---- */
@@ -164,14 +162,14 @@ static bool settle(struct instance *instance, const struct place *place, struct 
     bool is_made = !is_complete(set);
 
     if (is_made) {
-        if (!is_database_s(instance, &comparison, reason))
+        if (!is_database_s(instance->store, &comparison, reason))
             return false;
         make_missing(set);
         if (!secrets_file_write(&instance->directory, set, arena, reason))
             return false;
     }
     comparison.records = true;
-    bool is_right = is_database_s(instance, &comparison, reason);
+    bool is_right = is_database_s(instance->store, &comparison, reason);
 
     if (is_made && !is_right)
         unlink(comparison.path);
@@ -182,8 +180,9 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
                            struct arena *arena, struct text *reason)
 {
     bool is_right = !place->must_exist ? settle(instance, place, set, arena, reason)
-                    : is_complete(set) ? fits(instance, set, arena, reason)
-                                       : false;
+                    : is_complete(set)
+                        ? secrets_fit(instance->store, &instance->directory, set, arena, reason)
+                        : false;
 
     if (is_right)
         instance->secrets = secrets_new(set);
@@ -215,7 +214,7 @@ static bool take_anew(struct instance *instance, struct secret_set *set, struct 
     }
     if (is_same(set, in_use, arena))
         return true;
-    if (!fits(instance, set, arena, reason))
+    if (!secrets_fit(instance->store, &instance->directory, set, arena, reason))
         return false;
     secrets_replace(instance->secrets, set);
     LOG_INFO(

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const struct text password = TEXT_LITERAL("correct horse battery staple");
 
@@ -72,6 +73,46 @@ static void test_pretending(void **state)
     assert_false(is_out_of_memory);
     password_pretend(text_empty, &is_out_of_memory);
     assert_false(is_out_of_memory);
+}
+
+static double processor_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The least of several, of this thread's own time, so that a busy machine makes no difference. */
+static double least_seconds(struct text hash)
+{
+    double least = 1e9;
+    bool is_out_of_memory;
+
+    for (unsigned i = 0; i < 7; i++) {
+        double begun = processor_seconds();
+
+        if (text_is_set(hash))
+            password_verify(password, hash, &is_out_of_memory);
+        else
+            password_pretend(password, &is_out_of_memory);
+        double seconds = processor_seconds() - begun;
+
+        least = seconds < least ? seconds : least;
+    }
+    return least;
+}
+
+static void test_pretending_takes_as_long(void **state)
+{
+    char hash[PASSWORD_HASH_BYTES_MAX];
+
+    (void)state;
+    assert_true(password_hash(TEXT("another one"), hash));
+    double ratio = least_seconds(text_from_string(hash)) / least_seconds(text_none);
+
+    if (ratio < 0.5 || ratio > 2)
+        fail_msg("a wrong password takes %.2f times as long as an unknown e-mail", ratio);
 }
 
 static void test_rule(void **state)
@@ -158,11 +199,9 @@ static void test_made_passwords(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hash_and_verify),
-        cmocka_unit_test(test_what_is_no_hash),
-        cmocka_unit_test(test_older_parameters),
-        cmocka_unit_test(test_pretending),
-        cmocka_unit_test(test_rule),
+        cmocka_unit_test(test_hash_and_verify),          cmocka_unit_test(test_what_is_no_hash),
+        cmocka_unit_test(test_older_parameters),         cmocka_unit_test(test_pretending),
+        cmocka_unit_test(test_pretending_takes_as_long), cmocka_unit_test(test_rule),
         cmocka_unit_test(test_made_passwords),
     };
 
