@@ -15,7 +15,7 @@
 
 static const int64_t free_bytes_min = 64 * MEBIBYTE; /* less than the log may take */
 static const int64_t free_bytes_usual = 1024 * MEBIBYTE;
-static const int64_t free_bytes_elsewhere = 64 * 1024; /* with the data on PostgreSQL: a few small files */
+static const int64_t free_bytes_elsewhere = MEBIBYTE / 16; /* with the data on PostgreSQL: a few small files */
 
 /* ---- the directory ---- */
 
@@ -36,7 +36,7 @@ static void check_absent(struct doctor *doctor)
 
     if (may_be_made && doctor->is_elsewhere)
         doctor_say(doctor, VERDICT_OK, "data directory",
-                   arena_format(doctor->arena, "%.*s is made by the first start", TEXT_FORMAT(doctor->data)),
+                   arena_format(doctor->arena, "%.*s is ready for a first start", TEXT_FORMAT(doctor->data)),
                    text_none);
     else if (may_be_made)
         doctor_say(doctor, VERDICT_WARN, "data directory",
