@@ -170,9 +170,8 @@ bool place_agrees(const struct place *place, const struct data_directory *direct
         *reason = arena_format(
             arena,
             "the data directory %.*s holds an embedded database, whose data would not move to PostgreSQL "
-            "with it: name a new directory with --data for PostgreSQL, or leave --database "
-            "(FARTHING_DATABASE, "
-            "farthing.conf) away to go on with the embedded one",
+            "with it: name a new directory with --data for PostgreSQL, or leave --database, "
+            "FARTHING_DATABASE or its line in farthing.conf away to go on with the embedded one",
             TEXT_FORMAT(directory->path));
     return !text_is_set(name) && !holds_file;
 }
