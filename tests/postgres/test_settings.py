@@ -149,10 +149,12 @@ def test_settings_are_shown_without_the_password(still_place, tmp_path, command,
         path = tmp_path / "farthing.conf"
         path.write_text(f"database = {still_place.url}\n")
         path.chmod(0o600)
-        flags = ("--config", path)
+        flags, variables = ("--config", path), {"FARTHING_DATABASE": ""}
     process = run(*command, "--data", still_place.nodes[0].directory, "--listen", "127.0.0.1:0", *flags, **variables)
     assert process.returncode == 0, process
     assert PASSWORD not in process.stdout + process.stderr
+    if "show" in command:
+        assert still_place.url.replace(PASSWORD, "***") in process.stdout, "all but the password helps"
 
 
 @pytest.mark.parametrize(
@@ -330,7 +332,8 @@ def test_a_role_that_may_not_make_tables(new_cluster, tmp_path):
     url = cluster.create_database("farthing")
     cluster.sql("ALTER DATABASE farthing OWNER TO postgres", "farthing")
     said = one_line_refusal(run("init", "--data", tmp_path / "data", FARTHING_DATABASE=url))
-    assert "permission denied" in said
+    assert "may not make tables in the PostgreSQL database farthing" in said
+    assert f"ALTER DATABASE farthing OWNER TO {ROLE}" in said
 
 
 # ---- the library ----

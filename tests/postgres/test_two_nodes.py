@@ -277,7 +277,7 @@ def test_a_directory_remembers_its_database(two):
     place, one, _ = two
     one.stop()
     name = f"127.0.0.1:{place.cluster.port}/farthing"
-    assert (one.directory / "database").read_text() == name + "\n"
+    assert (one.directory / "database").read_text() == f"{name}\n{place.credentials.tenant_id}\n"
     for command in (["serve", "--listen", "127.0.0.1:0"], ["key", "list"], ["init"]):
         process = run(*command, "--data", one.directory, FARTHING_DATABASE="")
         assert process.returncode == 1 and len(process.stderr.splitlines()) == 1, process

@@ -61,6 +61,67 @@ static const struct meaning *meaning_of(const struct postgres_error *error)
     return &unreachable;
 }
 
+/* ---- for the operator ---- */
+
+/* What helps against what PostgreSQL and its client library say, as far as they say it in English. */
+static const struct {
+    const char *words, *more_words, *advice; /* of the message; what to do, NULL: nobody knows */
+} remedies[] = {
+    {"password authentication failed", "",
+     "correct the user and the password in the URL (special characters percent-encoded: %40 for @), in "
+     "PGPASSWORD or in the password file"},
+    {"no password supplied", "", "give it in the URL, in PGPASSWORD or in a password file (PGPASSFILE)"},
+    {"no pg_hba.conf entry", "",
+     "let this host, user and database in with a line of the server's pg_hba.conf"},
+    {"authentication failed", "",
+     "give user and password in the URL, or change the method in the server's pg_hba.conf"},
+    {"database \"", " does not exist",
+     "make it as PostgreSQL's administrator: CREATE DATABASE NAME OWNER ROLE ENCODING 'UTF8' TEMPLATE "
+     "template0"},
+    {"role \"", " does not exist",
+     "make it as PostgreSQL's administrator: CREATE ROLE NAME LOGIN PASSWORD '...'"},
+    {"permission denied for database", "", "GRANT CONNECT ON DATABASE NAME TO ROLE"},
+    {"permission denied", "",
+     "connect as the role that owns the tables, or give this one rights on all of them"},
+    {"could not translate host name", "", "correct the host in the URL"},
+    {"too many", "",
+     "raise max_connections of the server or the CONNECTION LIMIT of the role, or lower "
+     "--database-connections"},
+    {"connection slots", "", "raise max_connections of the server, or lower --database-connections"},
+    {"read-only", "", "name the primary, or all servers, in the URL: postgres://USER@HOST1,HOST2/DATABASE"},
+    {"hot standby", "", "name the primary, or all servers, in the URL: postgres://USER@HOST1,HOST2/DATABASE"},
+    {"certificate", "", "correct sslmode or sslrootcert in the URL"},
+    {"SSL", "", "correct sslmode in the URL"},
+    {"starting up", "", "try again when it has started"},
+    {"shutting down", "", "try again when it runs"},
+    {"FATAL", "", NULL},
+    {" failed: ", "",
+     "see whether the server runs and takes connections from here (listen_addresses, a "
+     "firewall), and correct host and port in the URL"},
+    {"timeout expired", "",
+     "see whether the server can be reached from here, and correct host and port in the "
+     "URL"},
+};
+
+/* Messages of several hosts say what is wrong with each: the first remedy is for any of them. */
+static const char *remedy_of(const struct postgres_error *error)
+{
+    for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++)
+        if (strstr(error->message, remedies[i].words) && strstr(error->message, remedies[i].more_words))
+            return remedies[i].advice;
+    return NULL;
+}
+
+struct text postgres_cannot_use(const struct postgres_error *error, struct arena *arena)
+{
+    const char *remedy = remedy_of(error);
+
+    return arena_format(arena, "cannot use the PostgreSQL database: %s%s%s", error->message,
+                        remedy ? "; " : "", remedy ? remedy : "");
+}
+
+/* ---- what becomes of an error ---- */
+
 /* A unique index is called after its table and its last column: customers_external_id. */
 static struct text conflict_column_of(const struct postgres_error *error)
 {

@@ -166,6 +166,8 @@ bool postgres_error_is_conflict(const struct postgres_error *error);
  */
 bool postgres_error_is_everybodys(const struct postgres_error *error);
 enum store_state postgres_error_state(const struct postgres_error *error);
+/* As an operator is told it, with what to do about it: one line. */
+struct text postgres_cannot_use(const struct postgres_error *error, struct arena *arena);
 
 /* ---- statement.c ---- */
 
@@ -208,9 +210,21 @@ enum commit_outcome commit_record_outcome(struct postgres_connection *connection
  * False with a one-line reason. */
 bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
                       struct text *reason);
-/* The schema's version; 0: there is none. */
+/* The schema's version; 0: there is none. False with a one-line reason when this program cannot use the
+ * database: for its encoding, or for a schema that is too new. */
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);
+
+/* Whether a schema can be made: there is one for our tables, and our role may make them there. False with a
+ * one-line reason. */
+bool postgres_may_create(struct postgres_connection *connection, struct arena *arena, struct text *reason);
+/* The id of the first tenant; unset when there is none, or the schema is not there. */
+struct text postgres_first_tenant(struct postgres_connection *connection, struct arena *arena);
+
+/* ---- inspect.c ---- */
+
+/* Of a session: "host:5432/name", without a password. */
+struct text postgres_name_of(const struct postgres_connection *connection, struct arena *arena);
 
 /* ---- pool.c ---- */
 

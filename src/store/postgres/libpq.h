@@ -30,8 +30,10 @@
     FUNCTION(PQgetvalue)                                                                                     \
     FUNCTION(PQhost)                                                                                         \
     FUNCTION(PQisBusy)                                                                                       \
+    FUNCTION(PQlibVersion)                                                                                   \
     FUNCTION(PQnotifies)                                                                                     \
     FUNCTION(PQntuples)                                                                                      \
+    FUNCTION(PQparameterStatus)                                                                              \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
     FUNCTION(PQresultErrorField)                                                                             \
@@ -46,7 +48,8 @@
     FUNCTION(PQsetnonblocking)                                                                               \
     FUNCTION(PQsocket)                                                                                       \
     FUNCTION(PQstatus)                                                                                       \
-    FUNCTION(PQtransactionStatus)
+    FUNCTION(PQtransactionStatus)                                                                            \
+    FUNCTION(PQuser)
 
 /* Called as libpq.PQstatus(handle). */
 extern struct libpq {

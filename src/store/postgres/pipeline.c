@@ -24,12 +24,20 @@ void postgres_forget_error(struct postgres_connection *connection)
     connection->error = (struct postgres_error){0};
 }
 
+/* Of several lines, which libpq says of several hosts, one; those that only ask back are left out. */
 static void copy_line(char *out, size_t size, const char *text)
 {
-    snprintf(out, size, "%s", text ? text : "");
-    size_t end = strcspn(out, "\n");
+    size_t length = 0;
 
-    out[end] = '\0';
+    out[0] = '\0';
+    for (const char *at = text ? text : ""; *at && length < size;) {
+        size_t line = strcspn(at, "\n");
+
+        if (line > 0 && *at != '\t')
+            length +=
+                (size_t)snprintf(out + length, size - length, "%s%.*s", length ? "; " : "", (int)line, at);
+        at += line + (at[line] == '\n');
+    }
 }
 
 void postgres_lost(struct postgres_connection *connection, const char *message)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_MAGIC = 0x504f4f4c, THREAD_NAME_BYTES = 16, NAME_BYTES_MAX = 512 };
+enum { POOL_MAGIC = 0x504f4f4c, THREAD_NAME_BYTES = 16 };
 
 /* ---- what is known of the database ---- */
 
@@ -312,40 +312,24 @@ static void start_worker(struct worker *worker, unsigned number)
 
 /* ---- opening and closing ---- */
 
-const char *postgres_check_url(struct text url, struct arena *arena)
+bool postgres_check_url(struct text url, struct arena *arena, struct text *reason)
 {
     char *error = NULL;
-    struct text reason;
 
-    if (!libpq_load(arena, &reason))
-        return reason.data;
+    if (!libpq_load(arena, reason))
+        return false;
     PQconninfoOption *options = libpq.PQconninfoParse(arena_string(arena, url), &error);
 
     if (options) {
         libpq.PQconninfoFree(options);
-        return NULL;
+        return true;
     }
     /* The library's message may repeat the URL, with its password. */
     libpq.PQfreemem(error);
-    return "is not a URL that PostgreSQL's client library can read: "
-           "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-}
-
-static void set_name(struct postgres *postgres, const struct postgres_connection *connection)
-{
-    const char *host = libpq.PQhost(connection->handle), *port = libpq.PQport(connection->handle);
-    char name[NAME_BYTES_MAX];
-
-    snprintf(name, sizeof name, "%s%s%s/%s", host ? host : "", port && *port ? ":" : "", port ? port : "",
-             libpq.PQdb(connection->handle));
-    postgres->name = strdup(name);
-    if (!postgres->name)
-        abort();
-}
-
-static struct text cannot_use(const struct postgres_connection *connection, struct arena *arena)
-{
-    return arena_format(arena, "cannot use the PostgreSQL database: %s", connection->error.message);
+    *reason = TEXT("the setting database is not a URL that PostgreSQL's client library can read: "
+                   "postgres://USER:PASSWORD@HOST:PORT/DATABASE, where special characters are "
+                   "percent-encoded (%40 for @, %2F for /, %25 for %)");
+    return false;
 }
 
 /* The schema must be there before a session can keep its commit record in it. */
@@ -358,9 +342,9 @@ static bool prepare_database(struct postgres *postgres, bool must_exist, struct 
     bool is_ready = postgres_connect(connection);
 
     if (!is_ready)
-        *reason = cannot_use(connection, arena);
+        *reason = postgres_cannot_use(&connection->error, arena);
     else
-        set_name(postgres, connection);
+        postgres->name = strdup(arena_string(arena, postgres_name_of(connection, arena)));
     is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
     if (is_ready && !commit_record_sweep(connection))
         postgres_forget_error(connection); /* it is only tidiness */
@@ -404,13 +388,9 @@ static void free_pool(struct postgres *postgres)
 struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason)
 {
-    const char *complaint = postgres_check_url(url, arena);
-
     assert(options->connections >= STORE_CONNECTIONS_MIN && options->connections <= STORE_CONNECTIONS_MAX);
-    if (complaint) {
-        *reason = arena_format(arena, "the setting database %s", complaint);
+    if (!postgres_check_url(url, arena, reason))
         return NULL;
-    }
     struct postgres *postgres = calloc(1, sizeof *postgres);
 
     if (!postgres || !(postgres->url = strndup(url.data, url.length)))
@@ -445,25 +425,4 @@ void postgres_close(struct postgres *postgres)
         postgres_connection_free(postgres->workers[i].connection);
     }
     free_pool(postgres);
-}
-
-bool postgres_inspect(struct text url, int *schema_version, struct arena *arena, struct text *reason)
-{
-    const char *complaint = postgres_check_url(url, arena);
-    int oldest_reader;
-
-    if (complaint) {
-        *reason = arena_format(arena, "the setting database %s", complaint);
-        return false;
-    }
-    struct postgres_connection *connection = postgres_connection_new(arena_string(arena, url), false);
-
-    connection->is_quiet = true;
-    bool is_right = postgres_connect(connection);
-
-    if (!is_right)
-        *reason = cannot_use(connection, arena);
-    is_right = is_right && postgres_schema_version(connection, schema_version, &oldest_reader, arena, reason);
-    postgres_connection_free(connection);
-    return is_right;
 }

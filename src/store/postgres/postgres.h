@@ -51,8 +51,8 @@ extern const struct engine postgres_engine;
 
 struct postgres;
 
-/* NULL when the library can read the URL, or what is wrong with it (in the arena), without a password. */
-const char *postgres_check_url(struct text url, struct arena *arena);
+/* Loads the client library and has it read the URL. False with a one-line reason, without a password. */
+bool postgres_check_url(struct text url, struct arena *arena, struct text *reason);
 
 /* Connects, makes or migrates the schema, and starts the pool. NULL and a one-line reason. */
 struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
@@ -78,6 +78,6 @@ struct text postgres_name(const struct postgres *postgres);
 void postgres_listen(struct postgres *postgres, store_change_listener *listener, void *context);
 
 /* As store_inspect. */
-bool postgres_inspect(struct text url, int *schema_version, struct arena *arena, struct text *reason);
+bool postgres_inspect(struct text url, struct store_facts *facts, struct arena *arena, struct text *reason);
 
 #endif
