@@ -46,6 +46,7 @@ static bool says_any(const char *message, const char *const *words, size_t count
 static const struct meaning *meaning_of(const struct postgres_error *error)
 {
     static const struct meaning unreachable = {"", STORE_UNREACHABLE, "database_unavailable"},
+                                begun_anew = {"", STORE_WELL, "database_unavailable"},
                                 too_many = {"", STORE_UNREACHABLE, "too_many_connections"},
                                 read_only = {"", STORE_READ_ONLY, "read_only"};
 
@@ -54,6 +55,9 @@ static const struct meaning *meaning_of(const struct postgres_error *error)
             return &meanings[i];
     if (!error->is_lost)
         return NULL;
+    if (strcmp(error->sqlstate, SQLSTATE_NO_STATEMENT) == 0 ||
+        strcmp(error->sqlstate, SQLSTATE_NOT_SUPPORTED) == 0)
+        return &begun_anew; /* the server is well, only this session was not */
     if (says_any(error->message, words_of_too_many, sizeof words_of_too_many / sizeof *words_of_too_many))
         return &too_many;
     if (says_any(error->message, words_of_read_only, sizeof words_of_read_only / sizeof *words_of_read_only))

@@ -17,6 +17,11 @@ enum {
     POSTGRES_PAYLOAD_BYTES_MAX = 256, /* of a notification */
 };
 
+/* The session has no statement of that name; and what is said, among other things, when a statement was
+ * prepared before its table changed. */
+#define SQLSTATE_NO_STATEMENT  "26000"
+#define SQLSTATE_NOT_SUPPORTED "0A000"
+
 /* Where changes are announced. */
 #define POSTGRES_CHANNEL "farthing_changes"
 

@@ -39,13 +39,26 @@ void postgres_lost(struct postgres_connection *connection, const char *message)
     connection->error.is_set = connection->error.is_lost = true;
 }
 
+/* Whether the session has forgotten its statements, as after a DISCARD ALL of somebody between it and us, or
+ * has them of a table whose columns have another type by now. */
+static bool has_lost_statements(const PGresult *result, const char *sqlstate)
+{
+    const char *function = libpq.PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+    return strcmp(sqlstate, SQLSTATE_NO_STATEMENT) == 0 ||
+           (strcmp(sqlstate, SQLSTATE_NOT_SUPPORTED) == 0 && function &&
+            strcmp(function, "RevalidateCachedQuery") == 0);
+}
+
 /* Whether the session is of no more use: the server says these while it ends it (shutdown, crash of another
  * session, not ready yet), and one that has become read-only belongs to a server that others have taken over
- * from. */
-static bool ends_session(const char *sqlstate)
+ * from. One that has lost its statements may have lost what it was set to as well, so it is not mended. */
+static bool ends_session(const PGresult *result)
 {
-    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
-           strcmp(sqlstate, "25006") == 0;
+    const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    return sqlstate && (strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
+                        strcmp(sqlstate, "25006") == 0 || has_lost_statements(result, sqlstate));
 }
 
 /* What a caller does wrong, and what happens between callers, is nothing for the log. */
@@ -58,8 +71,7 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
 {
     struct postgres_error *error = &connection->error;
     const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    bool is_lost =
-        libpq.PQstatus(connection->handle) != CONNECTION_OK || (sqlstate && ends_session(sqlstate));
+    bool is_lost = libpq.PQstatus(connection->handle) != CONNECTION_OK || ends_session(result);
 
     if (!error->is_set) {
         error->is_set = true;
@@ -266,10 +278,12 @@ static void take_skipped(const struct awaited *awaited)
         awaited->asked->is_sent = false;
 }
 
-/* The error of a reading's question is that reading's alone, and stays in its answer. */
-static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited)
+/* The error of a reading's question is that reading's alone, and stays in its answer, unless it is the
+ * session's. */
+static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited,
+                            const PGresult *result)
 {
-    return awaited->asked && libpq.PQstatus(connection->handle) == CONNECTION_OK;
+    return awaited->asked && libpq.PQstatus(connection->handle) == CONNECTION_OK && !ends_session(result);
 }
 
 static void take_result(struct postgres_connection *connection, const struct awaited *awaited,
@@ -288,7 +302,7 @@ static void take_result(struct postgres_connection *connection, const struct awa
         break;
     default:
         take_skipped(awaited);
-        if (is_readings_own(connection, awaited)) {
+        if (is_readings_own(connection, awaited, result)) {
             awaited->asked->is_sent = true;
             is_kept = hand_over(awaited, result);
         } else {
