@@ -17,6 +17,10 @@ enum {
     POSTGRES_PAYLOAD_BYTES_MAX = 256, /* of a notification */
 };
 
+/* A lock was not had in time; and a statement was ended, because its time was over or somebody said so. */
+#define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
+#define SQLSTATE_CANCELED           "57014"
+
 /* The session has no statement of that name; and what is said, among other things, when a statement was
  * prepared before its table changed. */
 #define SQLSTATE_NO_STATEMENT  "26000"
@@ -172,6 +176,27 @@ bool postgres_error_is_conflict(const struct postgres_error *error);
 bool postgres_error_is_everybodys(const struct postgres_error *error);
 enum store_state postgres_error_state(const struct postgres_error *error);
 
+/* ---- patience.c: what takes too long takes it once (postgres.h) ---- */
+
+/* Of a batch, from zero on. */
+struct patience {
+    int64_t begun_us; /* when what is awaited was sent */
+    int64_t until_us; /* 0: nothing has taken too long so far */
+};
+
+/* What follows is sent now. */
+void patience_begin(struct patience *patience);
+/* Whether the error is that of a statement that had its whole time, for a lock or in all, rather than its
+ * command's or of somebody who canceled it; the batch hurries from then on. */
+bool patience_is_tried(struct patience *patience, const struct postgres_error *error);
+bool patience_is_over(const struct patience *patience);
+/* Sends the short limits of a batch that hurries, for the transaction that is being sent. */
+void patience_send_limits(const struct patience *patience, struct postgres_connection *connection);
+/* The usual ones again, before what must not be hurried: a commit that waits for a standby. */
+void patience_send_commit_limits(const struct patience *patience, struct postgres_connection *connection);
+/* What those are told for whom there is no time left. */
+const struct failure *patience_failure(struct arena *arena);
+
 /* ---- statement.c ---- */
 
 int64_t postgres_read_integer(const PGresult *result, int row, int column);
@@ -184,8 +209,8 @@ void postgres_statements_forget(struct postgres_connection *connection);
 /* ---- read_batch.c, write_batch.c ---- */
 
 /* Runs the commands and answers each. */
-void postgres_read_batch(struct postgres_connection *connection, struct store_command *const *commands,
-                         size_t count);
+void postgres_read_batch(const struct postgres *postgres, struct postgres_connection *connection,
+                         struct store_command *const *commands, size_t count);
 void postgres_write_batch(struct postgres *postgres, struct postgres_connection *connection,
                           struct store_command **commands, size_t count);
 
@@ -223,5 +248,9 @@ bool postgres_schema_version(struct postgres_connection *connection, int *versio
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection);
 /* Whether the database has been away for longer than writes wait. */
 bool postgres_is_away_for_long(const struct postgres *postgres);
+/* Whether nobody waits for answers any more. */
+bool postgres_is_closing(const struct postgres *postgres);
+/* What those are told who wait all the same. */
+const struct failure *postgres_closing_failure(struct arena *arena);
 
 #endif

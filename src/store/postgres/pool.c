@@ -73,6 +73,19 @@ bool postgres_is_away_for_long(const struct postgres *postgres)
     return since_us && monotonic_now_us() > postgres_after(since_us, POSTGRES_RETRY_MS);
 }
 
+bool postgres_is_closing(const struct postgres *postgres)
+{
+    return atomic_load(&postgres->stopping);
+}
+
+const struct failure *postgres_closing_failure(struct arena *arena)
+{
+    return failure_add(
+        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the server is stopping; nothing was changed, try again on another one or later")),
+        arena, TEXT("reason"), TEXT("stopping"));
+}
+
 enum store_state postgres_state(const struct postgres *postgres)
 {
     assert(postgres->magic == POOL_MAGIC);
@@ -201,9 +214,12 @@ static bool is_patient(void *context, int64_t waited_us)
 {
     struct worker *worker = context;
     bool is_silent = !postgres_is_current(worker->postgres);
+    int limit_ms = postgres_is_closing(worker->postgres) ? POSTGRES_CLOSING_MS
+                   : is_silent                           ? POSTGRES_SILENCE_MAX_MS
+                                                         : POSTGRES_ANSWER_MAX_MS;
 
     wake_if_needed(worker->postgres, worker->work);
-    return waited_us < postgres_after(0, is_silent ? POSTGRES_SILENCE_MAX_MS : POSTGRES_ANSWER_MAX_MS);
+    return waited_us < postgres_after(0, limit_ms);
 }
 
 /* The wake-up was for somebody with a session, whom it has missed. */
@@ -280,7 +296,7 @@ static void run(struct worker *worker, struct store_command **commands, size_t c
         metrics_subtract(&metrics_here()->writer_commands_waiting, count);
         return;
     }
-    postgres_read_batch(worker->connection, commands, count);
+    postgres_read_batch(postgres, worker->connection, commands, count);
     if (worker->connection->error.is_lost || postgres_state(postgres) == STORE_UNREACHABLE)
         postgres_publish(postgres, worker->connection);
 }
@@ -436,7 +452,7 @@ void postgres_close(struct postgres *postgres)
     assert(postgres->magic == POOL_MAGIC);
     listener_stop(postgres); /* it may be asking the pool */
     pthread_mutex_lock(&postgres->mutex);
-    postgres->stopping = true;
+    atomic_store(&postgres->stopping, true);
     pthread_mutex_unlock(&postgres->mutex);
     for (unsigned work = 0; work < WORKS; work++)
         pthread_cond_broadcast(&postgres->woken[work]);

@@ -34,7 +34,8 @@ struct postgres {
     unsigned idle_counts[WORKS];    /* of the workers that wait to be woken */
     bool is_waking[WORKS];          /* a worker was woken that has not come yet */
     int64_t taken_at_us[WORKS];     /* when the last batch was taken */
-    bool stopping;
+
+    atomic_bool stopping; /* set with the mutex held */
 
     struct postgres_error
         away_error; /* of the last attempt to connect that failed; guarded by the mutex, too */
