@@ -162,7 +162,9 @@ bool postgres_wait(struct postgres_connection *connection);
 bool postgres_run_simply(struct postgres_connection *connection, const char *sql);
 /* Runs statements that take no parameters, outside of the pipeline; none of their rows are read. */
 bool postgres_run_script(struct postgres_connection *connection, const char *sql);
-/* Leaves the pipeline for good: for a session that listens. */
+/* A session is in the pipeline from its beginning on, and must be for all that has parameters; one that
+ * listens leaves it while it asks nothing. */
+bool postgres_enter_pipeline(struct postgres_connection *connection);
 bool postgres_leave_pipeline(struct postgres_connection *connection);
 
 /* ---- error.c: what an error means ---- */

@@ -101,7 +101,7 @@ static bool is_new_enough(struct postgres_connection *connection)
     return false;
 }
 
-static bool enter_pipeline(struct postgres_connection *connection)
+bool postgres_enter_pipeline(struct postgres_connection *connection)
 {
     if (libpq.PQsetnonblocking(connection->handle, 1) == 0 &&
         libpq.PQenterPipelineMode(connection->handle) == 1)
@@ -145,7 +145,7 @@ bool postgres_run_script(struct postgres_connection *connection, const char *sql
         return false;
     bool is_done = postgres_run_simply(connection, sql);
 
-    return enter_pipeline(connection) && is_done;
+    return postgres_enter_pipeline(connection) && is_done;
 }
 
 static bool begin_session(struct postgres_connection *connection)
@@ -156,7 +156,7 @@ static bool begin_session(struct postgres_connection *connection)
     }
     libpq.PQsetNoticeProcessor(connection->handle, take_notice, NULL);
     connection->backend_pid = libpq.PQbackendPID(connection->handle);
-    if (!is_new_enough(connection) || !set_session(connection) || !enter_pipeline(connection))
+    if (!is_new_enough(connection) || !set_session(connection) || !postgres_enter_pipeline(connection))
         return false;
     return !connection->base.locks_rows || commit_record_open(connection);
 }
