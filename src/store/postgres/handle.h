@@ -4,6 +4,7 @@
 #define FARTHING_STORE_POSTGRES_HANDLE_H
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "base/ulid.h"
 #include "store/postgres/libpq.h"
 #include "store/postgres/postgres.h"
@@ -244,10 +245,27 @@ bool postgres_migrate(struct postgres_connection *connection, bool must_exist, s
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);
 
+/* ---- log_limit.c: the same is not said over and over ---- */
+
+/* From zero on. */
+struct log_limit {
+    int64_t taken_until_us;
+};
+
+/* Whether a line may be written: `burst` at once, and one each POSTGRES_LOG_EVERY_MS. */
+bool log_limit_take(struct log_limit *limit, int burst);
+/* As log_write, at most once each POSTGRES_LOG_EVERY_MS for each `kind` (a code, or the message itself), with
+ * how many lines were left out before it. At most three fields. */
+void postgres_log(enum log_level level, const char *kind, const char *message, const struct log_field *fields,
+                  unsigned count);
+
 /* ---- pool.c ---- */
 
-/* What the pool knows of the database, by the last attempt of any connection. */
+/* What the pool knows of the database, by the last attempt of any connection: what is wrong, or that it can
+ * be reached. */
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection);
+/* The same after something was committed: nothing is wrong. */
+void postgres_publish_commit(struct postgres *postgres, const struct postgres_connection *connection);
 /* Whether the database has been away for longer than writes wait. */
 bool postgres_is_away_for_long(const struct postgres *postgres);
 /* Whether nobody waits for answers any more. */

@@ -38,8 +38,8 @@ static bool tell(struct postgres *postgres, struct postgres_connection *connecti
 
     arena_free(&arena);
     if (!is_read)
-        LOG_WARNING("a change that another process made could not be read",
-                    LOG_STRING("error", connection->error.message));
+        postgres_log(LOG_LEVEL_WARNING, "unread", "a change that another process made could not be read",
+                     &LOG_STRING("error", connection->error.message), 1);
     return postgres_leave_pipeline(connection) && is_read;
 }
 
@@ -139,9 +139,10 @@ static void *probe_main(void *context)
     struct postgres *postgres = context;
     struct postgres_connection *connection = postgres_connection_new(postgres->url, false);
 
-    if (postgres_connect(connection))
-        commit_record_try(connection);
-    postgres_publish(postgres, connection);
+    if (postgres_connect(connection) && commit_record_try(connection))
+        postgres_publish_commit(postgres, connection);
+    else
+        postgres_publish(postgres, connection);
     postgres_connection_free(connection);
     atomic_store(&postgres->is_probing, false);
     return NULL;
@@ -187,6 +188,7 @@ static enum listening listen_on(struct postgres *postgres, struct postgres_conne
         listening = ask(postgres, connection);
         if (listening == LISTENING_GOES_ON && postgres_state(postgres) != STORE_WELL)
             probe(postgres);
+        pool_tell_state(postgres);
     }
     return listening;
 }
@@ -218,7 +220,8 @@ static enum listening listen_anew(struct postgres *postgres, struct postgres_con
     if (is_ending(postgres))
         return LISTENING_ENDED;
     if (listening == LISTENING_LOST)
-        LOG_WARNING("the session that hears of other processes' changes was lost");
+        postgres_log(LOG_LEVEL_WARNING, "deaf", "the session that hears of other processes' changes was lost",
+                     NULL, 0);
     return listening;
 }
 

@@ -83,8 +83,14 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
                   libpq.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
         copy_line(error->table, sizeof error->table, libpq.PQresultErrorField(result, PG_DIAG_TABLE_NAME));
         if (!is_lost && !connection->is_quiet && !is_everyday(error->sqlstate))
-            LOG_ERROR("database error", LOG_STRING("error", error->message),
-                      LOG_STRING("code", error->sqlstate));
+            postgres_log(LOG_LEVEL_ERROR, error->sqlstate, "database error",
+                         (const struct log_field[]){LOG_STRING("error", error->message),
+                                                    LOG_STRING("code", error->sqlstate)},
+                         2);
+        if (is_lost && sqlstate && has_lost_statements(result, sqlstate))
+            postgres_log(LOG_LEVEL_INFO, error->sqlstate,
+                         "a session is begun anew, because its statements do not fit any more",
+                         &LOG_STRING("error", error->message), 1);
     }
     error->is_lost = error->is_lost || is_lost;
 }

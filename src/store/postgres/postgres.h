@@ -55,6 +55,10 @@ enum {
     POSTGRES_OUTCOME_MS = 15000,      /* how long the outcome of a commit is looked for */
     POSTGRES_HEARTBEAT_MS = 250,      /* how often a node asks whether it still hears of changes */
     POSTGRES_HEARTBEAT_MAX_MS = 1000, /* how long an answer may take before the connection counts as lost */
+    POSTGRES_LOG_EVERY_MS = 5000,     /* between two lines of one kind in the log */
+    POSTGRES_LOG_STATES = 4,          /* lines about the database's state that may come at once */
+    POSTGRES_QUICK_CONNECT_MS =
+        1000, /* how long a server may take to let us in before libpq's own limits count */
     POSTGRES_SERVER_VERSION_MIN = 140000,
 };
 

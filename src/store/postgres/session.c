@@ -6,6 +6,7 @@
 #include "metrics/metrics.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,11 +155,34 @@ static bool begin_session(struct postgres_connection *connection)
         postgres_lost(connection, libpq.PQerrorMessage(connection->handle));
         return false;
     }
-    libpq.PQsetNoticeProcessor(connection->handle, take_notice, NULL);
     connection->backend_pid = libpq.PQbackendPID(connection->handle);
     if (!is_new_enough(connection) || !set_session(connection) || !postgres_enter_pipeline(connection))
         return false;
     return !connection->base.locks_rows || commit_record_open(connection);
+}
+
+/* Goes on with a connection that was begun, instead of having it made at once, so that the server's words are
+ * taken by us from the first one on: libpq writes them to standard error otherwise. Its limits of time, and
+ * the way from one host to the next when they are over, are in its own loop only: whoever is slow to let us
+ * in is left to that, from the beginning. */
+static void establish(PGconn *handle)
+{
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_QUICK_CONNECT_MS);
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+    while (libpq.PQstatus(handle) != CONNECTION_BAD &&
+           (status == PGRES_POLLING_WRITING || status == PGRES_POLLING_READING)) {
+        struct pollfd file = {.fd = libpq.PQsocket(handle),
+                              .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int64_t left_us = deadline_us - monotonic_now_us();
+
+        if (left_us <= 0) {
+            libpq.PQreset(handle);
+            return;
+        }
+        if (poll(&file, 1, (int)(left_us / 1000) + 1) > 0)
+            status = libpq.PQconnectPoll(handle);
+    }
 }
 
 static PGconn *open_handle(struct postgres_connection *connection)
@@ -172,7 +196,11 @@ static PGconn *open_handle(struct postgres_connection *connection)
     values[DEFAULT_COUNT] = connection->url;
     values[DEFAULT_COUNT + 1] = application_name;
     values[DEFAULT_COUNT + 2] = NULL;
-    return libpq.PQconnectdbParams(default_keywords, values, 1);
+    PGconn *handle = libpq.PQconnectStartParams(default_keywords, values, 1);
+
+    libpq.PQsetNoticeProcessor(handle, take_notice, NULL);
+    establish(handle);
+    return handle;
 }
 
 bool postgres_is_connected(const struct postgres_connection *connection)

@@ -31,6 +31,7 @@ struct write_batch {
     struct store_command **commands;
     size_t count;
     size_t refused;
+    bool has_changes;
     bool has_waited; /* the refused one as long as anybody may: it is not tried again */
     struct buffer scratch;
 };
@@ -188,7 +189,8 @@ static enum outcome attempt(struct write_batch *batch)
                : is_commands_own         ? ATTEMPT_REFUSED
                                          : outcome_of_error(batch);
     }
-    return connection->change_count == changes ? end_without_changes(batch) : commit(batch);
+    batch->has_changes = connection->change_count != changes;
+    return batch->has_changes ? commit(batch) : end_without_changes(batch);
 }
 
 /* ---- the batch ---- */
@@ -251,7 +253,8 @@ static void tell_of_doubt(enum commit_outcome outcome)
     };
 
     metrics_add(&metrics_here()->database_commits_in_doubt[words[outcome].doubt], 1);
-    LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
+    postgres_log(LOG_LEVEL_WARNING, words[outcome].word, "a connection was lost amid a commit",
+                 &LOG_STRING("outcome", words[outcome].word), 1);
 }
 
 static const struct failure *session_ends(struct arena *arena)
@@ -374,7 +377,10 @@ static void run_batch(struct write_batch *batch)
                 continue;
             outcome = ATTEMPT_COMMITTED;
         }
-        postgres_publish(batch->postgres, batch->connection);
+        if (outcome == ATTEMPT_COMMITTED && batch->has_changes)
+            postgres_publish_commit(batch->postgres, batch->connection);
+        else
+            postgres_publish(batch->postgres, batch->connection);
         switch (outcome) {
         case ATTEMPT_COMMITTED:
             metrics_add(&metrics_here()->writer_batches[METRICS_BATCH_COMMITTED], 1);
