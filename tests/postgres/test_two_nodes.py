@@ -308,6 +308,28 @@ def test_a_directory_is_still_for_one_process(two):
     assert process.returncode == 1 and len(process.stderr.splitlines()) == 1, process
 
 
+def test_commands_that_wait_for_each_other(place):
+    """Without a server each connects by itself, in turns: the second waits for as long as a slow database keeps the first."""
+    node = place.new_node()
+    processes = []
+
+    def make_a_key():
+        processes.append(node.try_command("key", "create", "--name", "k"))
+
+    threads = [threading.Thread(target=make_a_key) for _ in range(2)]
+    with Session(place.cluster, "farthing") as somebody:
+        somebody.sql("BEGIN")
+        somebody.sql("LOCK TABLE schema_versions IN ACCESS EXCLUSIVE MODE")
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "the first to be kept by the database")
+        time.sleep(1.5)  # the second is not refused meanwhile
+        somebody.sql("ROLLBACK")
+    for thread in threads:
+        thread.join()
+    assert [process.returncode for process in processes] == [0, 0], processes
+
+
 def test_a_directory_remembers_its_database(two):
     """Started without its URL, it says so instead of beginning anew with an embedded one."""
     place, one, _ = two
