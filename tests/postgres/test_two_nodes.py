@@ -310,7 +310,7 @@ def test_a_directory_is_still_for_one_process(two):
 
 def test_commands_that_wait_for_each_other(place):
     """Without a server each connects by itself, in turns: the second waits for as long as a slow database keeps the first."""
-    node = place.new_node()
+    node = place.nodes[0]  # its directory is there
     processes = []
 
     def make_a_key():

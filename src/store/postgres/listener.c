@@ -19,6 +19,21 @@
 
 #define LISTEN_SQL "LISTEN " POSTGRES_CHANNEL
 
+/* Whether the thread is to end. Waits for the session to have something to say, at most so long. */
+static bool wait_for(struct postgres *postgres, PGconn *handle, int milliseconds)
+{
+    struct pollfd files[] = {{.fd = postgres->listener_wake[0], .events = POLLIN},
+                             {.fd = handle ? libpq.PQsocket(handle) : -1, .events = POLLIN}};
+
+    poll(files, 2, milliseconds);
+    return files[0].revents != 0;
+}
+
+static bool is_ending(struct postgres *postgres)
+{
+    return wait_for(postgres, NULL, 0);
+}
+
 /* Has the listener read what has changed. False when that failed. */
 static bool tell(struct postgres *postgres, struct postgres_connection *connection, struct text entity_name,
                  struct text id)
@@ -37,7 +52,7 @@ static bool tell(struct postgres *postgres, struct postgres_connection *connecti
     bool is_read = postgres_finish(connection) && !transaction.failure;
 
     arena_free(&arena);
-    if (!is_read)
+    if (!is_read && !is_ending(postgres))
         postgres_log(LOG_LEVEL_WARNING, "unread", "a change that another process made could not be read",
                      &LOG_STRING("error", connection->error.message), 1);
     return postgres_leave_pipeline(connection) && is_read;
@@ -61,21 +76,6 @@ static bool hear_all(struct postgres *postgres, struct postgres_connection *conn
         libpq.PQfreemem(notification);
     }
     return is_heard;
-}
-
-/* Whether the thread is to end. Waits for the session to have something to say, at most so long. */
-static bool wait_for(struct postgres *postgres, PGconn *handle, int milliseconds)
-{
-    struct pollfd files[] = {{.fd = postgres->listener_wake[0], .events = POLLIN},
-                             {.fd = handle ? libpq.PQsocket(handle) : -1, .events = POLLIN}};
-
-    poll(files, 2, milliseconds);
-    return files[0].revents != 0;
-}
-
-static bool is_ending(struct postgres *postgres)
-{
-    return wait_for(postgres, NULL, 0);
 }
 
 static bool is_patient(void *context, int64_t waited_us)
