@@ -114,7 +114,8 @@ bool query_record(struct transaction *transaction, const struct query *query, co
                   size_t parameter_count, void *record);
 
 /* Says that this query will be asked for in the same transaction, so that its answer can come along with an
- * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. */
+ * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. In the write
+ * lane the first time that it is asked for is answered as of here, and every other time anew. */
 void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
                  size_t parameter_count);
 

@@ -43,14 +43,16 @@ struct statement {
     bool owns_result;
 };
 
-/* A question of a use case that reads, with its answer when that has come. In the command's arena. */
+/* A question of a use case that reads, with its answer when that has come, in the command's arena; or one
+ * that was asked ahead of its time where each question is answered at once (`is_ahead`), in the connection's.
+ */
 struct asked {
     struct asked *next;
     struct statement *statement;
     const struct value *values;
     size_t value_count;
     PGresult *result;
-    bool is_sent;
+    bool is_sent, is_ahead;
 };
 
 /* A command that reads, and what it has asked so far. */
@@ -90,6 +92,7 @@ struct postgres_connection {
     int64_t connect_after_us; /* not before, after a failed attempt */
 
     int64_t plans_until_us; /* when the server's plans are made anew */
+    uint64_t plans_until_changes;
 
     struct statement_table statements;
     unsigned statement_count; /* ever made: the next one's name */
@@ -101,6 +104,8 @@ struct postgres_connection {
     uint64_t update_count;   /* of the next, those that must find a row */
     uint64_t change_count;   /* changes sent on this connection */
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
+    struct reading ahead;    /* what was asked ahead, when it is NULL, in its order */
+    struct arena ahead_arena;
     struct postgres_error error;
 
     /* Called while an answer takes longer than POSTGRES_PATIENCE_MS, with how long it has taken; false: it is
@@ -208,6 +213,8 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 void postgres_statements_free(struct postgres_connection *connection);
 /* After a new session: nothing is prepared on it. */
 void postgres_statements_forget(struct postgres_connection *connection);
+/* At the end of a command whose questions are answered at once: what it has asked ahead and did not need. */
+void postgres_forget_ahead(struct postgres_connection *connection);
 
 /* ---- read_batch.c, write_batch.c ---- */
 

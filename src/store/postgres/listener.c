@@ -49,6 +49,7 @@ static bool tell(struct postgres *postgres, struct postgres_connection *connecti
     postgres_renew_plans(connection);
     transaction_init(&transaction, &connection->base, &arena, &call);
     postgres->listener(postgres->listener_context, &transaction, entity_name, id);
+    postgres_forget_ahead(connection);
     bool is_read = postgres_finish(connection) && !transaction.failure;
 
     arena_free(&arena);

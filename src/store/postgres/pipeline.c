@@ -140,9 +140,10 @@ void postgres_renew_plans(struct postgres_connection *connection)
 {
     int64_t now_us = monotonic_now_us();
 
-    if (now_us < connection->plans_until_us)
+    if (now_us < connection->plans_until_us && connection->change_count < connection->plans_until_changes)
         return;
     connection->plans_until_us = postgres_after(now_us, POSTGRES_PLANS_MS);
+    connection->plans_until_changes = 2 * connection->change_count + POSTGRES_PLANS_CHANGES;
     postgres_send_text(connection, "DISCARD PLANS");
 }
 
@@ -289,7 +290,8 @@ static void take_skipped(const struct awaited *awaited)
 static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited,
                             const PGresult *result)
 {
-    return awaited->asked && libpq.PQstatus(connection->handle) == CONNECTION_OK && !ends_session(result);
+    return awaited->asked && !awaited->asked->is_ahead &&
+           libpq.PQstatus(connection->handle) == CONNECTION_OK && !ends_session(result);
 }
 
 static void take_result(struct postgres_connection *connection, const struct awaited *awaited,

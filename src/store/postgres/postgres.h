@@ -41,8 +41,9 @@ enum {
     POSTGRES_HURRY_MS = 10000,      /* what a batch has left when one of its statements had its time */
     POSTGRES_HURRIED_LOCK_MS = 100, /* in place of the two above */
     POSTGRES_HURRIED_STATEMENT_MS = 1000,
-    POSTGRES_CLOSING_MS = 1000, /* how long an answer is waited for while the pool is closed */
-    POSTGRES_PLANS_MS = 3000,   /* how long a session keeps the plans of the server */
+    POSTGRES_CLOSING_MS = 1000,    /* how long an answer is waited for while the pool is closed */
+    POSTGRES_PLANS_MS = 3000,      /* how long a session keeps the plans of the server */
+    POSTGRES_PLANS_CHANGES = 1000, /* ... or until it has changed as much again, and so many rows more */
     POSTGRES_ANSWER_MAX_MS =
         12000, /* from a question to its answer: the server ends a statement before that */
     POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */

@@ -92,6 +92,7 @@ static void run_at_once(struct read_batch *batch, size_t index)
     transaction_init(&transaction, &connection->base, command->arena, command->call);
     const struct failure *failure = command->run(command, &transaction);
 
+    postgres_forget_ahead(connection);
     patience_is_tried(&batch->patience, &connection->error);
     if (postgres_finish(connection) || !connection->error.is_lost)
         answer(batch, index, transaction.failure ? transaction.failure : failure);

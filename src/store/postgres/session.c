@@ -49,6 +49,7 @@ struct postgres_connection *postgres_connection_new(const char *url, bool is_wri
     connection->base = (struct connection){.engine = &postgres_engine, .locks_rows = is_writer};
     connection->magic = CONNECTION_MAGIC;
     connection->url = url;
+    arena_init(&connection->ahead_arena);
     return connection;
 }
 
@@ -57,6 +58,7 @@ void postgres_connection_free(struct postgres_connection *connection)
     assert(connection->magic == CONNECTION_MAGIC);
     postgres_disconnect(connection);
     postgres_statements_free(connection);
+    arena_free(&connection->ahead_arena);
     buffer_free(&connection->parameters);
     free(connection->awaited);
     connection->magic = 0;

@@ -52,6 +52,7 @@ static const struct failure *run_command(struct write_batch *batch, struct store
     transaction.scratch = &batch->scratch;
     const struct failure *failure = command->run(command, &transaction);
 
+    postgres_forget_ahead(batch->connection);
     if (transaction.failure)
         return transaction.failure;
     return failure ? failure : transaction_flush(&transaction, &batch->scratch);
