@@ -59,7 +59,7 @@ enum {
     POSTGRES_LOG_EVERY_MS = 5000,     /* between two lines of one kind in the log */
     POSTGRES_LOG_STATES = 4,          /* lines about the database's state that may come at once */
     POSTGRES_QUICK_CONNECT_MS =
-        1000, /* how long a server may take to let us in before libpq's own limits count */
+        500, /* how long a server may take to let us in before libpq's own limits count */
     POSTGRES_SERVER_VERSION_MIN = 140000,
 };
 

@@ -78,7 +78,7 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
                      : prepare(&connection->base, (uintptr_t)sql, STATEMENT_FIXED, text_from_string(sql));
 }
 
-/* ---- running ---- */
+/* ---- asking ---- */
 
 static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
@@ -203,7 +203,7 @@ void postgres_forget_ahead(struct postgres_connection *connection)
     connection->ahead.asked = NULL;
 }
 
-/* ---- running, again ---- */
+/* ---- running ---- */
 
 static enum step start(struct statement *statement, const struct value *values, size_t count)
 {
