@@ -11,7 +11,8 @@
     FUNCTION(PQbackendPID)                                                                                   \
     FUNCTION(PQclear)                                                                                        \
     FUNCTION(PQcmdTuples)                                                                                    \
-    FUNCTION(PQconnectdbParams)                                                                              \
+    FUNCTION(PQconnectPoll)                                                                                  \
+    FUNCTION(PQconnectStartParams)                                                                           \
     FUNCTION(PQconninfoFree)                                                                                 \
     FUNCTION(PQconninfoParse)                                                                                \
     FUNCTION(PQconsumeInput)                                                                                 \
@@ -36,6 +37,7 @@
     FUNCTION(PQparameterStatus)                                                                              \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
+    FUNCTION(PQreset)                                                                                        \
     FUNCTION(PQresultErrorField)                                                                             \
     FUNCTION(PQresultStatus)                                                                                 \
     FUNCTION(PQsendFlushRequest)                                                                             \
