@@ -20,6 +20,8 @@ from nodes import Place  # noqa: E402
 from postgres_cluster import Cluster  # noqa: E402
 
 LONG_FACTOR = 25
+# A sanitizer has memory of its own: there is nothing to be said about ours.
+collect_ignore = ["test_memory_of_batches.py"] if SLOWDOWN != 1 else []
 
 
 def pytest_configure(config):

@@ -103,6 +103,7 @@ struct postgres_connection {
     unsigned command;        /* the one that runs, of its batch */
     uint64_t update_count;   /* of the next, those that must find a row */
     uint64_t change_count;   /* changes sent on this connection */
+    size_t sent_bytes;       /* of parameters, since it was last known that the server had taken all */
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
     struct reading ahead;    /* what was asked ahead, when it is NULL, in its order */
     struct arena ahead_arena;

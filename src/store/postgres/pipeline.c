@@ -103,6 +103,68 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
     error->is_lost = error->is_lost || is_lost;
 }
 
+/* ---- waiting ---- */
+
+static bool is_patient(const struct postgres_connection *connection, int64_t waited_us)
+{
+    if (connection->is_patient)
+        return connection->is_patient(connection->patience_context, waited_us);
+    return connection->waits_forever || waited_us < postgres_after(0, POSTGRES_ANSWER_MAX_MS);
+}
+
+/* Until the socket takes or has something. The server may be gone without a word, and a proxy in between may
+ * keep the connection alive: libpq would wait for ever. `since_us`: since when nothing has moved; 0 at first.
+ * False when the connection is lost. */
+static bool wait_for_socket(struct postgres_connection *connection, bool is_unsent, int64_t *since_us)
+{
+    struct pollfd file = {.fd = libpq.PQsocket(connection->handle),
+                          .events = is_unsent ? POLLIN | POLLOUT : POLLIN};
+    int ready = poll(&file, 1, *since_us ? POSTGRES_WAIT_STEP_MS : POSTGRES_PATIENCE_MS);
+
+    if (ready != 0)
+        return true;
+    if (!*since_us)
+        *since_us = monotonic_now_us();
+    if (is_patient(connection, monotonic_now_us() - *since_us))
+        return true;
+    postgres_lost(connection, "the server does not answer");
+    return false;
+}
+
+bool postgres_wait(struct postgres_connection *connection)
+{
+    PGconn *handle = connection->handle;
+    int64_t since_us = 0;
+    int unsent;
+
+    while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
+        if (!wait_for_socket(connection, unsent, &since_us))
+            return false;
+        if (libpq.PQconsumeInput(handle) != 1)
+            break;
+    }
+    return true; /* what is wrong with the connection, PQgetResult says */
+}
+
+/* libpq keeps what the server has not taken yet, in memory that it never gives back: a batch of large rows
+ * waits for the server instead. */
+static bool limit_unsent(struct postgres_connection *connection, size_t more_bytes)
+{
+    int64_t since_us = 0;
+
+    connection->sent_bytes += more_bytes;
+    if (connection->sent_bytes < POSTGRES_UNSENT_BYTES_MAX)
+        return true;
+    connection->sent_bytes = 0;
+    while (libpq.PQflush(connection->handle) == 1) {
+        if (!wait_for_socket(connection, true, &since_us))
+            return false;
+        if (libpq.PQconsumeInput(connection->handle) != 1)
+            break;
+    }
+    return true; /* as above */
+}
+
 /* ---- sending ---- */
 
 static void await(struct postgres_connection *connection, struct awaited awaited)
@@ -242,7 +304,7 @@ bool postgres_send(struct statement *statement, const struct value *values, size
                                                         parameters.formats, FORMAT_BINARY)))
         return false;
     await(connection, awaited);
-    return true;
+    return limit_unsent(connection, connection->parameters.length);
 }
 
 /* ---- taking answers ---- */
@@ -328,37 +390,6 @@ static void take_result(struct postgres_connection *connection, const struct awa
     }
     if (!is_kept)
         libpq.PQclear(result);
-}
-
-static bool is_patient(const struct postgres_connection *connection, int64_t waited_us)
-{
-    if (connection->is_patient)
-        return connection->is_patient(connection->patience_context, waited_us);
-    return connection->waits_forever || waited_us < postgres_after(0, POSTGRES_ANSWER_MAX_MS);
-}
-
-/* The server may be gone without a word, and a proxy in between may keep the connection alive: libpq would
- * wait for ever. */
-bool postgres_wait(struct postgres_connection *connection)
-{
-    PGconn *handle = connection->handle;
-    int64_t since_us = 0;
-    int unsent;
-
-    while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
-        struct pollfd file = {.fd = libpq.PQsocket(handle), .events = unsent ? POLLIN | POLLOUT : POLLIN};
-        int ready = poll(&file, 1, since_us ? POSTGRES_WAIT_STEP_MS : POSTGRES_PATIENCE_MS);
-
-        if (!since_us && ready == 0)
-            since_us = monotonic_now_us();
-        if (ready == 0 && !is_patient(connection, monotonic_now_us() - since_us)) {
-            postgres_lost(connection, "the server does not answer");
-            return false;
-        }
-        if (ready != 0 && libpq.PQconsumeInput(handle) != 1)
-            break;
-    }
-    return true; /* what is wrong with the connection, PQgetResult says */
 }
 
 /* Each answer is followed by an end. */

@@ -36,6 +36,7 @@ enum {
         16, /* commands that wait for each batch under way before another thread is woken */
     POSTGRES_PATIENCE_MS =
         2, /* how long a batch may be under way before those that wait get another thread */
+    POSTGRES_UNSENT_BYTES_MAX = 256 * 1024, /* beyond, a batch waits until the server has taken all */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
     POSTGRES_HURRY_MS = 10000,      /* what a batch has left when one of its statements had its time */
