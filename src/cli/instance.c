@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Each waits half a second (store/data_directory.c). Whoever has a database across a network needs some
+ * seconds to connect, and answers on no socket until then. */
+enum { LOCK_ATTEMPTS = 1, LOCK_ATTEMPTS_FAR = 20 };
+
 struct making {
     struct text tenant_name;
     struct installation *installation;
@@ -101,10 +105,22 @@ static void name_the_command(const struct data_directory *directory, struct aren
                          TEXT_FORMAT(directory->path), TEXT_FORMAT(holder));
 }
 
-static bool lock_directory(struct data_directory *directory, struct arena *arena, struct text *reason)
+static bool is_answered(struct text socket_path)
 {
-    if (data_directory_lock(directory, arena, reason))
-        return true;
+    int fd = admin_connect(socket_path);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
+static bool lock_directory(struct data_directory *directory, unsigned attempts, struct arena *arena,
+                           struct text *reason)
+{
+    for (unsigned attempt = 0; attempt < attempts; attempt++) {
+        if (data_directory_lock(directory, arena, reason))
+            return true;
+        if (is_answered(directory->admin_socket_path) || is_answered(directory->command_socket_path))
+            break; /* it will go on for longer; a command can ask there */
+    }
     name_the_command(directory, arena, reason);
     return false;
 }
@@ -154,7 +170,8 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
         LOG_WARNING("the data directory also holds an embedded database, which is not used now",
                     LOG_TEXT("file", instance->directory.database_path));
     umask(077); /* the database, its log and the socket are for this user alone */
-    if (lock_directory(&instance->directory, arena, reason) &&
+    if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
+                       arena, reason) &&
         open_store(instance, place, tenant_name, arena, reason))
         return true;
     instance_close(instance);

@@ -114,7 +114,8 @@ bool query_record(struct transaction *transaction, const struct query *query, co
                   size_t parameter_count, void *record);
 
 /* Says that this query will be asked for in the same transaction, so that its answer can come along with an
- * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. */
+ * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. In the write
+ * lane the first time that it is asked for is answered as of here, and every other time anew. */
 void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
                  size_t parameter_count);
 
@@ -244,9 +245,11 @@ const char *store_check_url(struct text url, struct arena *arena);
 struct text store_name(const struct store *store);
 
 /* Told of a change that another process made to an entity that is kept in memory (`is_cached`): its name and
- * the row's id, both empty for "anything may have changed". False when it could not be taken in: then it is
- * told again, of anything. On a thread of the store's; may call store_read. */
-typedef bool store_change_listener(void *context, struct text entity_name, struct text id);
+ * the row's id, both empty for "anything may have changed". It reads in the transaction, on a thread and a
+ * session of the store's that do nothing else, so that no slow request is in the way; when that fails, it is
+ * told again, of anything. */
+typedef void store_change_listener(void *context, struct transaction *transaction, struct text entity_name,
+                                   struct text id);
 /* Has the listener told of all changes from now on, beginning with "anything". Nothing happens on the
  * embedded database, which no other process changes. Once. */
 void store_listen(struct store *store, store_change_listener *listener, void *context);

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from farthing_server import run, seconds, wait_until
+from http_client import RawConnection, request_bytes
 from nodes import assert_refused, customer
 from postgres_cluster import give_to_server_user, new_folder
 from steady_load import SteadyLoad
@@ -231,7 +232,8 @@ def test_a_table_that_nobody_may_read(place):
         with place.session() as other:
             other.sql("BEGIN")
             other.sql("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
-            assert_refused(client.get(f"/v1/customers/{created['id']}"), "busy", "timeout")
+            replies = ask_at_once(place, node, "GET", [f"/v1/customers/{created['id']}"] * 12)
+            assert [assert_refused(reply, "busy") for reply in replies] == ["busy"] * 12
             other.sql("ROLLBACK")
         assert client.get(f"/v1/customers/{created['id']}").status == 200
         assert client.post("/v1/customers", customer("afterwards")).status == 201
@@ -253,6 +255,57 @@ def test_a_row_that_somebody_else_is_writing(place):
             time.sleep(0.3)
             other.sql(ending)
             assert client.connection.getresponse().status == status
+
+
+def ask_at_once(place, node, method, paths, bodies=None):
+    """The replies, which come one after the other within the time that a client has for one."""
+    connections = [RawConnection(node.address) for _ in paths]
+    for number, (connection, path) in enumerate(zip(connections, paths)):
+        connection.send(request_bytes(method, path, place.key, bodies[number] if bodies else None))
+    replies = [connection.read_reply() for connection in connections]
+    for connection in connections:
+        connection.close()
+    return replies
+
+
+@pytest.fixture
+def one_writer(place):
+    """What is written at once shares a transaction."""
+    return place.new_node("--database-connections", "2").start()
+
+
+def test_a_row_that_many_wait_for(place, one_writer):
+    """One wait in all and not one after the other; those who are not concerned are served."""
+    names = ["contested"] * 14 + [f"free {number}" for number in range(6)]
+    with one_writer.client(place.key) as client, place.session() as other:
+        model = client.create(customer("model"))
+        other.sql("BEGIN")
+        other.sql(copy_statement(model["id"], "contested"))
+        replies = ask_at_once(place, one_writer, "POST", ["/v1/customers"] * len(names), [customer(name) for name in names])
+        assert [reply.status for reply in replies] == [503] * 14 + [201] * 6
+        assert {assert_refused(reply) for reply in replies[:14]} == {"busy"}
+        other.sql("ROLLBACK")
+        assert client.post("/v1/customers", customer("contested")).status == 201
+        assert client.get("/ready").status == 200
+
+
+def test_a_stop_while_many_wait_for_a_row(place, one_writer):
+    """Who is cut off waits no longer, and what they wanted is not done behind their backs."""
+    with one_writer.client(place.key) as client, place.session() as other:
+        model = client.create(customer("model"))
+        one_writer.stop()
+        one_writer.flags = (*one_writer.flags, "--drain-timeout-ms", "200")
+        one_writer.start()
+        other.sql("BEGIN")
+        other.sql(copy_statement(model["id"], "contested"))
+        connections = [RawConnection(one_writer.address) for _ in range(30)]
+        for connection in connections:
+            connection.send(request_bytes("POST", "/v1/customers", place.key, customer("contested")))
+        wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "somebody to wait for the row")
+        one_writer.stop()
+        assert not place.backends("wait_event_type = 'Lock'"), "nobody is left behind"
+        other.sql("ROLLBACK")
+    assert sorted(place.stored()) == ["model"]
 
 
 def copy_statement(customer_id, external_id):

@@ -99,6 +99,41 @@ def test_a_revoked_key_never_works_again_behind_the_promise(two, rounds):
         thread.join()
 
 
+def test_a_key_is_revoked_while_all_who_read_wait(two):
+    """What others change is read on a session that no slow query is in the way of: keys are neither trusted for longer, nor is
+    everybody refused because nobody knows."""
+    place, one, _ = two
+    other = place.new_node("--database-connections", "2").start()
+    key, key_id = one.new_key()
+    wait_until(lambda: other.status(key) == 404, 10, "the other node to know the key")
+    is_over = threading.Event()
+
+    def read():
+        while not is_over.is_set():
+            other.status(place.key)
+
+    def refused_by_its_body():
+        return other.status(key, "POST", "/v1/customers", {})
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    with place.session() as somebody:
+        somebody.sql("BEGIN")
+        somebody.sql("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        for reader in readers:
+            reader.start()
+        try:
+            wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "a read to wait")
+            one.command("key", "revoke", key_id)
+            seen = []
+            wait_until(lambda: seen.append(refused_by_its_body()) or seen[-1] == 401, 20, "the key to be refused")
+            assert set(seen) <= {400, 401}, seen
+        finally:
+            somebody.sql("ROLLBACK")
+            is_over.set()
+            for reader in readers:
+                reader.join()
+
+
 def test_a_key_made_while_the_other_cannot_hear(two):
     """The database is away for one of them only: what it missed it learns when it is back."""
     place, one, other = two
@@ -280,6 +315,28 @@ def test_a_directory_is_still_for_one_process(two):
     _, one, _ = two
     process = one.try_command("serve", "--listen", "127.0.0.1:0")
     assert process.returncode == 1 and len(process.stderr.splitlines()) == 1, process
+
+
+def test_commands_that_wait_for_each_other(place):
+    """Without a server each connects by itself, in turns: the second waits for as long as a slow database keeps the first."""
+    node = place.nodes[0]  # its directory is there
+    processes = []
+
+    def make_a_key():
+        processes.append(node.try_command("key", "create", "--name", "k"))
+
+    threads = [threading.Thread(target=make_a_key) for _ in range(2)]
+    with place.session() as somebody:
+        somebody.sql("BEGIN")
+        somebody.sql("LOCK TABLE schema_versions IN ACCESS EXCLUSIVE MODE")
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "the first to be kept by the database")
+        time.sleep(1.5)  # the second is not refused meanwhile
+        somebody.sql("ROLLBACK")
+    for thread in threads:
+        thread.join()
+    assert [process.returncode for process in processes] == [0, 0], processes
 
 
 def test_a_directory_remembers_its_database(two):

@@ -12,6 +12,7 @@ struct meaning {
     const char *sqlstate; /* the code, or the beginning of several */
     enum store_state state;
     const char *reason;
+    struct text message; /* unset: the usual one */
 };
 
 /* What goes away by itself, or by the operator's hand. */
@@ -23,8 +24,10 @@ static const struct meaning meanings[] = {
     {"53200", STORE_WELL, "out_of_memory"},
     {"53300", STORE_UNREACHABLE, "too_many_connections"},
     {"53", STORE_WELL, "out_of_memory"},
-    {"55P03", STORE_WELL, "busy"},    /* a lock was not had in time */
-    {"57014", STORE_WELL, "timeout"}, /* a statement was not done in time */
+    {SQLSTATE_LOCK_NOT_AVAILABLE, STORE_WELL, "busy",
+     TEXT_LITERAL("somebody else holds a lock on what this needs; nothing was changed, try again")},
+    {SQLSTATE_CANCELED, STORE_WELL, "timeout",
+     TEXT_LITERAL("the database has taken too long; nothing was changed, try again later")},
     {"57P0", STORE_UNREACHABLE, "database_unavailable"},
     {"58", STORE_IO_ERROR, "io_error"},
     {"08", STORE_UNREACHABLE, "database_unavailable"},
@@ -46,6 +49,7 @@ static bool says_any(const char *message, const char *const *words, size_t count
 static const struct meaning *meaning_of(const struct postgres_error *error)
 {
     static const struct meaning unreachable = {"", STORE_UNREACHABLE, "database_unavailable"},
+                                begun_anew = {"", STORE_WELL, "database_unavailable"},
                                 too_many = {"", STORE_UNREACHABLE, "too_many_connections"},
                                 read_only = {"", STORE_READ_ONLY, "read_only"};
 
@@ -54,6 +58,9 @@ static const struct meaning *meaning_of(const struct postgres_error *error)
             return &meanings[i];
     if (!error->is_lost)
         return NULL;
+    if (strcmp(error->sqlstate, SQLSTATE_NO_STATEMENT) == 0 ||
+        strcmp(error->sqlstate, SQLSTATE_NOT_SUPPORTED) == 0)
+        return &begun_anew; /* the server is well, only this session was not */
     if (says_any(error->message, words_of_too_many, sizeof words_of_too_many / sizeof *words_of_too_many))
         return &too_many;
     if (says_any(error->message, words_of_read_only, sizeof words_of_read_only / sizeof *words_of_read_only))
@@ -83,10 +90,13 @@ const struct failure *postgres_failure(const struct postgres_error *error, struc
         return write_conflict(arena, error->write, arena_copy(arena, conflict_column_of(error)));
     if (!meaning)
         return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
-    return failure_add(
-        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
-                    TEXT("the database cannot be used right now; nothing was changed, try again later")),
-        arena, TEXT("reason"), text_from_string(meaning->reason));
+    struct text message =
+        text_is_set(meaning->message)
+            ? meaning->message
+            : TEXT("the database cannot be used right now; nothing was changed, try again later");
+
+    return failure_add(failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, message), arena, TEXT("reason"),
+                       text_from_string(meaning->reason));
 }
 
 bool postgres_error_is_conflict(const struct postgres_error *error)

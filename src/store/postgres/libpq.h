@@ -11,7 +11,8 @@
     FUNCTION(PQbackendPID)                                                                                   \
     FUNCTION(PQclear)                                                                                        \
     FUNCTION(PQcmdTuples)                                                                                    \
-    FUNCTION(PQconnectdbParams)                                                                              \
+    FUNCTION(PQconnectPoll)                                                                                  \
+    FUNCTION(PQconnectStartParams)                                                                           \
     FUNCTION(PQconninfoFree)                                                                                 \
     FUNCTION(PQconninfoParse)                                                                                \
     FUNCTION(PQconsumeInput)                                                                                 \
@@ -34,6 +35,7 @@
     FUNCTION(PQntuples)                                                                                      \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
+    FUNCTION(PQreset)                                                                                        \
     FUNCTION(PQresultErrorField)                                                                             \
     FUNCTION(PQresultStatus)                                                                                 \
     FUNCTION(PQsendFlushRequest)                                                                             \

@@ -39,13 +39,26 @@ void postgres_lost(struct postgres_connection *connection, const char *message)
     connection->error.is_set = connection->error.is_lost = true;
 }
 
+/* Whether the session has forgotten its statements, as after a DISCARD ALL of somebody between it and us, or
+ * has them of a table whose columns have another type by now. */
+static bool has_lost_statements(const PGresult *result, const char *sqlstate)
+{
+    const char *function = libpq.PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+    return strcmp(sqlstate, SQLSTATE_NO_STATEMENT) == 0 ||
+           (strcmp(sqlstate, SQLSTATE_NOT_SUPPORTED) == 0 && function &&
+            strcmp(function, "RevalidateCachedQuery") == 0);
+}
+
 /* Whether the session is of no more use: the server says these while it ends it (shutdown, crash of another
  * session, not ready yet), and one that has become read-only belongs to a server that others have taken over
- * from. */
-static bool ends_session(const char *sqlstate)
+ * from. One that has lost its statements may have lost what it was set to as well, so it is not mended. */
+static bool ends_session(const PGresult *result)
 {
-    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
-           strcmp(sqlstate, "25006") == 0;
+    const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    return sqlstate && (strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
+                        strcmp(sqlstate, "25006") == 0 || has_lost_statements(result, sqlstate));
 }
 
 /* What a caller does wrong, and what happens between callers, is nothing for the log. */
@@ -58,8 +71,7 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
 {
     struct postgres_error *error = &connection->error;
     const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    bool is_lost =
-        libpq.PQstatus(connection->handle) != CONNECTION_OK || (sqlstate && ends_session(sqlstate));
+    bool is_lost = libpq.PQstatus(connection->handle) != CONNECTION_OK || ends_session(result);
 
     if (!error->is_set) {
         error->is_set = true;
@@ -71,8 +83,14 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
                   libpq.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
         copy_line(error->table, sizeof error->table, libpq.PQresultErrorField(result, PG_DIAG_TABLE_NAME));
         if (!is_lost && !connection->is_quiet && !is_everyday(error->sqlstate))
-            LOG_ERROR("database error", LOG_STRING("error", error->message),
-                      LOG_STRING("code", error->sqlstate));
+            postgres_log(LOG_LEVEL_ERROR, error->sqlstate, "database error",
+                         (const struct log_field[]){LOG_STRING("error", error->message),
+                                                    LOG_STRING("code", error->sqlstate)},
+                         2);
+        if (is_lost && sqlstate && has_lost_statements(result, sqlstate))
+            postgres_log(LOG_LEVEL_INFO, error->sqlstate,
+                         "a session is begun anew, because its statements do not fit any more",
+                         &LOG_STRING("error", error->message), 1);
     }
     error->is_lost = error->is_lost || is_lost;
 }
@@ -122,9 +140,10 @@ void postgres_renew_plans(struct postgres_connection *connection)
 {
     int64_t now_us = monotonic_now_us();
 
-    if (now_us < connection->plans_until_us)
+    if (now_us < connection->plans_until_us && connection->change_count < connection->plans_until_changes)
         return;
     connection->plans_until_us = postgres_after(now_us, POSTGRES_PLANS_MS);
+    connection->plans_until_changes = 2 * connection->change_count + POSTGRES_PLANS_CHANGES;
     postgres_send_text(connection, "DISCARD PLANS");
 }
 
@@ -266,10 +285,13 @@ static void take_skipped(const struct awaited *awaited)
         awaited->asked->is_sent = false;
 }
 
-/* The error of a reading's question is that reading's alone, and stays in its answer. */
-static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited)
+/* The error of a reading's question is that reading's alone, and stays in its answer, unless it is the
+ * session's. */
+static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited,
+                            const PGresult *result)
 {
-    return awaited->asked && libpq.PQstatus(connection->handle) == CONNECTION_OK;
+    return awaited->asked && !awaited->asked->is_ahead &&
+           libpq.PQstatus(connection->handle) == CONNECTION_OK && !ends_session(result);
 }
 
 static void take_result(struct postgres_connection *connection, const struct awaited *awaited,
@@ -288,7 +310,7 @@ static void take_result(struct postgres_connection *connection, const struct awa
         break;
     default:
         take_skipped(awaited);
-        if (is_readings_own(connection, awaited)) {
+        if (is_readings_own(connection, awaited, result)) {
             awaited->asked->is_sent = true;
             is_kept = hand_over(awaited, result);
         } else {

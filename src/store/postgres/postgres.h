@@ -15,6 +15,13 @@
  * - A batch of writes is one transaction. Changes are sent without waiting for their answers, so that a batch
  * that reads nothing is one round trip. When a command's change is refused, the batch runs again without it,
  * and it by itself afterwards.
+ * - A lock that somebody does not let go of, or a statement that takes for ever, costs a batch its time once,
+ * and not once for each command: the command that has waited for it all its time is refused (503, "busy" or
+ * "timeout") and not tried again. From then on the batch hurries: it runs again without that one, with limits
+ * so short that each command may run into them in turn; who touches nothing that is locked gets done. Whoever
+ * is left when POSTGRES_HURRY_MS are over is refused without a further attempt.
+ * - When the pool is closed, nobody waits for answers any more (the requests were drained, or cut): what
+ * waits is refused at once, and what is under way is not waited for longer than POSTGRES_CLOSING_MS.
  * - A connection that is lost before the commit was sent costs nothing: the batch runs again on a new one. If
  * it is lost after that, what became of the commit is looked up (commit_record.h) and never guessed. */
 #ifndef FARTHING_STORE_POSTGRES_POSTGRES_H
@@ -31,7 +38,12 @@ enum {
         2, /* how long a batch may be under way before those that wait get another thread */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
-    POSTGRES_PLANS_MS = 3000, /* how long a session keeps the plans of the server */
+    POSTGRES_HURRY_MS = 10000,      /* what a batch has left when one of its statements had its time */
+    POSTGRES_HURRIED_LOCK_MS = 100, /* in place of the two above */
+    POSTGRES_HURRIED_STATEMENT_MS = 1000,
+    POSTGRES_CLOSING_MS = 1000,    /* how long an answer is waited for while the pool is closed */
+    POSTGRES_PLANS_MS = 3000,      /* how long a session keeps the plans of the server */
+    POSTGRES_PLANS_CHANGES = 1000, /* ... or until it has changed as much again, and so many rows more */
     POSTGRES_ANSWER_MAX_MS =
         12000, /* from a question to its answer: the server ends a statement before that */
     POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */
@@ -44,6 +56,10 @@ enum {
     POSTGRES_OUTCOME_MS = 15000,      /* how long the outcome of a commit is looked for */
     POSTGRES_HEARTBEAT_MS = 250,      /* how often a node asks whether it still hears of changes */
     POSTGRES_HEARTBEAT_MAX_MS = 1000, /* how long an answer may take before the connection counts as lost */
+    POSTGRES_LOG_EVERY_MS = 5000,     /* between two lines of one kind in the log */
+    POSTGRES_LOG_STATES = 4,          /* lines about the database's state that may come at once */
+    POSTGRES_QUICK_CONNECT_MS =
+        500, /* how long a server may take to let us in before libpq's own limits count */
     POSTGRES_SERVER_VERSION_MIN = 140000,
 };
 
@@ -57,7 +73,7 @@ const char *postgres_check_url(struct text url, struct arena *arena);
 /* Connects, makes or migrates the schema, and starts the pool. NULL and a one-line reason. */
 struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason);
-/* Finishes the commands that wait, and closes. */
+/* Refuses the commands that wait, ends those under way, and closes. */
 void postgres_close(struct postgres *postgres);
 
 /* False when the queue is full or the pool is closing: the command was not taken. */
