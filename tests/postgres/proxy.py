@@ -51,15 +51,16 @@ class Proxy:
     def admit(self):
         self.refuses = False
 
-    def keep_newcomers_waiting(self):
-        """Who is connected stays so; connections can still be made, and nobody says anything on them."""
+    @contextlib.contextmanager
+    def keeping_newcomers(self):
+        """Who is connected stays so; connections can be made, and nobody says anything on them, which ends in a cut."""
         self.keeps_waiting = True
-
-    def let_newcomers_go(self):
-        """Those that wait are cut; later ones get through."""
-        self.keeps_waiting = False
-        while self.waiting:
-            reset(self.waiting.pop())
+        try:
+            yield self.waiting
+        finally:
+            self.keeps_waiting = False
+            while self.waiting:
+                reset(self.waiting.pop())
 
     def cut_by(self, rule, every_time=False):
         """`rule` (direction, data) says how much of the data to forward before everything is cut, or None for no cut. After
@@ -70,7 +71,6 @@ class Proxy:
         self.is_closed = True
         self.may_flow.set()
         self.listener.close()
-        self.let_newcomers_go()
         self.cut()
 
     def __enter__(self):
