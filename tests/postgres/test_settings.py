@@ -327,7 +327,7 @@ def test_a_role_that_may_not_make_tables(shared_cluster, database, tmp_path):
     shared_cluster.sql(f"ALTER DATABASE {database} OWNER TO postgres")
     said = one_line_refusal(run("init", "--data", tmp_path / "data", FARTHING_DATABASE=url))
     assert "may not make tables in the PostgreSQL database farthing" in said
-    assert f"ALTER DATABASE farthing OWNER TO {ROLE}" in said
+    assert f"ALTER DATABASE {database} OWNER TO {ROLE}" in said
 
 
 # ---- the library ----
