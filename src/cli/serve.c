@@ -96,12 +96,13 @@ static void tell_of_installation(const struct installation *installation)
 {
     if (!installation->is_new)
         return;
-    LOG_INFO("data directory initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
+    LOG_INFO("database initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
              LOG_TEXT("environment_id", installation->opening.environment.id));
     if (isatty(STDOUT_FILENO))
         installation_print(installation);
     else
-        LOG_INFO("the first API key is only shown on a terminal; `farthing key create` makes another one",
+        LOG_INFO("the first API key is only shown on a terminal; `farthing key create --name NAME` makes "
+                 "another one",
                  LOG_TEXT("secret_id", installation->secret.id));
 }
 

@@ -48,6 +48,8 @@ struct setting {
     const struct setting_choice *choices;
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
+    /* Of a SECRET: what of a value may be shown; NULL: nothing. */
+    struct text (*show)(struct text value, struct arena *arena);
     const char *example; /* a value to show where there is no default */
     const char *needs;   /* a setting that must differ from its default when this one does */
     const char *at_most; /* a setting of the same type whose number this one's must not exceed */
@@ -114,6 +116,8 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 
 /* "flag", "environment FARTHING_LISTEN", "file /etc/farthing.conf:12" or "default". */
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena);
+/* A value as it may be shown: of a secret, what is none. In the arena, or the text itself. */
+struct text setting_shown(const struct setting *setting, struct text value, struct arena *arena);
 /* What a person is told of a setting: its help, the words it can be, whether it can change later. */
 struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
@@ -136,5 +140,8 @@ const char *setting_rule_origins(struct text value);  /* "*", or origins as brow
 const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
 const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
 const char *setting_rule_json_object(struct text value);
+
+/* For `show` (setting_shown.c): a URL with *** for every password in it. */
+struct text setting_show_database(struct text url, struct arena *arena);
 
 #endif

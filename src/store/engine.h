@@ -49,7 +49,8 @@ struct engine {
     void (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record);
 
-    /* Sends the statement ahead of a `start` with the same parameters. NULL where nothing is won by that. */
+    /* Sends the statement ahead of a `start` with the same parameters, unless that was done before. NULL
+     * where nothing is won by that. */
     void (*ask_ahead)(struct statement *statement, const struct value *parameters, size_t parameter_count);
 
     /* Runs a statement that changes the row of `write`, or one of its trail (`write` is NULL). STEP_DONE may
