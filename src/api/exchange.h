@@ -5,6 +5,7 @@
 #include "access/authenticate.h"
 #include "api/api.h"
 #include "api/route.h"
+#include "api/slow_pool.h"
 #include "base/log_sink.h"
 #include "base/ulid.h"
 #include "metrics/metrics.h"
@@ -22,10 +23,14 @@ struct router;
 
 struct api {
     struct api_config config;
-    struct rate_limit *key_limit, *address_limit; /* NULL: none */
+    struct rate_limit *key_limit, *address_limit;                                   /* NULL: none */
+    struct rate_limit *login_address_limit, *login_email_limit, *key_failure_limit; /* throttle.h */
+    struct api_secrets secrets;
+    atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
     struct store *store;
     struct identities *identities;
     pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
+    struct slow_pool *slow_pool;
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;
@@ -51,6 +56,8 @@ struct api_loop {
 struct exchange {
     struct store_command command; /* for the write lane; first, so that one is found from the other */
     struct http_task task;        /* the way back to the loop */
+    struct slow_job slow_job;     /* for work_before and work_after */
+    const struct failure *slow_failure;
     struct http_exchange *http;
     struct api_loop *loop;
     struct arena *arena;

@@ -230,12 +230,14 @@ static void write_responses(struct json_writer *writer, const struct route *rout
     if (route->reply)
         write_response(writer, route->status, "Success", route->reply->entity->schema);
     write_response(writer, 400, "The request is not valid", error_schema);
-    write_response(writer, 401, "No valid credentials", error_schema);
+    if (route->access != ACCESS_PUBLIC)
+        write_response(writer, 401, "No valid credentials", error_schema);
     write_response(writer, 403, "Not permitted", error_schema);
     if (text_find(route->path, '{') < route->path.length)
         write_response(writer, 404, "There is no such thing", error_schema);
     if (route->lane == LANE_WRITE)
         write_response(writer, 409, "A unique value is taken", error_schema);
+    write_response(writer, 429, "Too many requests, or too many that failed", error_schema);
     write_response(writer, 503, "The database cannot be used right now", error_schema);
     json_end_object(writer);
 }
@@ -284,6 +286,10 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     json_begin_array(writer);
     json_string(writer, route->tag);
     json_end_array(writer);
+    if (route->access == ACCESS_PUBLIC) {
+        json_key(writer, TEXT("security"));
+        json_raw(writer, TEXT("[]"));
+    }
     write_parameters(writer, route);
     if (route->body) {
         begin_member(writer, "requestBody");

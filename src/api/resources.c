@@ -1,8 +1,8 @@
 #include "api/resources.h"
 
 const struct route_table *const route_tables[] = {
-    &customer_routes,  &health_routes,        &admin_key_routes, &admin_import_routes,
-    &admin_log_routes, &admin_tenancy_routes, &metrics_routes,   NULL,
+    &auth_routes,         &admin_secret_routes, &customer_routes,      &health_routes,  &admin_key_routes,
+    &admin_import_routes, &admin_log_routes,    &admin_tenancy_routes, &metrics_routes, NULL,
 };
 
 static bool is_allowed(struct text name, const struct text *allowed)

@@ -5,11 +5,13 @@
 
 #include "api/exchange.h"
 
+extern const struct route_table auth_routes;
 extern const struct route_table customer_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
 extern const struct route_table admin_import_routes;
 extern const struct route_table admin_log_routes;
+extern const struct route_table admin_secret_routes;
 extern const struct route_table admin_tenancy_routes;
 extern const struct route_table metrics_routes;
 

@@ -65,6 +65,11 @@ struct route {
     const struct failure *(*parse)(struct exchange *exchange);
     /* The use case, in the lane's transaction. */
     const struct failure *(*run)(struct exchange *exchange, struct transaction *transaction);
+    /* What is too slow for a loop and for a transaction, on a thread of the pool (slow_pool.h): between
+     * `parse` and the lane, and between the lane (when it has succeeded) and the reply. The exchange is
+     * theirs alone meanwhile; there is no transaction. NULL: nothing. */
+    const struct failure *(*work_before)(struct exchange *exchange);
+    const struct failure *(*work_after)(struct exchange *exchange);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */

@@ -136,7 +136,6 @@ static void write_origin(struct json_writer *writer, const struct settings *sett
 {
     static const char *const words[] = {"default", "file", "environment", "flag"};
     const struct setting_state *state = &settings->states[index];
-    char variable[VARIABLE_NAME_BYTES_MAX];
 
     json_key(writer, TEXT("origin"));
     json_string(writer, text_from_string(words[state->origin]));
@@ -147,9 +146,8 @@ static void write_origin(struct json_writer *writer, const struct settings *sett
         json_int64(writer, state->line);
     }
     if (state->origin == ORIGIN_ENVIRONMENT) {
-        variable_name(settings_table[index].name, variable);
         json_key(writer, TEXT("variable"));
-        json_string(writer, text_from_string(variable));
+        json_string(writer, setting_variable(&settings_table[index], arena));
     }
 }
 

@@ -3,7 +3,7 @@
 #define FARTHING_CLI_DOCTOR_H
 
 #include "cli/command.h"
-#include "store/data_directory.h"
+#include "cli/instance.h"
 #include "json/writer.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
@@ -33,6 +33,10 @@ void doctor_check_data(struct doctor *doctor);
 /* doctor_database.c: the server that uses the directory, the database. `is_open`: nothing keeps this user
  * from the directory's files. */
 void doctor_check_database(struct doctor *doctor, struct data_directory *directory, bool is_open);
+/* doctor_secrets.c: the keys of the directory, against those of the server or, while none runs, of the
+ * database (the embedded one's path while this process has the directory's lock, or a URL). */
+void doctor_check_secrets(struct doctor *doctor, const struct data_directory *directory,
+                          struct text database);
 /* doctor_machine.c: limits, clock, time zones, libraries. */
 void doctor_check_machine(struct doctor *doctor);
 

@@ -15,7 +15,8 @@
 
 static const int64_t free_bytes_min = 64 * MEBIBYTE; /* less than the log may take */
 static const int64_t free_bytes_usual = 1024 * MEBIBYTE;
-static const int64_t free_bytes_elsewhere = MEBIBYTE / 16; /* with the data on PostgreSQL: a few small files */
+static const int64_t free_bytes_elsewhere =
+    MEBIBYTE / 16; /* with the data on PostgreSQL: a few small files */
 
 /* ---- the directory ---- */
 
@@ -145,7 +146,7 @@ static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wa
 static bool check_permissions(struct doctor *doctor, const struct data_directory *directory)
 {
     static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "database",
-                                        "lock"};
+                                        "lock",        "secrets"};
     unsigned fail_count = doctor->fail_count;
     bool is_right = check_access(doctor, directory->path.data, 0700);
 

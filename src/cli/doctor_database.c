@@ -64,18 +64,21 @@ static void inspect_file(struct doctor *doctor, struct data_directory *directory
     else
         doctor_say(doctor, VERDICT_FAIL, "database", reason,
                    TEXT("keep a copy of the whole directory before anything else"));
+    doctor_check_secrets(doctor, directory, directory->database_path);
     data_directory_unlock(directory);
 }
 
 static void check_file(struct doctor *doctor, struct data_directory *directory, bool is_open)
 {
-    if (doctor->is_in_use)
+    if (doctor->is_in_use) {
+        doctor_check_secrets(doctor, directory, directory->database_path);
         tell_what_is_left_out(doctor);
-    else if (is_open)
+    } else if (is_open) {
         inspect_file(doctor, directory);
-    else
+    } else {
         doctor_say(doctor, VERDICT_WARN, "database", TEXT("it was not looked at"),
                    TEXT("set the permissions right first"));
+    }
 }
 
 /* ---- PostgreSQL ---- */
@@ -130,6 +133,8 @@ static void check_elsewhere(struct doctor *doctor, const struct data_directory *
         tell_of_schema(doctor, url, facts.schema_version, "");
     if (is_right)
         check_belonging(doctor, directory, &facts);
+    if (doctor->has_database)
+        doctor_check_secrets(doctor, directory, url);
 }
 
 void doctor_check_database(struct doctor *doctor, struct data_directory *directory, bool is_open)

@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "cli/admin_host.h"
+#include "cli/secrets_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,6 +54,10 @@ struct place place_of(const struct settings *settings)
         .data = settings_text(settings, "data"),
         .database = settings_text(settings, "database"),
         .connections = (unsigned)connections,
+        .auth_secret = settings_text(settings, "auth-secret"),
+        .auth_secret_previous = settings_text(settings, "auth-secret-previous"),
+        .encryption_key = settings_text(settings, "encryption-key"),
+        .encryption_key_previous = settings_text(settings, "encryption-key-previous"),
     };
 }
 
@@ -208,10 +213,29 @@ static bool is_usable(const struct place *place, struct arena *arena, struct tex
     return false;
 }
 
+/* What is wrong with the secrets must not be found after a database was made; and commands that need none can
+ * do their work without. */
+static bool open_with_secrets(struct instance *instance, const struct place *place, struct text tenant_name,
+                              struct arena *arena, struct text *reason)
+{
+    struct secret_set *set = ARENA_NEW(arena, struct secret_set);
+    bool is_read = secret_set_of_place(&instance->directory, place, set, arena, &instance->secrets_reason);
+
+    if (!is_read && !place->must_exist) {
+        *reason = instance->secrets_reason;
+        return false;
+    }
+    if (!open_store(instance, place, tenant_name, arena, reason))
+        return false;
+    if (is_read && !instance_open_secrets(instance, place, set, arena, &instance->secrets_reason))
+        *reason = instance->secrets_reason;
+    return instance->secrets || place->must_exist;
+}
+
 bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
                    struct arena *arena, struct text *reason)
 {
-    *instance = (struct instance){.directory = data_directory_at(arena, place->data)};
+    *instance = (struct instance){.directory = data_directory_at(arena, place->data), .place = *place};
     if (!may_be_used(&instance->directory, arena, reason) ||
         !place_agrees(place, &instance->directory, arena, reason))
         return false;
@@ -224,24 +248,37 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
                        arena, reason) &&
-        open_store(instance, place, tenant_name, arena, reason))
+        open_with_secrets(instance, place, tenant_name, arena, reason))
         return true;
     instance_close(instance);
     return false;
 }
 
+static bool keep_secrets(void *context, const struct secret_set *set, struct arena *arena,
+                         struct text *reason)
+{
+    const struct instance *instance = context;
+
+    return secrets_file_write(&instance->directory, set, arena, reason);
+}
+
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason)
 {
     instance->api = api_open(instance->store, arena, reason);
+    if (instance->api)
+        api_use_secrets(instance->api, &(struct api_secrets){instance->secrets, keep_secrets, instance});
     return instance->api != NULL;
 }
 
 void instance_close(struct instance *instance)
 {
+    if (instance->api)
+        api_end_work(instance->api);
     if (instance->store)
         store_close(instance->store);
     if (instance->api)
         api_close(instance->api);
+    secrets_free(instance->secrets);
     data_directory_unlock(&instance->directory);
     *instance = (struct instance){.directory = {.directory_fd = -1, .lock_fd = -1}};
 }

@@ -18,6 +18,7 @@
 enum {
     /* Larger allocations are pages of their own, which go back to the system when they are freed. */
     LARGE_ALLOCATION_BYTES = 512 * 1024,
+    US_PER_MS = 1000,
 };
 
 static void configure_log(const struct settings *settings)
@@ -56,6 +57,11 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
     config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
     config->rate_limit_per_address_burst =
         (unsigned)settings_number(settings, "rate-limit-per-address-burst");
+    config->login_failures_per_address = (unsigned)settings_number(settings, "login-failures-per-address");
+    config->login_failures_per_email = (unsigned)settings_number(settings, "login-failures-per-email");
+    config->login_failure_memory_us = settings_number(settings, "login-failure-memory-ms") * US_PER_MS;
+    config->key_failures_per_address = (unsigned)settings_number(settings, "key-failures-per-address");
+    config->key_failure_memory_us = settings_number(settings, "key-failure-memory-ms") * US_PER_MS;
 }
 
 /* What only the api can tell of a setting. False with a reason. */
@@ -83,6 +89,8 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");
+    config->sign_up = (enum api_sign_up)settings_choice(settings, "signup");
+    config->default_tenant_name = settings_text(settings, "default-tenant-name");
     configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))
@@ -258,7 +266,8 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        code = serve(&instance, &config, &(struct reload){&invocation->settings, NULL, api_config.access_log},
+        code = serve(&instance, &config,
+                     &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
                      &signals, arena);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));

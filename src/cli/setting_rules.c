@@ -1,10 +1,17 @@
 /* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
+#include "access/secrets.h"
+#include "base/utf8.h"
 #include "cli/settings.h"
 #include "http/address.h"
 #include "store/store.h"
 #include "json/reader.h"
 
-enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4, TOKEN_LENGTH_MIN = 16 };
+enum {
+    PORT_MAX = 65535,
+    MODE_DIGITS_MAX = 4,
+    TOKEN_LENGTH_MIN = 16,
+    TENANT_NAME_LENGTH_MAX = 100,
+};
 
 static struct text without(struct text text, struct text prefix)
 {
@@ -100,6 +107,20 @@ const char *setting_rule_origins(struct text value)
 const char *setting_rule_token(struct text value)
 {
     return value.length >= TOKEN_LENGTH_MIN ? NULL : "must have at least 16 characters";
+}
+
+const char *setting_rule_secret(struct text value)
+{
+    return value.length >= SECRET_BYTES_MIN && value.length <= SECRET_BYTES_MAX
+               ? NULL
+               : "must have 32 to 256 bytes; `openssl rand -base64 48` makes one";
+}
+
+const char *setting_rule_tenant_name(struct text value)
+{
+    return utf8_valid(value) && utf8_length(value) <= TENANT_NAME_LENGTH_MAX
+               ? NULL
+               : "must be at most 100 characters of UTF-8";
 }
 
 const char *setting_rule_database(struct text value)

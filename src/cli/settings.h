@@ -51,6 +51,7 @@ struct setting {
     /* Of a SECRET: what of a value may be shown; NULL: nothing. */
     struct text (*show)(struct text value, struct arena *arena);
     const char *example; /* a value to show where there is no default */
+    const char *alias;   /* a variable of the peer that means the same; ours wins over it */
     const char *needs;   /* a setting that must differ from its default when this one does */
     const char *at_most; /* a setting of the same type whose number this one's must not exceed */
 };
@@ -78,7 +79,7 @@ struct settings {
 
 enum settings_scope {
     SETTINGS_NONE,
-    SETTINGS_DATA, /* only where the data is: `data`, `config` and `database` */
+    SETTINGS_DATA, /* only where the data is, and what opens it: `data`, `config`, `database`, the secrets */
     SETTINGS_ALL,
     SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
@@ -122,6 +123,9 @@ struct text setting_shown(const struct setting *setting, struct text value, stru
 struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
+/* The environment variable that gives the setting: its own, or its alias when only that is set; in the arena.
+ */
+struct text setting_variable(const struct setting *setting, struct arena *arena);
 
 /* Only for settings*.c: a value in the words it is shown in, with its number; an unset text, and in
  * *complaint what it must be ("must be a number from 1 to 10"), when the setting cannot have it. */
@@ -139,6 +143,8 @@ const char *setting_rule_mode(struct text value);     /* permissions in octal */
 const char *setting_rule_origins(struct text value);  /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
 const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
+const char *setting_rule_tenant_name(struct text value);
+const char *setting_rule_secret(struct text value); /* as long as a key must be */
 const char *setting_rule_json_object(struct text value);
 
 /* For `show` (setting_shown.c): a URL with *** for every password in it. */

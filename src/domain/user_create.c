@@ -1,5 +1,6 @@
 /* user_create.c: conventions sections 6.1 and 22.5. */
 #include "base/ulid.h"
+#include "domain/auths.h"
 #include "domain/records.h"
 #include "domain/users.h"
 #include "model/entity_json.h"
@@ -35,17 +36,6 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
     }
 }
 
-/* The letters outside ASCII stay as they are: their case is not ours to judge. */
-static struct text lower_case(struct text text, struct arena *arena)
-{
-    char *copy = arena_string(arena, text);
-
-    for (size_t i = 0; i < text.length; i++)
-        if (copy[i] >= 'A' && copy[i] <= 'Z')
-            copy[i] = (char)(copy[i] - 'A' + 'a');
-    return (struct text){copy, text.length};
-}
-
 const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
                                          struct user *creation)
 {
@@ -70,7 +60,7 @@ const struct failure *user_read_creation(const struct json_value *object, struct
     else
         creation->roles = TEXT("[\"super_admin\"]");
     if (creation->email.length)
-        creation->email = lower_case(creation->email, arena);
+        creation->email = email_lower_case(creation->email, arena);
     return failure;
 }
 

@@ -93,11 +93,12 @@ enum entity_scoping {
 };
 
 struct entity {
-    struct text name;      /* singular: "customer" */
-    struct text label;     /* for a person: "customer", "API key" */
-    struct text table;     /* "customers" */
-    struct text schema;    /* the name of its object in the API description: "CustomerResponse" */
-    const char *id_prefix; /* "cust" */
+    struct text name;  /* singular: "customer" */
+    struct text label; /* for a person: "customer", "API key" */
+    struct text table; /* "customers" */
+    struct text
+        schema; /* the name of its object in the API description: "CustomerResponse"; unset: it has none */
+    const char *id_prefix; /* "cust"; NULL: its ids are names */
     enum entity_scoping scoping;
     const struct field *fields; /* the first one is `id` */
     size_t field_count;

@@ -26,6 +26,7 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
         .path = path,
         .database_path = inside(arena, path, "farthing.db"),
         .belongs_path = inside(arena, path, "database"),
+        .secrets_path = inside(arena, path, "secrets"),
         .admin_socket_path = inside(arena, path, "admin.sock"),
         .command_socket_path = inside(arena, path, "command.sock"),
         .directory_fd = -1,
@@ -34,12 +35,13 @@ struct data_directory data_directory_at(struct arena *arena, struct text path)
 }
 
 /* Names that may lie in a directory that has no database yet: left by a start that did not come that far, and
- * the configuration, which may be there first. */
+ * the configuration and the secrets of another server, which may be there first. */
 static bool is_ours_without_database(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
            strcmp(name, "admin.sock") == 0 || strcmp(name, "command.sock") == 0 ||
-           strcmp(name, "database.new") == 0 || strcmp(name, "farthing.conf") == 0;
+           strcmp(name, "database.new") == 0 || strcmp(name, "farthing.conf") == 0 ||
+           strcmp(name, "secrets") == 0 || strcmp(name, "secrets.new") == 0;
 }
 
 enum data_directory_state data_directory_state(const struct data_directory *directory)

@@ -1,5 +1,6 @@
 /* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
- * admin.sock. That of a server on PostgreSQL holds a file `database` instead, which says where the data is.
+ * admin.sock, secrets. That of a server on PostgreSQL holds a file `database` instead of the first, which
+ * says where the data is.
  *
  * Mode 0700. A process that uses it holds exclusive locks on the directory itself and on the file `lock`,
  * which the system drops when the process ends however it ends. The file is there to say who it is; whoever
@@ -21,6 +22,7 @@ struct data_directory {
     struct text path;
     struct text database_path;
     struct text belongs_path;        /* of the file that names a PostgreSQL database */
+    struct text secrets_path;        /* cli/secrets_file.h */
     struct text admin_socket_path;   /* of a server */
     struct text command_socket_path; /* of a command that is its own server for a moment */
     int directory_fd, lock_fd;       /* -1: not locked */

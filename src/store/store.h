@@ -158,7 +158,12 @@ const struct failure *transaction_apply(struct transaction *transaction);
 /* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
  * process: for a use case that looks whether there is something and makes it if there is not. Write lane
  * only. */
-enum store_turns { STORE_TURNS_INSTALLATION = 1, STORE_TURNS_TENANTS, STORE_TURNS_ENVIRONMENTS };
+enum store_turns {
+    STORE_TURNS_INSTALLATION = 1,
+    STORE_TURNS_TENANTS,
+    STORE_TURNS_ENVIRONMENTS,
+    STORE_TURNS_SIGN_UP
+};
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */

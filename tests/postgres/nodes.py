@@ -18,12 +18,20 @@ REASONS = {
 }  # fmt: skip
 
 
+# All servers of a database have the same secrets: by these, or by the same file in each data directory.
+SECRETS = {
+    "FARTHING_AUTH_SECRET": "what signs tokens at every node of a place",
+    "FARTHING_ENCRYPTION_KEY": "what encrypts secrets at every node of a place",
+}
+SECRETS_IN_FILES = dict.fromkeys(SECRETS, "")
+
+
 class Node:
     """A server with a data directory and a port of its own, which it keeps from start to start."""
 
     def __init__(self, directory, url, *flags, **variables):
         self.directory, self.flags = directory, flags
-        self.variables = {"FARTHING_DATABASE": url, **variables}
+        self.variables = {"FARTHING_DATABASE": url, **SECRETS, **variables}
         self.address = ("127.0.0.1", free_port())
         self.server = None
 

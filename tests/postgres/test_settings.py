@@ -287,7 +287,7 @@ def test_tables_are_in_the_schema_that_the_search_path_names_first(place, tmp_pa
     place.sql(f"CREATE SCHEMA billing AUTHORIZATION {ROLE}")
     url = place.cluster.url(place.database, options="-c search_path=billing")
     node = place.new_node(url=url)
-    key = run_ok("init", "--data", node.directory, FARTHING_DATABASE=url).splitlines()[2].split("=")[1]
+    key = node.command("init").splitlines()[2].split("=")[1]
     node.start()
     with node.client(key) as client:
         client.create({"external_id": "a", "name": "A"})
