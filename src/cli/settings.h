@@ -146,6 +146,8 @@ const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
 const char *setting_rule_tenant_name(struct text value);
 const char *setting_rule_secret(struct text value); /* as long as a key must be */
 const char *setting_rule_json_object(struct text value);
+const char *setting_rule_url(struct text value);     /* http or https, without a query or a fragment */
+const char *setting_rule_hex_key(struct text value); /* bytes as hexadecimal digits */
 
 /* For `show` (setting_shown.c): a URL with *** for every password in it. */
 struct text setting_show_database(struct text url, struct arena *arena);

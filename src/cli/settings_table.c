@@ -6,7 +6,12 @@
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000, FAILURES_MAX = 10 * 1000 };
+enum {
+    LOOPS_MAX = 1024,
+    RATE_LIMIT_MAX = 1000 * 1000,
+    TENANT_LIMIT_MAX = 1000 * 1000,
+    FAILURES_MAX = 10 * 1000
+};
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -84,6 +89,13 @@ const struct setting settings_table[] = {
     BOOLEAN_SETTING("rbac-enforce-reads", "true", "whether reads need a role that grants them; false lets every caller read"),
     TEXT_SETTING("static-keys", "JSON", NULL, "API keys that need no database: {\"<hex SHA-256 of the key>\": {\"tenant_id\": ..., \"user_id\": ..., \"is_active\": true}}", .traits = SECRET, .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("environment-allow-list", "JSON", NULL, "environments that users are limited to: {\"<tenant id>\": {\"<user id>\": [\"<environment id>\"]}}", .check = setting_rule_json_object, .example = "{}"),
+    TEXT_SETTING("portal-url", "URL", "http://localhost:3000", "where the customer portal is: the beginning of the links that are made for customers", .check = setting_rule_url),
+    NUMBER_SETTING("portal-token-hours", "1", 1, API_PORTAL_TOKEN_HOURS_MAX, "how long such a link is good for"),
+    BOOLEAN_SETTING("portal-token-in-fragment", "false", "whether such a link has its token behind # rather than behind ?, so that no log of a proxy has it; the portal must look for it there"),
+    TEXT_SETTING("chat-verify-key", "HEX", NULL, "the key, in hexadecimal digits, with which users prove to a support chat who they are", .traits = SECRET, .check = setting_rule_hex_key, .example = "00112233445566778899aabbccddeeff"),
+    NUMBER_SETTING("users-per-tenant-max", "10", 1, TENANT_LIMIT_MAX, "users that a tenant may have, service accounts included"),
+    NUMBER_SETTING("development-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type development that a tenant may have"),
+    NUMBER_SETTING("production-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type production that a tenant may have"),
     NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),

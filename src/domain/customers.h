@@ -42,6 +42,11 @@ struct customer_change {
 const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
                                            struct customer_change *change);
 
+/* The same for what customers may change of themselves: name, email, contact, address and timezone. The rest
+ * is not looked at. */
+const struct failure *customer_read_own_change(const struct json_value *object, struct arena *arena,
+                                               struct customer_change *change);
+
 /* Changes a published customer and gives it back as stored. It counts as changed even when nothing differs
  * (section 6.4). A former external_id is remembered in the metadata (section 6.3). */
 const struct failure *customer_update(struct transaction *transaction, struct text id,

@@ -32,6 +32,9 @@ enum { CONNECTION_VARYING_MAX = 64 };
 struct engine {
     /* Rows of environments are stored under the keys of row_key.h, in a column of their own. */
     bool has_row_keys;
+    /* What stands before and behind a parameter in a query for the elements of the JSON array that it holds.
+     */
+    const char *elements_before, *elements_after;
 
     /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
      * several), or NULL when there is none yet. */

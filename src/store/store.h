@@ -75,18 +75,19 @@ struct transaction {
 
 /* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
  * `entity`, in order; `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
- * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; and `{lock}`, at the
- * end, when what is read in the write lane must stay as it is until the commit, also where there are other
- * writers. */
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; `{elements of $2}` for
+ * a query of the texts in a JSON array (`id IN ({elements of $2})`); and `{lock}`, at the end, when what is
+ * read in the write lane must stay as it is until the commit, also where there are other writers. */
 struct query {
     struct text text;
     const struct entity *entity;
+    bool is_composed; /* put together for one request (store/list_query.h), not one of the program's texts */
 };
 
 /* Declares a query and lists it, so that a test can prepare every statement of the program on every engine.
  */
 #define STORE_QUERY(query_name, result_entity, sql)                                                          \
-    static const struct query query_name = {TEXT_LITERAL(sql), (result_entity)};                             \
+    static const struct query query_name = {TEXT_LITERAL(sql), (result_entity), false};                      \
     static const struct query *const query_name##_listed __attribute__((used, section("store_queries"))) =   \
         &query_name
 
@@ -162,7 +163,8 @@ enum store_turns {
     STORE_TURNS_INSTALLATION = 1,
     STORE_TURNS_TENANTS,
     STORE_TURNS_ENVIRONMENTS,
-    STORE_TURNS_SIGN_UP
+    STORE_TURNS_USERS,
+    STORE_TURNS_SIGN_UP,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 

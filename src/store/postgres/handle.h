@@ -35,6 +35,7 @@ enum {
 
 struct statement {
     struct postgres_connection *connection;
+    unsigned number; /* of all that the connection has had: an address may come again, this does not */
     char name[STATEMENT_NAME_BYTES];
     char *sql;
     bool is_prepared; /* on the server, as far as we know */
@@ -48,7 +49,7 @@ struct statement {
  */
 struct asked {
     struct asked *next;
-    struct statement *statement;
+    unsigned statement_number;
     const struct value *values;
     size_t value_count;
     PGresult *result;

@@ -62,7 +62,8 @@ static struct statement *prepare(struct connection *base, uint64_t key, enum sta
     if (!statement || !(statement->sql = strndup(sql.data, sql.length)))
         abort();
     statement->connection = connection;
-    snprintf(statement->name, sizeof statement->name, "farthing_%u", ++connection->statement_count);
+    statement->number = ++connection->statement_count;
+    snprintf(statement->name, sizeof statement->name, "farthing_%u", statement->number);
     struct statement *forgotten = statement_table_add(&connection->statements, key, sort, statement);
 
     if (forgotten)
@@ -83,7 +84,7 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
 {
-    if (asked->statement != statement || asked->value_count != count)
+    if (asked->statement_number != statement->number || asked->value_count != count)
         return false;
     for (size_t i = 0; i < count; i++)
         if (asked->values[i].type != values[i].type || asked->values[i].integer != values[i].integer ||
@@ -114,7 +115,7 @@ static struct asked *new_asked(struct arena *arena, struct statement *statement,
         copies[i] = values[i];
         copies[i].text = arena_copy(arena, values[i].text);
     }
-    *asked = (struct asked){.statement = statement, .values = copies, .value_count = count};
+    *asked = (struct asked){.statement_number = statement->number, .values = copies, .value_count = count};
     return asked;
 }
 
@@ -387,6 +388,8 @@ static struct text conflict_column(struct connection *connection, struct arena *
 }
 
 const struct engine postgres_engine = {
+    .elements_before = "SELECT jsonb_array_elements_text(",
+    .elements_after = "::jsonb)",
     .find = find,
     .prepare = prepare,
     .start = start,
