@@ -92,8 +92,12 @@ def test_a_backend_is_killed_under_load(place, rounds, seed):
         load.wait_for_progress()
         for _ in range(rounds(4)):
             victims = place.backends("state <> 'idle'") or place.backends()
+            recoveries = place.cluster.log.count("ready to accept connections")
             os.kill(generator.choice(victims), signal.SIGKILL)
-            wait_until(place.cluster.is_ready, 20, "PostgreSQL to recover")
+            # Its own file says that it is ready until it has noticed that a backend is gone.
+            wait_until(
+                lambda: place.cluster.log.count("ready to accept connections") > recoveries, 20, "PostgreSQL to recover"
+            )
             load.wait_for_progress(20)
     load.assert_kept(place.stored())
 
