@@ -24,7 +24,7 @@ def assert_calm(log):
 
 def test_a_warning_before_a_session_has_begun(place):
     """libpq has nobody to give it to while it connects, unless it is told before, and writes it to standard error."""
-    place.cluster.sql("UPDATE pg_database SET datcollversion = '1' WHERE datname = 'farthing'")
+    place.cluster.sql(f"UPDATE pg_database SET datcollversion = '1' WHERE datname = '{place.database}'")
     node = place.node()
     with node.client(place.key) as client:
         assert client.post("/v1/customers", {"external_id": "a", "name": "A"}).status == 201
@@ -37,20 +37,16 @@ def test_a_warning_before_a_session_has_begun(place):
 def test_trouble_that_comes_and_goes_all_the_time(place, rounds):
     """Every write is refused for a full disk, while the node finds every time it tries that it can write; sessions are ended."""
     node = place.node()
-    place.cluster.sql(
-        "CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'soon full';"
-        " RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$",
-        "farthing",
-    )
     with SteadyLoad(place.key, [node]) as load:
         load.wait_for_progress()
-        place.cluster.sql(
-            "CREATE TRIGGER is_full BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION is_full()", "farthing"
+        name = place.on_change(
+            "BEFORE INSERT ON customers",
+            "RAISE WARNING 'soon full'; RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full';",
         )
         for _ in range(rounds(10)):
             load.wait_for_reason("disk_full")
-            place.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'farthing'")
-        place.cluster.sql("DROP TRIGGER is_full ON customers", "farthing")
+            place.end_sessions()
+        place.sql(f"DROP TRIGGER {name} ON customers")
         load.wait_for_progress()
         node.wait_until_ready()
     assert_calm(node.log)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from farthing_server import wait_until
 from http_client import RawConnection, request_bytes
-from postgres_cluster import Session
 from test_refusals import copy_statement
 
 MIB = 1024 * 1024
@@ -42,7 +41,7 @@ def test_what_the_server_has_not_taken_yet_is_not_kept(place):
     with contextlib.ExitStack() as stack:
         model = stack.enter_context(node.client(place.key)).create(large("model"))
         before = resident_bytes(node)
-        held = {name: stack.enter_context(Session(place.cluster, "farthing")) for name in ("first", "second")}
+        held = {name: stack.enter_context(place.session()) for name in ("first", "second")}
         for name, session in held.items():
             session.sql("BEGIN")
             session.sql(copy_statement(model["id"], name))

@@ -1,6 +1,8 @@
 """What an operator is told: of a database that cannot be used, by doctor, and of directories that belong to another one."""
 
 import json
+import os
+import tempfile
 
 import pytest
 
@@ -63,7 +65,7 @@ def test_a_database_in_another_encoding_is_refused(home, tmp_path, encoding):
 
 
 def test_a_schema_that_is_not_there_is_told_so(home, tmp_path):
-    url = home.cluster.url("farthing", options="-csearch_path=nowhere")
+    url = home.cluster.url(home.database, options="-csearch_path=nowhere")
     assert "CREATE SCHEMA" in refusal("init", "--data", tmp_path / "data", FARTHING_DATABASE=url)
 
 
@@ -78,7 +80,7 @@ def test_a_schema_that_is_not_there_is_told_so(home, tmp_path):
     ],
 )
 def test_what_postgresql_says_is_followed_by_what_helps(home, tmp_path, change, advice):
-    url = home.cluster.url(**{"database": "farthing", **change})
+    url = home.cluster.url(**{"database": home.database, **change})
     said = refusal("init", "--data", tmp_path / "data", FARTHING_DATABASE=url)
     assert advice in said
     assert not (tmp_path / "data").exists()
@@ -86,7 +88,7 @@ def test_what_postgresql_says_is_followed_by_what_helps(home, tmp_path, change, 
 
 def test_every_host_of_the_url_is_heard(home, tmp_path):
     """Only the first one's failure was told."""
-    url = f"postgres://{ROLE}@127.0.0.1:1,127.0.0.1:{home.cluster.port}/farthing"
+    url = f"postgres://{ROLE}@127.0.0.1:1,127.0.0.1:{home.cluster.port}/{home.database}"
     said = refusal("init", "--data", tmp_path / "data", FARTHING_DATABASE=url)
     assert "Connection refused" in said and "no password supplied" in said
 
@@ -109,12 +111,12 @@ def test_doctor_asks_the_server_for_a_new_directory_too(home, tmp_path):
     report = examine(tmp_path / "data", FARTHING_DATABASE=home.url)
     assert report["ok"], report
     (_, server, _), (_, schema, _) = lines_of(report, "database")
-    for word in (f"127.0.0.1:{home.cluster.port}/farthing", "PostgreSQL 15.", "UTF8", ROLE):
+    for word in (f"127.0.0.1:{home.cluster.port}/{home.database}", "PostgreSQL 15.", "UTF8", ROLE):
         assert word in server
     assert schema.startswith("schema ")
     assert any(finding.startswith("libpq ") for _, finding, _ in lines_of(report, "libraries"))
     assert [line[0] for line in lines_of(report, "data directory")] == ["ok"]
-    report = examine(tmp_path / "data", FARTHING_DATABASE=home.cluster.url("farthing", password="wrong"))
+    report = examine(tmp_path / "data", FARTHING_DATABASE=home.cluster.url(home.database, password="wrong"))
     assert [line[0] for line in lines_of(report, "database")] == ["fail"]
     assert not (tmp_path / "data").exists()
 
@@ -126,7 +128,7 @@ def test_doctor_of_an_empty_database(tmp_path, other_url):
 
 def test_doctor_without_the_url_does_not_call_the_directory_damaged(home):
     ((verdict, _, advice),) = lines_of(examine(home.nodes[0].directory, FARTHING_DATABASE=""), "database")
-    assert verdict == "fail" and "--database" in advice and f":{home.cluster.port}/farthing" in advice
+    assert verdict == "fail" and "--database" in advice and f":{home.cluster.port}/{home.database}" in advice
 
 
 # ---- directories and the databases that they belong to ----
@@ -172,11 +174,10 @@ def test_a_command_makes_no_directory(home, tmp_path):
     for existing in (False, True):
         if existing:
             (tmp_path / "data").mkdir()
-        passing = tmp_path / "passing"
-        passing.mkdir(exist_ok=True)
-        where = {"FARTHING_DATABASE": home.url, "TMPDIR": str(passing)}
-        assert "tenant_" in run_ok("tenant", "list", "--data", tmp_path / "data", **where)
-        run_ok("key", "create", "--name", "k", "--data", tmp_path / "data", **where)
-        assert (tmp_path / "data").exists() == existing
-        assert not existing or not list((tmp_path / "data").iterdir())
-        assert not list(passing.iterdir())
+        with tempfile.TemporaryDirectory(dir="/tmp") as passing:  # a socket's path must be short
+            where = {"FARTHING_DATABASE": home.url, "TMPDIR": passing}
+            assert "tenant_" in run_ok("tenant", "list", "--data", tmp_path / "data", **where)
+            run_ok("key", "create", "--name", "k", "--data", tmp_path / "data", **where)
+            assert (tmp_path / "data").exists() == existing
+            assert not existing or not list((tmp_path / "data").iterdir())
+            assert not os.listdir(passing)

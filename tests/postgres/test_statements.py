@@ -2,11 +2,8 @@
 
 import pytest
 
+from nodes import customer
 from steady_load import SteadyLoad
-
-
-def customer(name):
-    return {"external_id": name, "name": name}
 
 
 @pytest.fixture
@@ -17,13 +14,12 @@ def narrow_node(place):
 
 def forget_once(place):
     """A function for triggers and policies that has its session forget its statements, at its first call."""
-    place.cluster.sql(
+    place.sql(
         "CREATE SEQUENCE calls; GRANT USAGE ON SEQUENCE calls TO farthing;"
         "CREATE FUNCTION forget_once() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
         " IF nextval('calls') = 1 THEN EXECUTE 'DEALLOCATE ALL'; END IF; RETURN true; END $$;"
         "CREATE FUNCTION forget_when_told() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " IF NEW.name = 'forget' THEN PERFORM forget_once(); END IF; RETURN NEW; END $$;",
-        "farthing",
+        " IF NEW.name = 'forget' THEN PERFORM forget_once(); END IF; RETURN NEW; END $$;"
     )
 
 
@@ -34,7 +30,7 @@ def test_tables_change_under_load(place, rounds, seed):
         load.wait_for_progress()
         for number in range(rounds(4)):
             for change in (f"ADD COLUMN later{number} text", "ALTER COLUMN name TYPE varchar", "ALTER COLUMN name TYPE text"):
-                place.cluster.sql(f"ALTER TABLE customers {change}", "farthing")
+                place.sql(f"ALTER TABLE customers {change}")
                 load.wait_for_progress(10)
     assert set(load.statuses) <= {200, 201}, (load.statuses, load.reasons)
     load.assert_kept(place.stored())
@@ -43,9 +39,7 @@ def test_tables_change_under_load(place, rounds, seed):
 def test_a_write_whose_session_forgets_its_statements(place, narrow_node):
     """In the middle of its transaction: the rest of it, the commit among it, is not known to the session any more."""
     forget_once(place)
-    place.cluster.sql(
-        "CREATE TRIGGER forgets BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION forget_when_told()", "farthing"
-    )
+    place.sql("CREATE TRIGGER forgets BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION forget_when_told()")
     with narrow_node.client(place.key) as client:
         assert client.post("/v1/customers", customer("before")).status == 201
         assert client.post("/v1/customers", customer("forget")).status == 201
@@ -59,12 +53,11 @@ def test_a_read_whose_session_has_forgotten_its_statements(place, narrow_node):
     with narrow_node.client(place.key) as client:
         created = client.create(customer("a"))
         assert client.get(f"/v1/customers/{created['id']}").status == 200
-        place.cluster.sql(
+        place.sql(
             "CREATE POLICY forgets ON customers USING (forget_once()); ALTER TABLE customers ENABLE ROW LEVEL SECURITY;"
-            "ALTER TABLE customers FORCE ROW LEVEL SECURITY",
-            "farthing",
+            "ALTER TABLE customers FORCE ROW LEVEL SECURITY"
         )
         for _ in range(4):
             assert client.get(f"/v1/customers/{created['id']}").status == 200
-        assert int(place.cluster.sql("SELECT last_value FROM calls", "farthing")) > 1, "it has forgotten"
+        assert int(place.sql("SELECT last_value FROM calls")) > 1, "it has forgotten"
         assert client.get("/ready").status == 200
