@@ -100,6 +100,7 @@ static const struct {
     {"certificate", "", "correct sslmode or sslrootcert in the URL"},
     {"SSL", "", "correct sslmode in the URL"},
     {"starting up", "", "try again when it has started"},
+    {"in recovery mode", "", "try again when it has recovered"},
     {"shutting down", "", "try again when it runs"},
     {"FATAL", "", NULL},
     {" failed: ", "",
