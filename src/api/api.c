@@ -16,7 +16,8 @@
 
 struct api_config api_config_default(void)
 {
-    return (struct api_config){.allowed_origins = TEXT("*")};
+    return (struct api_config){.allowed_origins = TEXT("*"),
+                               .idempotency_retention_hours = IDEMPOTENCY_RETENTION_HOURS_DEFAULT};
 }
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)

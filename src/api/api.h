@@ -9,6 +9,8 @@
 
 struct api;
 
+enum { IDEMPOTENCY_RETENTION_HOURS_DEFAULT = 24 };
+
 struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
@@ -18,6 +20,8 @@ struct api_config {
      * (/health) and the admin entrance are not limited. */
     unsigned rate_limit_per_key, rate_limit_per_key_burst;
     unsigned rate_limit_per_address, rate_limit_per_address_burst;
+    /* How long a reply to a request with an Idempotency-Key is kept for whoever sends it again. */
+    unsigned idempotency_retention_hours;
     /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
      * Only its hash is kept. */
     struct text metrics_token;

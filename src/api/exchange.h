@@ -18,6 +18,7 @@ enum {
     REQUEST_ID_LENGTH_MAX = 128,
 };
 
+struct idempotency;
 struct router;
 
 struct api {
@@ -62,9 +63,10 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    unsigned retry_after_seconds; /* of a 429 */
-    void *input;                  /* what `parse` made of the request */
-    void *result;                 /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds;    /* of a 429 */
+    void *input;                     /* what `parse` made of the request */
+    void *result;                    /* what `run` found or did, for `render` */
+    struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape

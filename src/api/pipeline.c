@@ -2,6 +2,7 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/pipeline.h"
 
+#include "api/idempotency.h"
 #include "api/observe.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
@@ -17,6 +18,8 @@ static void finish(struct exchange *exchange, const struct failure *failure)
 {
     if (failure)
         reply_failure(exchange, failure);
+    else if (exchange->idempotency)
+        reply_kept(exchange, &exchange->idempotency->reply);
     else
         reply_success(exchange);
 }
@@ -37,7 +40,8 @@ static const struct failure *run_command(struct store_command *command, struct t
 {
     struct exchange *exchange = (struct exchange *)command;
 
-    return exchange->route->run(exchange, transaction);
+    return exchange->idempotency ? idempotency_run(exchange, transaction)
+                                 : exchange->route->run(exchange, transaction);
 }
 
 /* On a thread of the store's, when the command is done: the reply is the loop's business. */
@@ -131,12 +135,33 @@ static void run_committed_here(struct exchange *exchange)
     finish(exchange, NULL);
 }
 
+/* On a thread of the store's. */
+static const struct failure *run_keep_failure(struct store_command *command, struct transaction *transaction)
+{
+    return idempotency_keep_failure((struct exchange *)command, transaction);
+}
+
+/* A refusal that will be repeated to whoever sends the request again: a command of its own, because what
+ * refused the first one has undone all that it did. */
+static void keep_failure(struct exchange *exchange)
+{
+    idempotency_prepare_failure(exchange, exchange->command.failure);
+    exchange->command.looks_first = true;
+    submit(exchange, &write_queue, run_keep_failure, finish_command);
+}
+
 static void finish_write(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
+    const struct failure *failure = exchange->command.failure;
 
-    if (exchange->command.failure || !exchange->route->committed) {
-        finish(exchange, exchange->command.failure);
+    if (failure && idempotency_keeps(exchange, failure)) {
+        keep_failure(exchange);
+        return;
+    }
+    /* What a replayed reply tells of was taken in when it was given first. */
+    if (failure || !exchange->route->committed || idempotency_is_replay(exchange)) {
+        finish(exchange, failure);
         return;
     }
     call_committed(exchange, NULL);
@@ -175,20 +200,12 @@ static void run_route(struct exchange *exchange)
 
 /* ---- before the lane ---- */
 
-static bool is_visible_ascii(struct text text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~')
-            return false;
-    return true;
-}
-
 /* The client's own id when it is fit to be echoed, else a new one (conventions section 19). */
 static void set_request_id(struct exchange *exchange)
 {
     struct text given = http_request_header(&exchange->http->request, TEXT("x-request-id"));
 
-    if (given.length > 0 && given.length <= REQUEST_ID_LENGTH_MAX && is_visible_ascii(given)) {
+    if (given.length > 0 && given.length <= REQUEST_ID_LENGTH_MAX && text_is_visible_ascii(given)) {
         exchange->request_id = given;
         return;
     }
@@ -345,6 +362,8 @@ static const struct failure *prepare(struct exchange *exchange)
 
     if (!failure)
         failure = decode_parameters(exchange);
+    if (!failure && route_is_idempotent(exchange->route))
+        failure = idempotency_begin(exchange);
     if (!failure)
         failure = read_body(exchange);
     if (!failure && exchange->route->parse)

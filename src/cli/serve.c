@@ -67,6 +67,7 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->allowed_origins = settings_text(settings, "allowed-origins");
+    config->idempotency_retention_hours = (unsigned)settings_number(settings, "idempotency-retention-hours");
     configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))

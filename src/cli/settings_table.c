@@ -5,7 +5,7 @@
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
+enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000, IDEMPOTENCY_HOURS_MAX = 24 * 366 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -77,6 +77,7 @@ const struct setting settings_table[] = {
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-address"),
+    NUMBER_SETTING("idempotency-retention-hours", "24", 1, IDEMPOTENCY_HOURS_MAX, "how long the reply to a request with an Idempotency-Key is kept, for whoever sends it again"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),

@@ -102,7 +102,8 @@ struct entity {
     const struct field *fields; /* the first one is `id` */
     size_t field_count;
     size_t struct_size;
-    bool is_cached; /* processes keep what they need of it in memory, and must hear of its changes */
+    bool is_cached;    /* processes keep what they need of it in memory, and must hear of its changes */
+    bool has_no_trail; /* rows that only help the product with its work: nothing of them is audited */
     /* The events that creating, changing and archiving it send out; unset: none. */
     struct text event_created, event_updated, event_archived;
 };
