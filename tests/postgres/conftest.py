@@ -12,7 +12,7 @@ os.environ["FARTHING_TEST_ENGINE"] = "postgres"
 
 import pytest  # noqa: E402
 
-pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks")
+pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks", "retries")
 
 import left_out  # noqa: E402
 from farthing_server import BINARY, SLOWDOWN  # noqa: E402
