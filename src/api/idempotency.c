@@ -33,7 +33,8 @@ static void derive(struct exchange *exchange, struct text given)
     const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, scope->environment_id,
                                  exchange->route->path, given};
     const struct text sent[] = {TEXT("request"), request->method_name,    request->path,
-                                request->query,  exchange->call.actor_id, request->body};
+                                request->query,  exchange->call.actor_id, exchange->caller.customer_id,
+                                request->body};
     const struct text id = TEXT("id"), reply = TEXT("reply");
     uint8_t root[SEAL_KEY_BYTES], hash[SEAL_HASH_BYTES];
 
@@ -224,11 +225,6 @@ const struct failure *idempotency_keep_failure(struct exchange *exchange, struct
         return failure;
     keep(exchange, transaction, previous);
     return NULL;
-}
-
-bool idempotency_is_replay(const struct exchange *exchange)
-{
-    return exchange->idempotency && exchange->idempotency->reply.is_replayed;
 }
 
 /* ---- cleaning up ---- */

@@ -52,9 +52,6 @@ void idempotency_prepare_failure(struct exchange *exchange, const struct failure
 /* In the write lane: keeps it, unless a reply was kept meanwhile, which is the reply then. */
 const struct failure *idempotency_keep_failure(struct exchange *exchange, struct transaction *transaction);
 
-/* Whether the reply was given before, to another request. */
-bool idempotency_is_replay(const struct exchange *exchange);
-
 /* Removes some of the records that are older than the retention, and tells in *is_done whether those were
  * all: for a thread that has time, again and again. NULL, or why it could not. */
 const struct failure *idempotency_clean_up(struct api *api, struct arena *arena, bool *is_done);

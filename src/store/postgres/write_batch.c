@@ -41,19 +41,6 @@ static bool send_kept(struct postgres_connection *connection, const char *sql)
 
 /* ---- one attempt ---- */
 
-static const struct failure *run_command(struct write_batch *batch, struct store_command *command)
-{
-    struct transaction transaction;
-
-    transaction_init(&transaction, &batch->connection->base, command->arena, command->call);
-    transaction.scratch = &batch->scratch;
-    const struct failure *failure = command->run(command, &transaction);
-
-    if (transaction.failure)
-        return transaction.failure;
-    return failure ? failure : transaction_flush(&transaction, &batch->scratch);
-}
-
 /* Runs the commands, which sends their changes. False when one failed after it had sent some: then nothing of
  * the batch may stand. */
 static bool run_commands(struct write_batch *batch)
@@ -65,7 +52,7 @@ static bool run_commands(struct write_batch *batch)
         uint64_t changes = connection->change_count;
 
         connection->command = (unsigned)i;
-        command->failure = run_command(batch, command);
+        command->failure = transaction_run_command(&connection->base, command, &batch->scratch);
         if (command->failure && connection->change_count != changes && !connection->error.is_set) {
             batch->refused = i;
             return false;

@@ -67,19 +67,6 @@ static const struct failure *begin_batch(struct writer *writer, struct arena *ar
     return sqlite_begin_write(writer->connection) ? NULL : sqlite_failure(writer->connection, arena);
 }
 
-static const struct failure *run_command(struct writer *writer, struct store_command *command)
-{
-    struct transaction transaction;
-
-    transaction_init(&transaction, writer->connection, command->arena, command->call);
-    transaction.scratch = &writer->scratch;
-    const struct failure *failure = command->run(command, &transaction);
-
-    if (transaction.failure)
-        return transaction.failure;
-    return failure ? failure : transaction_flush(&transaction, &writer->scratch);
-}
-
 /* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
  * one failed after it had changed something, or when its error has ended the transaction: then nothing of the
  * batch may stand. */
@@ -92,7 +79,7 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
         int64_t changes = sqlite_changes(writer->connection);
 
         command_list_append(batch, command);
-        command->failure = run_command(writer, command);
+        command->failure = transaction_run_command(writer->connection, command, &writer->scratch);
         if (command->failure &&
             (sqlite_changes(writer->connection) != changes || !sqlite_in_transaction(writer->connection)))
             return false;
@@ -113,7 +100,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
         command->failure = sqlite_failure(connection, command->arena);
         return false;
     }
-    command->failure = run_command(writer, command);
+    command->failure = transaction_run_command(writer->connection, command, &writer->scratch);
     if (!command->failure && sqlite_release(connection))
         return true;
     if (!command->failure)
