@@ -1,7 +1,6 @@
 #include "api/idempotency.h"
 
 #include "base/hash.h"
-#include "base/instant.h"
 #include "domain/idempotency.h"
 
 #include <assert.h>
@@ -16,10 +15,11 @@ static const struct text header_name = TEXT_LITERAL("Idempotency-Key");
 
 static struct text hex_of(struct arena *arena, const uint8_t hash[SEAL_HASH_BYTES])
 {
-    char *out = arena_allocate(arena, 2 * SEAL_HASH_BYTES);
+    const size_t length = (size_t)2 * SEAL_HASH_BYTES;
+    char *out = arena_allocate(arena, length);
 
     hex_encode(hash, SEAL_HASH_BYTES, out);
-    return (struct text){out, 2 * SEAL_HASH_BYTES};
+    return (struct text){out, length};
 }
 
 /* What cannot be told from one another without the Idempotency-Key: the record's id and the key of the reply
@@ -229,24 +229,8 @@ const struct failure *idempotency_keep_failure(struct exchange *exchange, struct
 
 /* ---- cleaning up ---- */
 
-struct clean_up {
-    int64_t kept_since_us;
-    size_t count;
-};
-
-static const struct failure *run_clean_up(void *context, struct transaction *transaction)
+const struct failure *idempotency_clean_up(const struct api *api, int64_t now_us,
+                                           struct transaction *transaction, size_t *count)
 {
-    struct clean_up *clean_up = context;
-
-    return idempotency_discard(transaction, clean_up->kept_since_us, &clean_up->count);
-}
-
-const struct failure *idempotency_clean_up(struct api *api, struct arena *arena, bool *is_done)
-{
-    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-    struct clean_up clean_up = {.kept_since_us = kept_since(api, call.now_us)};
-    const struct failure *failure = store_write_background(api->store, arena, &call, run_clean_up, &clean_up);
-
-    *is_done = failure || clean_up.count < IDEMPOTENCY_DISCARDED_MAX;
-    return failure;
+    return idempotency_discard(transaction, kept_since(api, now_us), count);
 }

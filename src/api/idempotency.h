@@ -52,8 +52,9 @@ void idempotency_prepare_failure(struct exchange *exchange, const struct failure
 /* In the write lane: keeps it, unless a reply was kept meanwhile, which is the reply then. */
 const struct failure *idempotency_keep_failure(struct exchange *exchange, struct transaction *transaction);
 
-/* Removes some of the records that are older than the retention, and tells in *is_done whether those were
- * all: for a thread that has time, again and again. NULL, or why it could not. */
-const struct failure *idempotency_clean_up(struct api *api, struct arena *arena, bool *is_done);
+/* Removes some of the records that are older than the retention; *count is how many. When they were
+ * IDEMPOTENCY_DISCARDED_MAX (domain/idempotency.h), there may be more. For a command in the background. */
+const struct failure *idempotency_clean_up(const struct api *api, int64_t now_us,
+                                           struct transaction *transaction, size_t *count);
 
 #endif

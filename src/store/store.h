@@ -205,12 +205,6 @@ const struct failure *
 store_write(struct store *store, struct arena *arena, const struct call *call,
             const struct failure *(*run)(void *context, struct transaction *transaction), void *context);
 
-/* The same as a part of something long that lets other commands go first. */
-const struct failure *
-store_write_background(struct store *store, struct arena *arena, const struct call *call,
-                       const struct failure *(*run)(void *context, struct transaction *transaction),
-                       void *context);
-
 /* ---- the read lane ---- */
 
 /* Whether reads run on the caller's thread, through a store_reader: those of the embedded database do. Others

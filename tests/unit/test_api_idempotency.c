@@ -270,33 +270,38 @@ static void test_a_record_that_is_too_old_is_replaced(void **state)
     assert_text(count_records(), "1;");
 }
 
+static size_t discarded;
+
+static const struct failure *clean_up(void *context, struct transaction *transaction)
+{
+    const struct api api = {.config = api_config_default()};
+
+    (void)context;
+    return idempotency_clean_up(&api, FIXTURE_NOW_US, transaction, &discarded);
+}
+
 static void test_cleaning_up_takes_the_old_ones_step_by_step(void **state)
 {
-    enum { OLD = 2 * IDEMPOTENCY_DISCARDED_MAX + 1 };
-    struct api api = {.config = api_config_default(), .store = fixture.store};
-    const int64_t now_us = instant_now_us();
-    bool is_done;
+    enum { OLD = 2 * IDEMPOTENCY_DISCARDED_MAX + 1, YOUNG = 3 };
 
     (void)state;
     begin(2, NULL);
-    for (unsigned i = 0; i < OLD + 3; i++) {
+    for (unsigned i = 0; i < OLD + YOUNG; i++) {
         char key[16];
 
         snprintf(key, sizeof key, "key-%u", i);
-        send_at(i < OLD ? now_us - 25 * HOUR_US : now_us - 23 * HOUR_US, key, "{}");
+        send_at(FIXTURE_NOW_US - (i < OLD ? 25 : 23) * HOUR_US, key, "{}");
     }
-    for (unsigned step = 1; step <= 3; step++) {
-        assert_null(idempotency_clean_up(&api, &fixture.arena, &is_done));
-        assert_int_equal(is_done, step == 3);
+    for (unsigned left = OLD;; left -= (unsigned)discarded) {
         char expected[16];
-        unsigned gone = step * IDEMPOTENCY_DISCARDED_MAX;
 
-        snprintf(expected, sizeof expected, "%u;", OLD + 3 - (gone < OLD ? gone : OLD));
+        snprintf(expected, sizeof expected, "%u;", left + YOUNG);
         assert_text(count_records(), expected);
+        assert_null(store_write(fixture.store, &fixture.arena, &fixture.system_call, clean_up, NULL));
+        assert_int_equal(discarded, left < IDEMPOTENCY_DISCARDED_MAX ? left : IDEMPOTENCY_DISCARDED_MAX);
+        if (discarded == 0)
+            break;
     }
-    assert_null(idempotency_clean_up(&api, &fixture.arena, &is_done));
-    assert_true(is_done);
-    assert_text(count_records(), "3;");
 }
 
 int main(void)
