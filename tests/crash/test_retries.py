@@ -33,7 +33,7 @@ def kill_in_a_chapter(directory, round_count, generator):
 
 def test_kill_amid_retries(tmp_path, rounds, seed):
     generator = random.Random(seed)
-    left = rounds(16)
+    left = rounds(12)
     for chapter in range(0, left, CHAPTER_ROUNDS):
         replies = kill_in_a_chapter(tmp_path / f"chapter{chapter}", min(CHAPTER_ROUNDS, left - chapter), generator)
         print(replies)

@@ -38,7 +38,7 @@ def test_retries_while_the_database_restarts(place, rounds, seed):
     retries = Retries(place.credentials, seed)
     retries.start([node])
     try:
-        for _ in range(rounds(6)):
+        for _ in range(rounds(4)):
             retries.wait_for_progress(generator.randrange(1, 300))
             place.cluster.stop(generator.choice([signal.SIGINT, signal.SIGQUIT]))
             time.sleep(generator.choice([0, 0, generator.uniform(0, 1)]))

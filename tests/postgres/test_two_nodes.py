@@ -315,7 +315,7 @@ def test_retries_while_nodes_are_killed(two, rounds, seed):
     retries = Retries(place.credentials, seed)
     retries.start(nodes)
     try:
-        for _ in range(rounds(12)):
+        for _ in range(rounds(8)):
             retries.wait_for_progress(generator.randrange(1, 300))
             victims = generator.choice([nodes[:1], nodes[1:], nodes])
             for node in victims:
