@@ -21,6 +21,7 @@ struct api_config api_config_default(void)
     return (struct api_config){
         .allowed_origins = TEXT("*"),
         .enforces_reads = true,
+        .idempotency_retention_hours = IDEMPOTENCY_RETENTION_HOURS_DEFAULT,
         .limits = {LIMIT_USERS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT},
         .portal_url = TEXT("http://localhost:3000"),
         .portal_token_hours = 1,

@@ -20,6 +20,7 @@ enum {
     REQUEST_ID_LENGTH_MAX = 128,
 };
 
+struct idempotency;
 struct router;
 
 struct api {
@@ -70,9 +71,10 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    unsigned retry_after_seconds; /* of a 429 */
-    void *input;                  /* what `parse` made of the request */
-    void *result;                 /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds;    /* of a 429 */
+    void *input;                     /* what `parse` made of the request */
+    void *result;                    /* what `run` found or did, for `render` */
+    struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 
 /* What a use case must know of the caller. */
