@@ -3,6 +3,7 @@
 
 #include "api/cache.h"
 #include "api/exchange.h"
+#include "api/housekeeping.h"
 #include "api/observe.h"
 #include "api/openapi.h"
 #include "api/pipeline.h"
@@ -47,6 +48,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
 
 void api_close(struct api *api)
 {
+    assert(!api->housekeeping);
     rate_limit_free(api->key_limit);
     rate_limit_free(api->address_limit);
     router_free(api->router);
@@ -72,6 +74,19 @@ void api_configure(struct api *api, const struct api_config *config)
         sha256(config->metrics_token, api->metrics_token_digest);
     api->has_metrics_token = text_is_set(config->metrics_token);
     api->config.metrics_token = text_none;
+}
+
+void api_keep_house(struct api *api)
+{
+    assert(!api->housekeeping);
+    api->housekeeping = housekeeping_start(api);
+}
+
+void api_stop_keeping_house(struct api *api)
+{
+    if (api->housekeeping)
+        housekeeping_stop(api->housekeeping);
+    api->housekeeping = NULL;
 }
 
 void api_set_draining(struct api *api)

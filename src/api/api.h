@@ -21,6 +21,8 @@ struct api_config {
     /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
      * Only its hash is kept. */
     struct text metrics_token;
+    /* How long rows of the audit trail are kept; 0: for ever. */
+    unsigned audit_retention_days;
     /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
     struct log_sink *access_log;
 };
@@ -34,6 +36,11 @@ void api_close(struct api *api);
 struct api_config api_config_default(void);
 /* Before the HTTP server is started. Without it the defaults hold. */
 void api_configure(struct api *api, const struct api_config *config);
+
+/* After api_configure: does by itself what is to be done now and then (api/housekeeping.h): for a server, not
+ * for a command that is one for a moment. Until it is stopped, which must be before the store is closed. */
+void api_keep_house(struct api *api);
+void api_stop_keeping_house(struct api *api);
 
 /* What the HTTP server calls. */
 struct http_handler api_handler(struct api *api);

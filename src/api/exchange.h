@@ -18,12 +18,14 @@ enum {
     REQUEST_ID_LENGTH_MAX = 128,
 };
 
+struct housekeeping;
 struct router;
 
 struct api {
     struct api_config config;
     struct rate_limit *key_limit, *address_limit; /* NULL: none */
     struct store *store;
+    struct housekeeping *housekeeping; /* NULL: none */
     struct key_table *keys;
     pthread_mutex_t committed_lock; /* one route's `committed` at a time */
     struct router *router;
@@ -70,6 +72,11 @@ struct exchange {
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */
 const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value);
+
+/* The same for a whole number from `minimum` to `maximum`; `fallback` when it is absent. Another value is a
+ * failure that names the parameter. */
+const struct failure *exchange_query_number(struct exchange *exchange, struct text name, int64_t minimum,
+                                            int64_t maximum, int64_t fallback, int64_t *number);
 
 /* Percent-decodes `text` into the arena; `+` becomes a space when `is_query`. False for a bad escape, a NUL,
  * or bytes that are not UTF-8. */

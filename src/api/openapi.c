@@ -146,6 +146,29 @@ static void write_reply_schema(struct json_writer *writer, const struct entity *
     json_end_object(writer);
 }
 
+static void write_page_schema(struct json_writer *writer, const struct reply_schema *reply)
+{
+    json_key(writer, reply->page_name);
+    json_begin_object(writer);
+    string_member(writer, "type", TEXT("object"));
+    json_key(writer, TEXT("required"));
+    json_raw(writer, TEXT("[\"items\",\"pagination\"]"));
+    begin_member(writer, "properties");
+    begin_member(writer, "items");
+    string_member(writer, "type", TEXT("array"));
+    begin_member(writer, "items");
+    write_reference(writer, reply->entity->schema);
+    json_end_object(writer);
+    json_end_object(writer);
+    json_key(writer, TEXT("pagination"));
+    json_raw(
+        writer,
+        TEXT("{\"type\":\"object\",\"required\":[\"total\",\"limit\",\"offset\"],\"properties\":{\"total\":{"
+             "\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"}}}"));
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
 static void write_body_schema(struct json_writer *writer, const struct body_schema *body)
 {
     json_key(writer, body->name);
@@ -195,6 +218,8 @@ static void write_schemas_of(struct json_writer *writer, const struct route *rou
         write_body_schema(writer, route->body);
     if (reply && is_new(written, reply->entity))
         write_reply_schema(writer, reply->entity, reply);
+    if (reply && reply->page_name.data && is_new(written, reply))
+        write_page_schema(writer, reply);
     if (reply && reply->list_entity && is_new(written, reply->list_entity))
         write_reply_schema(writer, reply->list_entity, NULL);
 }
@@ -228,7 +253,8 @@ static void write_responses(struct json_writer *writer, const struct route *rout
 {
     begin_member(writer, "responses");
     if (route->reply)
-        write_response(writer, route->status, "Success", route->reply->entity->schema);
+        write_response(writer, route->status, "Success",
+                       route->reply->page_name.data ? route->reply->page_name : route->reply->entity->schema);
     write_response(writer, 400, "The request is not valid", error_schema);
     write_response(writer, 401, "No valid credentials", error_schema);
     write_response(writer, 403, "Not permitted", error_schema);

@@ -1,8 +1,17 @@
 #include "api/resources.h"
 
 const struct route_table *const route_tables[] = {
-    &customer_routes,  &health_routes,        &admin_key_routes, &admin_import_routes,
-    &admin_log_routes, &admin_tenancy_routes, &metrics_routes,   NULL,
+    &customer_routes,
+    &health_routes,
+    &admin_key_routes,
+    &admin_import_routes,
+    &admin_log_routes,
+    &admin_tenancy_routes,
+    &metrics_routes,
+    &activity_routes,
+    &admin_audit_routes,
+    &admin_outbox_routes,
+    NULL,
 };
 
 static bool is_allowed(struct text name, const struct text *allowed)

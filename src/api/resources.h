@@ -9,7 +9,10 @@ extern const struct route_table customer_routes;
 extern const struct route_table health_routes;
 extern const struct route_table admin_key_routes;
 extern const struct route_table admin_import_routes;
+extern const struct route_table activity_routes;
+extern const struct route_table admin_audit_routes;
 extern const struct route_table admin_log_routes;
+extern const struct route_table admin_outbox_routes;
 extern const struct route_table admin_tenancy_routes;
 extern const struct route_table metrics_routes;
 

@@ -35,9 +35,11 @@ struct body_schema {
     const size_t *option_count;
 };
 
-/* What comes back: an entity, and one list that hangs on it. */
+/* What comes back: an entity, and one list that hangs on it; or a page of entities (conventions section 16).
+ */
 struct reply_schema {
     const struct entity *entity;
+    struct text page_name; /* "ListCustomersResponse"; unset: one entity */
     struct text list_name; /* "integrations" */
     const struct entity *list_entity;
 };

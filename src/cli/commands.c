@@ -60,6 +60,30 @@ static const struct flag key_create_flags[] = {
 
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
+static const struct flag audit_verify_flags[] = {
+    {"expect", "FILE", NULL,
+     "what --json has printed earlier: no row that was there then may be missing or changed", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag outbox_list_flags[] = {
+    {"limit", "N", "50", "how many, at most 1000", false},
+    FLAG_TENANT("only those of this tenant, by id or name"),
+    {"environment", "ENVIRONMENT", NULL, "only those of this environment, by id or name", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag outbox_follow_flags[] = {
+    {"after", "SEQUENCE", NULL,
+     "begin behind this one, such as the last one seen; 0 is the beginning; without it, with what comes next",
+     false},
+    FLAG_TENANT("only those of this tenant, by id or name"),
+    {"environment", "ENVIRONMENT", NULL, "only those of this environment, by id or name", false},
+    {0},
+};
+
 static const struct flag doctor_flags[] = {
     FLAG_JSON,
     {"thorough", NULL, NULL, "read the whole database as well, which takes its time; not while a server runs",
@@ -91,6 +115,12 @@ const struct command commands[] = {
     {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
     {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
+     audit_verify_flags, command_audit_verify, SETTINGS_DATA},
+    {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,
+     command_outbox_list, SETTINGS_DATA},
+    {"outbox follow", NULL, "Print each event as it is written, a JSON line each", outbox_follow_flags,
+     command_outbox_follow, SETTINGS_DATA},
     {"log level", "[LEVEL]", "Print the least that the running server logs, or change it", no_flags,
      command_log_level, SETTINGS_DATA},
     {"import customers", "FILE", "Create customers from a file, CSV or JSON Lines; - is standard input",

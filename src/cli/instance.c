@@ -169,6 +169,8 @@ bool instance_open_api(struct instance *instance, struct arena *arena, struct te
 
 void instance_close(struct instance *instance)
 {
+    if (instance->api)
+        api_stop_keeping_house(instance->api);
     if (instance->store)
         store_close(instance->store);
     if (instance->api)

@@ -5,7 +5,7 @@
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000 };
+enum { LOOPS_MAX = 1024, RETENTION_DAYS_MAX = 100 * 366, RATE_LIMIT_MAX = 1000 * 1000 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -77,6 +77,7 @@ const struct setting settings_table[] = {
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-address"),
+    NUMBER_SETTING("audit-retention-days", "0", 0, RETENTION_DAYS_MAX, "how long rows of the audit trail are kept; 0 is for ever"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),

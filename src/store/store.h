@@ -149,7 +149,12 @@ const struct failure *transaction_apply(struct transaction *transaction);
 /* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
  * process: for a use case that looks whether there is something and makes it if there is not. Write lane
  * only. */
-enum store_turns { STORE_TURNS_INSTALLATION = 1, STORE_TURNS_TENANTS, STORE_TURNS_ENVIRONMENTS };
+enum store_turns {
+    STORE_TURNS_INSTALLATION = 1,
+    STORE_TURNS_TENANTS,
+    STORE_TURNS_ENVIRONMENTS,
+    STORE_TURNS_RETENTION,
+};
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
 /* The interned number of a pair, which is made at once when it is new. Write lane only. 0 on a failure. */
@@ -189,6 +194,12 @@ bool store_submit(struct store *store, struct store_command *command);
 const struct failure *
 store_write(struct store *store, struct arena *arena, const struct call *call,
             const struct failure *(*run)(void *context, struct transaction *transaction), void *context);
+
+/* The same for a part of something long, which lets others go first. */
+const struct failure *
+store_write_in_background(struct store *store, struct arena *arena, const struct call *call,
+                          const struct failure *(*run)(void *context, struct transaction *transaction),
+                          void *context);
 
 /* ---- the read lane ---- */
 

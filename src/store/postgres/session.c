@@ -57,6 +57,7 @@ void postgres_connection_free(struct postgres_connection *connection)
     postgres_disconnect(connection);
     postgres_statements_free(connection);
     buffer_free(&connection->parameters);
+    buffer_free(&connection->base.audit_scratch);
     free(connection->awaited);
     connection->magic = 0;
     free(connection);
@@ -158,7 +159,8 @@ static bool begin_session(struct postgres_connection *connection)
     connection->backend_pid = libpq.PQbackendPID(connection->handle);
     if (!is_new_enough(connection) || !set_session(connection) || !enter_pipeline(connection))
         return false;
-    return !connection->base.locks_rows || commit_record_open(connection);
+    return !connection->base.locks_rows ||
+           (commit_record_open(connection) && postgres_claim_chain(connection));
 }
 
 static PGconn *open_handle(struct postgres_connection *connection)

@@ -1,4 +1,5 @@
 /* write_batch.c: commands that write, in one transaction (postgres.h). */
+#include "store/audit_chain.h"
 #include "store/postgres/handle.h"
 
 #include "base/instant.h"
@@ -43,15 +44,21 @@ static bool send_kept(struct postgres_connection *connection, const char *sql)
 
 static const struct failure *run_command(struct write_batch *batch, struct store_command *command)
 {
+    struct connection *connection = &batch->connection->base;
+    struct audit_head head = connection->head;
     struct transaction transaction;
 
-    transaction_init(&transaction, &batch->connection->base, command->arena, command->call);
+    transaction_init(&transaction, connection, command->arena, command->call);
     transaction.scratch = &batch->scratch;
     const struct failure *failure = command->run(command, &transaction);
 
     if (transaction.failure)
-        return transaction.failure;
-    return failure ? failure : transaction_flush(&transaction, &batch->scratch);
+        failure = transaction.failure;
+    if (!failure)
+        failure = transaction_flush(&transaction, &batch->scratch);
+    if (failure)
+        connection->head = head; /* what it has appended does not stand */
+    return failure;
 }
 
 /* Runs the commands, which sends their changes. False when one failed after it had sent some: then nothing of
@@ -93,6 +100,12 @@ static enum outcome outcome_of_error(struct write_batch *batch)
 
     if (error->is_lost)
         return ATTEMPT_LOST;
+    if (postgres_error_is_of_chain(error)) {
+        LOG_ERROR(
+            "the head of an audit chain was changed by somebody else; `farthing audit verify` tells how",
+            LOG_INTEGER("chain", batch->connection->base.head.chain));
+        return ATTEMPT_LOST; /* the next session takes it up where it is */
+    }
     if (postgres_error_is_conflict(error))
         return ATTEMPT_CONFLICT;
     if (postgres_error_is_everybodys(error))
@@ -123,9 +136,13 @@ static enum outcome commit(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
     int64_t started_us = monotonic_now_us();
-    bool is_sent =
-        are_updates_right(batch) && commit_record_send(connection) && send_kept(connection, commit_sql);
+    bool is_sent = are_updates_right(batch) &&
+                   !audit_chain_write_head(&connection->base, batch->commands[0]->arena) &&
+                   commit_record_send(connection) && send_kept(connection, commit_sql);
     bool is_done = is_sent && postgres_finish(connection);
+
+    if (is_done)
+        audit_chain_keep(&connection->base);
 
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     if (is_done)
@@ -159,6 +176,7 @@ static enum outcome attempt(struct write_batch *batch)
     postgres_forget_error(connection);
     uint64_t changes = connection->change_count;
 
+    audit_chain_forget(&connection->base);
     connection->command = 0;
     connection->update_count = 0;
     postgres_renew_plans(connection);
