@@ -1,4 +1,4 @@
--- The tables that a create writes to, as in migrations/sqlite/0001_initial.sql: the same columns and every index.
+-- The tables that a create writes to, as in migrations/sqlite: the same columns and every index.
 -- To PostgreSQL's advantage, the checks and the foreign key are left out, and JSON is plain text, which it need not parse.
 
 CREATE TABLE customers (
@@ -36,9 +36,18 @@ CREATE TABLE audit_log (
     actor_id text COLLATE "C" NOT NULL,
     request_id text COLLATE "C" NOT NULL,
     occurred_at timestamptz NOT NULL,
-    changes text COLLATE "C" NOT NULL
+    changes text COLLATE "C" NOT NULL,
+    chain bigint NOT NULL,
+    position bigint NOT NULL,
+    hash text COLLATE "C" NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL
 );
-CREATE INDEX audit_log_by_entity ON audit_log (scope, entity_type, entity_id);
+CREATE INDEX audit_log_by_time ON audit_log (scope, occurred_at, sequence);
+CREATE INDEX audit_log_by_entity ON audit_log (scope, entity_id, occurred_at, sequence);
+CREATE INDEX audit_log_by_entity_type ON audit_log (scope, entity_type, occurred_at, sequence);
+CREATE INDEX audit_log_by_actor ON audit_log (scope, actor_id, occurred_at, sequence);
+CREATE INDEX audit_log_by_action ON audit_log (scope, action, occurred_at, sequence);
+CREATE INDEX audit_log_by_tenant ON audit_log (tenant_id, occurred_at, sequence) WHERE scope = 0;
 
 CREATE TABLE system_events (
     sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

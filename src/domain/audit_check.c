@@ -161,9 +161,7 @@ static bool is_linked(struct chain *chain, const struct audit_link *row, const s
     struct hash from_stored = link_from(&chain->stored, row),
                 from_computed = link_from(&chain->computed, row);
 
-    chain->computed = from_computed;
-    if (is_equal(&from_stored, stored))
-        chain->computed = from_stored;
+    chain->computed = is_equal(&from_computed, stored) ? from_computed : from_stored;
     return is_equal(&from_stored, stored) || is_equal(&from_computed, stored);
 }
 

@@ -125,7 +125,8 @@ void audit_chain_append(struct connection *connection, struct audit_row *row, st
 /* A head that is not the one from which was gone on becomes NULL, which the database refuses: two writers of
  * one chain would break it. */
 STORE_QUERY(move_head, NULL,
-            "UPDATE audit_chains SET position = CASE WHEN position = $4 AND hash = $5 THEN $2 END, hash = $3 "
+            "UPDATE audit_chains SET position = CASE WHEN position = $4 AND hash = $5 THEN position + $2 "
+            "END, hash = $3 "
             "WHERE chain = $1");
 
 const struct failure *audit_chain_write_head(struct connection *connection, struct arena *arena)
@@ -136,10 +137,10 @@ const struct failure *audit_chain_write_head(struct connection *connection, stru
     if (head->position == stored->position)
         return NULL;
     transaction_init(&transaction, connection, arena, NULL);
-    return transaction_execute(&transaction, &move_head,
-                               VALUES(value_integer(head->chain), value_integer(head->position),
-                                      value_text(head_hash(head)), value_integer(stored->position),
-                                      value_text(head_hash(stored))));
+    return transaction_execute(
+        &transaction, &move_head,
+        VALUES(value_integer(head->chain), value_integer(head->position - stored->position),
+               value_text(head_hash(head)), value_integer(stored->position), value_text(head_hash(stored))));
 }
 
 /* ---- the end of old rows ---- */
