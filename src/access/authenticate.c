@@ -1,53 +1,65 @@
 #include "access/authenticate.h"
 
-#include "access/permission.h"
+#include "access/environment.h"
 
-const struct failure *authenticate(struct key_table *keys, struct text api_key, int64_t now_us,
-                                   struct arena *arena, struct caller *caller)
+static const struct failure *unauthenticated(struct arena *arena, struct text message)
+{
+    return failure_new(arena, FAILURE_UNAUTHENTICATED, message);
+}
+
+/* A key of the configuration is looked for first (section 3.3). */
+static const struct failure *authenticate_key(const struct identities *identities, struct text api_key,
+                                              int64_t now_us, struct arena *arena, struct caller *caller)
 {
     uint8_t digest[SHA256_BYTES];
+    const struct text key = {(const char *)digest, sizeof digest};
 
-    if (api_key.length == 0)
-        return failure_new(arena, FAILURE_UNAUTHENTICATED,
-                           TEXT("no credentials: send an API key in the header x-api-key"));
     sha256(api_key, digest);
-    if (!key_table_find(keys, digest, arena, caller))
-        return failure_new(arena, FAILURE_UNAUTHENTICATED, TEXT("the API key is not valid"));
+    if (caller_table_find(identities->static_keys, key, arena, caller))
+        return NULL;
+    if (!caller_table_use(identities->keys, key, now_us, arena, caller))
+        return unauthenticated(arena, TEXT("the API key is not valid"));
     if (caller->expires_at_us != INSTANT_UNSET && now_us >= caller->expires_at_us)
-        return failure_new(arena, FAILURE_UNAUTHENTICATED, TEXT("the API key has expired"));
+        return unauthenticated(arena, TEXT("the API key has expired"));
     return NULL;
 }
 
-void authenticate_add(struct key_table *keys, const struct active_key *key, struct arena *arena)
+const struct failure *authenticate(const struct identities *identities, const struct credentials *credentials,
+                                   int64_t now_us, struct arena *arena, struct caller *caller)
 {
-    uint8_t digest[SHA256_BYTES];
-    struct caller caller = {
-        .scope = {.number = key->scope, .tenant_id = key->tenant_id, .environment_id = key->environment_id},
-        .user_id = key->user_id,
-        .key_id = key->id,
-        .roles = roles_from_json(key->roles, arena),
-        .is_service_account = text_equal(key->user_type, TEXT("service_account")),
-        .is_tenant_suspended = text_equal(key->internal_status, TEXT("suspended")),
-        .expires_at_us = key->expires_at,
-    };
-
-    if (hex_decode(key->value, digest, sizeof digest))
-        key_table_put(keys, digest, &caller);
+    if (credentials->api_key.length == 0)
+        return unauthenticated(arena, TEXT("no credentials: send an API key in the header x-api-key"));
+    return authenticate_key(identities, credentials->api_key, now_us, arena, caller);
 }
 
-void authenticate_load(struct key_table *keys, struct transaction *transaction)
+/* A key's tenant was there when the key was taken in, and what is read is open to a suspended one, too: so
+ * most requests need not look. */
+static const struct failure *check_tenant(const struct identities *identities, bool is_write,
+                                          struct arena *arena, struct caller *caller)
 {
-    struct record_list list = active_key_list(transaction);
-    const struct active_key *all = list.records;
+    struct caller tenant;
 
-    for (size_t i = 0; i < list.count; i++)
-        authenticate_add(keys, &all[i], transaction->arena);
+    if (caller->key_id.length > 0 && !is_write)
+        return NULL;
+    if (!caller_table_find(identities->tenants, caller->scope.tenant_id, arena, &tenant))
+        return unauthenticated(arena, TEXT("the caller's tenant does not exist"));
+    caller->is_tenant_suspended = tenant.is_tenant_suspended;
+    return NULL;
 }
 
-void authenticate_remove(struct key_table *keys, struct text value)
+const struct failure *authorize(const struct identities *identities, const struct credentials *credentials,
+                                const struct requirements *requirements, struct arena *arena,
+                                struct caller *caller)
 {
-    uint8_t digest[SHA256_BYTES];
+    bool is_write = requirements->permission.action == PERMISSION_WRITE;
+    const struct failure *failure = environment_resolve(identities, credentials->environment_id,
+                                                        requirements->without_environment, arena, caller);
 
-    if (hex_decode(value, digest, sizeof digest))
-        key_table_remove(keys, digest);
+    if (!failure)
+        failure = check_tenant(identities, is_write, arena, caller);
+    if (!failure && !environment_is_allowed(identities, caller, caller->scope.environment_id, arena))
+        failure =
+            failure_new(arena, FAILURE_PERMISSION_DENIED, TEXT("the caller may not use this environment"));
+    return failure ? failure
+                   : permission_check(caller, &requirements->permission, requirements->enforces_reads, arena);
 }

@@ -1,20 +1,34 @@
-/* authenticate.h: from a request's credentials to its caller (conventions section 3). */
+/* authenticate.h: from a request's credentials to its caller, and what the caller may do: the steps 7 to 11
+ * of conventions section 2, in this order. */
 #ifndef FARTHING_ACCESS_AUTHENTICATE_H
 #define FARTHING_ACCESS_AUTHENTICATE_H
 
-#include "access/key_table.h"
-#include "domain/api_keys.h"
+#include "access/identities.h"
+#include "access/permission.h"
 
-/* Who is behind the header `x-api-key`. NULL with *caller filled (texts in the arena); otherwise why not
- * (401). */
-const struct failure *authenticate(struct key_table *keys, struct text api_key, int64_t now_us,
-                                   struct arena *arena, struct caller *caller);
+/* Headers of a request; unset or empty: not sent. */
+struct credentials {
+    struct text api_key;        /* x-api-key */
+    struct text authorization;  /* Authorization */
+    struct text environment_id; /* X-Environment-ID */
+};
 
-/* Fills the table with every key that authenticates; to be called once, at the start. */
-void authenticate_load(struct key_table *keys, struct transaction *transaction);
-/* Makes a key known after the command that made it. */
-void authenticate_add(struct key_table *keys, const struct active_key *key, struct arena *arena);
-/* Makes a key unknown after the command that revoked it; `value` is the hex hash in its record. */
-void authenticate_remove(struct key_table *keys, struct text value);
+/* Who is behind the credentials (section 3.1): a valid API key decides, then the bearer token. NULL with
+ * *caller filled (texts in the arena); otherwise why not (401). */
+const struct failure *authenticate(const struct identities *identities, const struct credentials *credentials,
+                                   int64_t now_us, struct arena *arena, struct caller *caller);
+
+/* What a route asks of its callers. */
+struct requirements {
+    struct permission permission;
+    bool without_environment; /* an environment need not be named */
+    bool enforces_reads;      /* ruling 7 */
+};
+
+/* Completes the caller's scope and says whether it may: environment (403), tenant (401), allow-list (403),
+ * permission (403). */
+const struct failure *authorize(const struct identities *identities, const struct credentials *credentials,
+                                const struct requirements *requirements, struct arena *arena,
+                                struct caller *caller);
 
 #endif

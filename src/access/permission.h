@@ -1,4 +1,4 @@
-/* permission.h: roles and what they grant (conventions section 6.1). */
+/* permission.h: whether a caller may use a route (conventions sections 6.1 and 6.2). */
 #ifndef FARTHING_ACCESS_PERMISSION_H
 #define FARTHING_ACCESS_PERMISSION_H
 
@@ -11,14 +11,16 @@ enum permission_action { PERMISSION_READ, PERMISSION_WRITE };
 struct permission {
     struct text entity;
     enum permission_action action;
+    bool is_super_admins; /* besides: a super admin, and a person */
+    bool is_always_read;  /* a read that is also checked where reads are open (rbac-enforce-reads) */
 };
 
-/* The set of roles in a JSON array of role ids; ids that are unknown grant nothing. */
-role_set roles_from_json(struct text json, struct arena *arena);
+/* The role super_admin, and no service account. */
+bool caller_is_super_admin(const struct caller *caller);
 
-/* NULL when the caller may; otherwise the first of: the tenant is suspended (writes only), no role grants it
- * (conventions section 6.2). */
+/* NULL when the caller may; otherwise the first of: the tenant is suspended (writes only), the route is for
+ * super admins, no role grants it (section 6.2). `enforces_reads`: whether reads need a role (ruling 7). */
 const struct failure *permission_check(const struct caller *caller, const struct permission *permission,
-                                       struct arena *arena);
+                                       bool enforces_reads, struct arena *arena);
 
 #endif

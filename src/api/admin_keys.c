@@ -1,5 +1,4 @@
 /* admin_keys.c: API keys for the operator, over the admin socket: what `farthing key` talks to. */
-#include "api/cache.h"
 #include "api/resources.h"
 #include "domain/api_keys.h"
 #include "domain/tenancy_operator.h"
@@ -56,15 +55,6 @@ static const struct failure *run_create(struct exchange *exchange, struct transa
         failure = api_key_create(transaction, &result->scope, &user, &creation->secret, &result->secret,
                                  &result->plain_key);
     return failure;
-}
-
-/* The key works when its maker reads it, and has stopped working when its end is acknowledged. */
-static void committed_create(struct exchange *exchange, struct transaction *transaction)
-{
-    const struct key_result *result = exchange->result;
-
-    if (transaction)
-        cache_refresh_key(exchange->loop->api, transaction, result->secret.id);
 }
 
 static void render_create(struct exchange *exchange, struct json_writer *writer)
@@ -140,16 +130,6 @@ static const struct failure *run_revoke(struct exchange *exchange, struct transa
     return api_key_revoke(transaction, exchange->parameters[0], exchange->result);
 }
 
-static void committed_revoke(struct exchange *exchange, struct transaction *transaction)
-{
-    const struct secret *revoked = exchange->result;
-
-    if (transaction)
-        cache_refresh_key(exchange->loop->api, transaction, revoked->id);
-    else
-        authenticate_remove(exchange->loop->api->keys, revoked->value);
-}
-
 static const struct route routes[] = {
     {.method = HTTP_POST,
      .path = TEXT_LITERAL("/admin/keys"),
@@ -159,7 +139,6 @@ static const struct route routes[] = {
      .has_body = true,
      .parse = parse_create,
      .run = run_create,
-     .committed = committed_create,
      .render = render_create},
     {.method = HTTP_GET,
      .path = TEXT_LITERAL("/admin/keys"),
@@ -173,8 +152,7 @@ static const struct route routes[] = {
      .access = ACCESS_ADMIN,
      .lane = LANE_WRITE,
      .status = 204,
-     .run = run_revoke,
-     .committed = committed_revoke},
+     .run = run_revoke},
 };
 
 const struct route_table admin_key_routes = ROUTE_TABLE(routes);

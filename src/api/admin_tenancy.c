@@ -1,6 +1,5 @@
 /* admin_tenancy.c: tenants, environments and users for the operator, over the admin socket: what
  * `farthing tenant|environment|user` talk to. A tenant is named by id or name. */
-#include "api/cache.h"
 #include "api/resources.h"
 #include "domain/tenancy_operator.h"
 #include "domain/users.h"
@@ -139,19 +138,6 @@ static const struct failure *run_resume(struct exchange *exchange, struct transa
     return tenant_resume(transaction, *(const struct text *)exchange->input, exchange->result);
 }
 
-/* When the reply is sent, the tenant's keys are refused, or taken again. Also when nothing was written: a
- * repeated command mends whatever may have gone wrong. */
-static void committed_status(struct exchange *exchange, struct transaction *transaction)
-{
-    const struct tenant *written = exchange->result;
-
-    if (transaction)
-        cache_refresh_tenant(exchange->loop->api, transaction, written->id);
-    else
-        key_table_suspend(exchange->loop->api->keys, written->id,
-                          text_equal(written->internal_status, TEXT("suspended")));
-}
-
 static void render_tenant(struct exchange *exchange, struct json_writer *writer)
 {
     struct tenant_listing tenant = tenant_listing_of(exchange->result);
@@ -277,11 +263,10 @@ static void render_users(struct exchange *exchange, struct json_writer *writer)
 
 /* ---- routes ---- */
 
-#define ADMIN_WRITE(route_path, success, parse_it, run_it, committed_it, render_it)                          \
+#define ADMIN_WRITE(route_path, success, parse_it, run_it, render_it)                                        \
     {                                                                                                        \
         .method = HTTP_POST, .path = TEXT_LITERAL(route_path), .access = ACCESS_ADMIN, .lane = LANE_WRITE,   \
-        .status = (success), .has_body = true, .parse = (parse_it), .run = (run_it),                         \
-        .committed = (committed_it), .render = (render_it)                                                   \
+        .status = (success), .has_body = true, .parse = (parse_it), .run = (run_it), .render = (render_it)   \
     }
 #define ADMIN_LIST(route_path, run_it, render_it)                                                            \
     {                                                                                                        \
@@ -290,14 +275,13 @@ static void render_users(struct exchange *exchange, struct json_writer *writer)
     }
 
 static const struct route routes[] = {
-    ADMIN_WRITE("/admin/tenants", 201, parse_tenant, run_tenant_create, NULL, render_opening),
+    ADMIN_WRITE("/admin/tenants", 201, parse_tenant, run_tenant_create, render_opening),
     ADMIN_LIST("/admin/tenants", run_tenant_list, render_tenants),
-    ADMIN_WRITE("/admin/tenants/suspend", 200, parse_reference, run_suspend, committed_status, render_tenant),
-    ADMIN_WRITE("/admin/tenants/resume", 200, parse_reference, run_resume, committed_status, render_tenant),
-    ADMIN_WRITE("/admin/environments", 201, parse_environment, run_environment_create, NULL,
-                render_environment),
+    ADMIN_WRITE("/admin/tenants/suspend", 200, parse_reference, run_suspend, render_tenant),
+    ADMIN_WRITE("/admin/tenants/resume", 200, parse_reference, run_resume, render_tenant),
+    ADMIN_WRITE("/admin/environments", 201, parse_environment, run_environment_create, render_environment),
     ADMIN_LIST("/admin/environments", run_environment_list, render_environments),
-    ADMIN_WRITE("/admin/users", 201, parse_user, run_user_create, NULL, render_user),
+    ADMIN_WRITE("/admin/users", 201, parse_user, run_user_create, render_user),
     ADMIN_LIST("/admin/users", run_user_list, render_users),
 };
 

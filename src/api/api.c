@@ -1,6 +1,7 @@
 /* api.c: the api's life, and that of what each loop has of it. The way of a request is pipeline.c. */
 #include "api/api.h"
 
+#include "access/environment.h"
 #include "api/cache.h"
 #include "api/exchange.h"
 #include "api/housekeeping.h"
@@ -17,7 +18,7 @@
 
 struct api_config api_config_default(void)
 {
-    return (struct api_config){.allowed_origins = TEXT("*")};
+    return (struct api_config){.allowed_origins = TEXT("*"), .enforces_reads = true};
 }
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
@@ -28,8 +29,8 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
         abort();
     api->config = api_config_default();
     api->store = store;
-    api->keys = key_table_new();
-    pthread_mutex_init(&api->committed_lock, NULL);
+    api->identities = identities_new();
+    pthread_mutex_init(&api->identities_lock, NULL);
     api->router = router_new(route_tables);
     observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
@@ -52,11 +53,44 @@ void api_close(struct api *api)
     rate_limit_free(api->key_limit);
     rate_limit_free(api->address_limit);
     router_free(api->router);
-    key_table_free(api->keys);
-    pthread_mutex_destroy(&api->committed_lock);
+    identities_free(api->identities);
+    pthread_mutex_destroy(&api->identities_lock);
     buffer_free(&api->description_buffer);
     free(api->route_labels);
     free(api);
+}
+
+/* Against identities that nobody uses. */
+static const char *check_json(const char *(*configure)(struct identities *, struct text, struct arena *),
+                              struct text json, struct arena *arena)
+{
+    struct identities *trial = identities_new();
+    const char *complaint = configure(trial, json, arena);
+
+    identities_free(trial);
+    return complaint;
+}
+
+const char *api_check_static_keys(struct text json, struct arena *arena)
+{
+    return check_json(identities_configure_keys, json, arena);
+}
+
+const char *api_check_environment_allow_list(struct text json, struct arena *arena)
+{
+    return check_json(environment_configure_allow_list, json, arena);
+}
+
+static void configure_identities(struct api *api, const struct api_config *config)
+{
+    struct arena arena;
+
+    arena_init(&arena);
+    if (text_is_set(config->static_keys))
+        identities_configure_keys(api->identities, config->static_keys, &arena);
+    if (text_is_set(config->environment_allow_list))
+        environment_configure_allow_list(api->identities, config->environment_allow_list, &arena);
+    arena_free(&arena);
 }
 
 static struct rate_limit *new_limit(unsigned per_second, unsigned burst)
@@ -70,10 +104,11 @@ void api_configure(struct api *api, const struct api_config *config)
     api->config = *config;
     api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
     api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
+    configure_identities(api, config);
     if (text_is_set(config->metrics_token))
         sha256(config->metrics_token, api->metrics_token_digest);
     api->has_metrics_token = text_is_set(config->metrics_token);
-    api->config.metrics_token = text_none;
+    api->config.metrics_token = api->config.static_keys = api->config.environment_allow_list = text_none;
 }
 
 void api_keep_house(struct api *api)

@@ -13,6 +13,11 @@ struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
     struct text allowed_origins;
+    /* Whether reads need a role that grants them (ruling 7). */
+    bool enforces_reads;
+    /* Keys that work without being in the database, and the environments that users are limited to: JSON as
+     * access/identities.h and access/environment.h have it; unset: none. The texts need not live on. */
+    struct text static_keys, environment_allow_list;
     /* Requests a second, of one API key and of one client's address (an IPv4 address, an IPv6 /64), and how
      * many may come at once. A rate of 0: no limit; a burst of 0: as many as a second has. Public routes
      * (/health) and the admin entrance are not limited. */
@@ -34,6 +39,9 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
 void api_close(struct api *api);
 
 struct api_config api_config_default(void);
+/* What is wrong with a JSON text of the configuration, for a person ("must be …"), or NULL. */
+const char *api_check_static_keys(struct text json, struct arena *arena);
+const char *api_check_environment_allow_list(struct text json, struct arena *arena);
 /* Before the HTTP server is started. Without it the defaults hold. */
 void api_configure(struct api *api, const struct api_config *config);
 

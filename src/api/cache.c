@@ -1,37 +1,21 @@
 #include "api/cache.h"
 
-#include "access/authenticate.h"
 #include "base/instant.h"
 #include "base/log.h"
-#include "domain/tenancy_operator.h"
 
-void cache_refresh_key(struct api *api, struct transaction *transaction, struct text id)
+/* Threads come here in any order, whatever the order of the commits was: so they read what they need anew,
+ * one at a time. */
+void cache_take_changes(struct api *api, const struct store_change *changes, struct transaction *transaction,
+                        struct arena *arena)
 {
-    struct active_key key;
-
-    if (active_key_get(transaction, id, &key))
-        authenticate_add(api->keys, &key, transaction->arena);
-    else if (!transaction->failure)
-        key_table_remove_id(api->keys, id);
-}
-
-void cache_refresh_tenant(struct api *api, struct transaction *transaction, struct text id)
-{
-    struct tenant tenant;
-
-    if (!tenant_find(transaction, id, &tenant) && !transaction->failure)
-        key_table_suspend(api->keys, id, text_equal(tenant.internal_status, TEXT("suspended")));
-}
-
-/* A new table takes the place of the old one, so that nobody is let in, or kept out, amid the change. */
-static void refresh_all(struct api *api, struct transaction *transaction)
-{
-    struct key_table *fresh = key_table_new();
-
-    authenticate_load(fresh, transaction);
-    if (!transaction->failure)
-        key_table_swap(api->keys, fresh);
-    key_table_free(fresh);
+    pthread_mutex_lock(&api->identities_lock);
+    for (const struct store_change *change = changes; change; change = change->next)
+        if (transaction)
+            identities_refresh(api->identities, transaction, change->entity->name,
+                               entity_id(change->entity, change->record));
+        else
+            identities_apply(api->identities, change->entity, change->record, arena);
+    pthread_mutex_unlock(&api->identities_lock);
 }
 
 struct refreshing {
@@ -45,14 +29,9 @@ static const struct failure *refresh(void *context, struct transaction *transact
 {
     const struct refreshing *refreshing = context;
 
-    pthread_mutex_lock(&refreshing->api->committed_lock);
-    if (text_equal(refreshing->entity_name, TEXT("secret")))
-        cache_refresh_key(refreshing->api, transaction, refreshing->id);
-    else if (text_equal(refreshing->entity_name, TEXT("tenant")))
-        cache_refresh_tenant(refreshing->api, transaction, refreshing->id);
-    else
-        refresh_all(refreshing->api, transaction);
-    pthread_mutex_unlock(&refreshing->api->committed_lock);
+    pthread_mutex_lock(&refreshing->api->identities_lock);
+    identities_refresh(refreshing->api->identities, transaction, refreshing->entity_name, refreshing->id);
+    pthread_mutex_unlock(&refreshing->api->identities_lock);
     return NULL;
 }
 

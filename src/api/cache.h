@@ -1,5 +1,5 @@
-/* cache.h: what the process keeps of the database in memory (keys, and whether their tenants are suspended),
- * kept as the database has it. Only for the api room. */
+/* cache.h: what the process keeps of the database in memory (access/identities.h), kept as the database has
+ * it. Only for the api room. */
 #ifndef FARTHING_API_CACHE_H
 #define FARTHING_API_CACHE_H
 
@@ -10,9 +10,10 @@ const struct failure *cache_load(struct api *api, struct arena *arena);
 /* Has it hear of what other processes change. */
 void cache_listen(struct api *api);
 
-/* For routes whose command has changed a key or a tenant's state: reads it anew. Several take turns (the
- * pipeline sees to that), so that the last one has all commits before it in sight. */
-void cache_refresh_key(struct api *api, struct transaction *transaction, struct text id);
-void cache_refresh_tenant(struct api *api, struct transaction *transaction, struct text id);
+/* Takes in what a command of this process has changed. First what its records tell (`transaction` NULL),
+ * which is right even if nothing can be read any more; then what the database tells. Several take turns, so
+ * that the last one has all commits before it in sight. */
+void cache_take_changes(struct api *api, const struct store_change *changes, struct transaction *transaction,
+                        struct arena *arena);
 
 #endif

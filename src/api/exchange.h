@@ -26,8 +26,8 @@ struct api {
     struct rate_limit *key_limit, *address_limit; /* NULL: none */
     struct store *store;
     struct housekeeping *housekeeping; /* NULL: none */
-    struct key_table *keys;
-    pthread_mutex_t committed_lock; /* one route's `committed` at a time */
+    struct identities *identities;
+    pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;

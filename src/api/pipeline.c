@@ -2,6 +2,7 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/pipeline.h"
 
+#include "api/cache.h"
 #include "api/observe.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
@@ -98,55 +99,47 @@ static void run_read(struct exchange *exchange)
 
 /* ---- after a commit ---- */
 
-/* Threads come here in any order, whatever the order of the commits was. So these take turns and read what
- * they need anew: the last one has all commits before it in sight. */
-static void call_committed(struct exchange *exchange, struct transaction *transaction)
-{
-    pthread_mutex_t *lock = &exchange->loop->api->committed_lock;
-
-    pthread_mutex_lock(lock);
-    exchange->route->committed(exchange, transaction);
-    pthread_mutex_unlock(lock);
-}
-
 /* On a thread of the store's. */
-static const struct failure *run_committed(struct store_command *command, struct transaction *transaction)
+static const struct failure *read_changes(struct store_command *command, struct transaction *transaction)
 {
-    call_committed((struct exchange *)command, transaction);
+    struct exchange *exchange = (struct exchange *)command;
+
+    cache_take_changes(exchange->loop->api, command->changes, transaction, exchange->arena);
     return NULL;
 }
 
 /* The reply is the command's: what it did stands, whatever comes of this. */
-static void finish_committed(struct http_task *task)
+static void finish_changes(struct http_task *task)
 {
     finish(exchange_of(task), NULL);
 }
 
-static void run_committed_here(struct exchange *exchange)
+static void read_changes_here(struct exchange *exchange)
 {
     struct transaction transaction;
 
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    call_committed(exchange, &transaction);
+    read_changes(&exchange->command, &transaction);
     finish(exchange, NULL);
 }
 
+/* What this process keeps in memory learns of a change before the reply tells of it. */
 static void finish_write(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
 
-    if (exchange->command.failure || !exchange->route->committed) {
+    if (exchange->command.failure || !exchange->command.changes) {
         finish(exchange, exchange->command.failure);
         return;
     }
-    call_committed(exchange, NULL);
+    cache_take_changes(exchange->loop->api, exchange->command.changes, NULL, exchange->arena);
     if (exchange->loop->reader) {
-        run_committed_here(exchange);
+        read_changes_here(exchange);
         return;
     }
     exchange->command.runs_once = true;
-    exchange->command.run = run_committed;
-    exchange->task.run = finish_committed;
+    exchange->command.run = read_changes;
+    exchange->task.run = finish_changes;
     if (!store_submit_read(exchange->loop->api->store, &exchange->command))
         finish(exchange, NULL);
 }
@@ -266,29 +259,51 @@ static const struct failure *check_address_rate(struct exchange *exchange)
     return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
 }
 
+static struct credentials read_credentials(const struct http_request *request)
+{
+    return (struct credentials){
+        .api_key = http_request_header(request, TEXT("x-api-key")),
+        .authorization = http_request_header(request, TEXT("authorization")),
+        .environment_id = http_request_header(request, TEXT("x-environment-id")),
+    };
+}
+
+/* A key has a rate of its own. */
+static const struct failure *check_key_rate(struct exchange *exchange, const struct credentials *credentials)
+{
+    struct rate_limit *limit = exchange->loop->api->key_limit;
+
+    if (!limit || exchange->caller.key_id.length == 0)
+        return NULL;
+    return check_rate(exchange, limit, rate_limit_source(credentials->api_key), TEXT("with this key"));
+}
+
 static const struct failure *check_access(struct exchange *exchange)
 {
+    const struct api *api = exchange->loop->api;
+
     if (exchange->route->access == ACCESS_METRICS)
         return metrics_check_access(exchange);
     if (exchange->route->access != ACCESS_KEY)
         return NULL;
     /* Another process may have revoked the key, and we would not have heard of it. */
-    if (!store_is_current(exchange->loop->api->store))
-        return store_away_failure(exchange->loop->api->store, exchange->arena);
-    struct text key = http_request_header(&exchange->http->request, TEXT("x-api-key"));
-    const struct failure *failure = authenticate(exchange->loop->api->keys, key, exchange->call.now_us,
+    if (!store_is_current(api->store))
+        return store_away_failure(api->store, exchange->arena);
+    struct credentials credentials = read_credentials(&exchange->http->request);
+    const struct requirements requirements = {
+        exchange->route->permission, exchange->route->without_environment, api->config.enforces_reads};
+    const struct failure *failure = authenticate(api->identities, &credentials, exchange->call.now_us,
                                                  exchange->arena, &exchange->caller);
 
+    if (!failure)
+        failure = check_key_rate(exchange, &credentials);
+    if (!failure)
+        failure = authorize(api->identities, &credentials, &requirements, exchange->arena, &exchange->caller);
     if (failure)
         return failure;
     exchange->call.scope = &exchange->caller.scope;
     exchange->call.actor_id = exchange->caller.user_id;
-    struct rate_limit *limit = exchange->loop->api->key_limit;
-
-    if (limit)
-        failure = check_rate(exchange, limit, rate_limit_source(key), TEXT("with this key"));
-    return failure ? failure
-                   : permission_check(&exchange->caller, &exchange->route->permission, exchange->arena);
+    return NULL;
 }
 
 static const struct failure *decode_parameters(struct exchange *exchange)

@@ -54,6 +54,7 @@ struct route {
     struct text path; /* "/v1/customers/{id}" */
     enum access access;
     struct permission permission;
+    bool without_environment; /* a caller that is bound to no environment need not name one (section 4) */
     enum lane lane;
     int status;         /* of success */
     bool has_body;      /* a JSON object is read before anything runs */
@@ -66,10 +67,6 @@ struct route {
     const struct failure *(*parse)(struct exchange *exchange);
     /* The use case, in the lane's transaction. */
     const struct failure *(*run)(struct exchange *exchange, struct transaction *transaction);
-    /* After the commit and before the reply: what is kept in memory learns of it. Twice: at first without a
-     * transaction, for what must be right even if nothing can be read any more; then with one, to read what
-     * another command may have changed meanwhile. One at a time, but not in the order of the commits. */
-    void (*committed)(struct exchange *exchange, struct transaction *transaction);
     /* Writes the reply's body; on the loop. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */

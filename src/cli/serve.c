@@ -58,6 +58,19 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
         (unsigned)settings_number(settings, "rate-limit-per-address-burst");
 }
 
+/* What only the api can tell of a setting. False with a reason. */
+static bool check_json_setting(const struct settings *settings, const char *name,
+                               const char *(*check)(struct text, struct arena *), struct arena *arena,
+                               struct text *reason)
+{
+    struct text value = settings_text(settings, name);
+    const char *complaint = text_is_set(value) ? check(value, arena) : NULL;
+
+    if (complaint)
+        *reason = arena_format(arena, "the setting %s %s", name, complaint);
+    return !complaint;
+}
+
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
  * with a reason. */
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
@@ -67,6 +80,9 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->allowed_origins = settings_text(settings, "allowed-origins");
+    config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
+    config->static_keys = settings_text(settings, "static-keys");
+    config->environment_allow_list = settings_text(settings, "environment-allow-list");
     configure_rate_limits(settings, config);
     config->audit_retention_days = (unsigned)settings_number(settings, "audit-retention-days");
     config->metrics_token = settings_text(settings, "metrics-token");
@@ -225,6 +241,10 @@ enum exit_code command_serve(struct invocation *invocation)
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     /* Not after an empty directory was initialised and its first key shown to nobody. */
+    if (!check_json_setting(&invocation->settings, "static-keys", api_check_static_keys, arena, &reason) ||
+        !check_json_setting(&invocation->settings, "environment-allow-list", api_check_environment_allow_list,
+                            arena, &reason))
+        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance_open(&instance, &place, TEXT("Farthing"), arena, &reason))

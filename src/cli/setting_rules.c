@@ -2,6 +2,7 @@
 #include "cli/settings.h"
 #include "http/address.h"
 #include "store/store.h"
+#include "json/reader.h"
 
 enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4, TOKEN_LENGTH_MIN = 16 };
 
@@ -104,4 +105,17 @@ const char *setting_rule_token(struct text value)
 const char *setting_rule_database(struct text value)
 {
     return store_is_url(value) ? NULL : "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+}
+
+const char *setting_rule_json_object(struct text value)
+{
+    struct arena arena;
+    struct json_error error;
+
+    arena_init(&arena);
+    const struct json_value *root = json_read(&arena, value, &error);
+    bool is_right = root && root->type == JSON_OBJECT;
+
+    arena_free(&arena);
+    return is_right ? NULL : "must be a JSON object";
 }

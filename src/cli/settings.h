@@ -135,5 +135,6 @@ const char *setting_rule_mode(struct text value);     /* permissions in octal */
 const char *setting_rule_origins(struct text value);  /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
 const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
+const char *setting_rule_json_object(struct text value);
 
 #endif

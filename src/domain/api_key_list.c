@@ -39,7 +39,6 @@ static const struct field active_key_fields[] = {
     {FIELD(struct active_key, scope, FIELD_INTEGER)},
     {FIELD(struct active_key, tenant_id, FIELD_TEXT)},
     {FIELD(struct active_key, environment_id, FIELD_TEXT)},
-    {FIELD(struct active_key, internal_status, FIELD_TEXT)},
 };
 
 static const struct entity active_key_entity = {
@@ -50,8 +49,7 @@ static const struct entity active_key_entity = {
 
 #define SELECT_ACTIVE_KEYS                                                                                   \
     "SELECT s.value, s.id, s.roles, s.user_type, s.user_id, s.expires_at, s.scope, c.tenant_id, "            \
-    "c.environment_id, "                                                                                     \
-    "t.internal_status FROM scopes c JOIN secrets s ON s.scope = c.scope JOIN tenants t ON t.id = "          \
+    "c.environment_id FROM scopes c JOIN secrets s ON s.scope = c.scope JOIN tenants t ON t.id = "           \
     "c.tenant_id "                                                                                           \
     "WHERE s.status = 'published' AND s.type = 'private_key' AND t.status = 'published'"
 

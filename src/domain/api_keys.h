@@ -49,7 +49,6 @@ struct active_key {
     int64_t scope;
     struct text tenant_id;
     struct text environment_id;
-    struct text internal_status; /* of the tenant */
 };
 
 /* All of them: struct active_key. */

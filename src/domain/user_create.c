@@ -4,17 +4,10 @@
 #include "domain/users.h"
 #include "model/entity_json.h"
 #include "model/format.h"
+#include "model/role.h"
 
 static const struct text type_user = TEXT_LITERAL("user");
 static const struct text user_types[] = {TEXT_LITERAL("user"), TEXT_LITERAL("service_account"), {NULL, 0}};
-static const struct text role_everything = TEXT_LITERAL("super_admin");
-
-/* Which roles a type of user can have (section 6.1). */
-static const struct text user_roles[] = {
-    TEXT_LITERAL("super_admin"), TEXT_LITERAL("all_reader"), TEXT_LITERAL("all_writer"), {NULL, 0}};
-static const struct text service_account_roles[] = {
-    TEXT_LITERAL("super_admin"), TEXT_LITERAL("event_ingestor"), TEXT_LITERAL("event_reader"), {NULL, 0}};
-
 static const struct field creation_fields[] = {
     {FIELD(struct user, email, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255, .check = format_email},
     {FIELD(struct user, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255},
@@ -23,27 +16,21 @@ static const struct field creation_fields[] = {
     {FIELD(struct user, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT},
 };
 
-static bool is_among(struct text value, const struct text *values)
-{
-    for (; values->data; values++)
-        if (text_equal(*values, value))
-            return true;
-    return false;
-}
-
 static void check_roles(const struct user *creation, struct arena *arena, struct failure **failure)
 {
-    const struct text *allowed = text_equal(creation->type, type_user) ? user_roles : service_account_roles;
+    unsigned holder = text_equal(creation->type, type_user) ? ROLE_OF_USERS : ROLE_OF_SERVICE_ACCOUNTS;
     struct json_error error;
     const struct json_value *roles = json_read(arena, creation->roles, &error);
     const struct json_value *role = json_first(roles);
 
     for (uint32_t i = 0; i < roles->count; i++, role = json_next(role)) {
-        if (!is_among(role->text, allowed))
+        const struct role *known = role_find(role->text);
+
+        if (!known || !(known->holders & holder))
             failure_add_field(failure, arena, TEXT("roles"),
                               arena_format(arena, "%.*s is no role of a %.*s", TEXT_FORMAT(role->text),
                                            TEXT_FORMAT(creation->type)));
-        else if (text_equal(role->text, role_everything) && roles->count > 1)
+        else if (text_equal(role->text, role_super_admin) && roles->count > 1)
             failure_add_field(failure, arena, TEXT("roles"), TEXT("super_admin includes every other role"));
     }
 }

@@ -1,5 +1,7 @@
 #include "model/secret.h"
 
+#include "model/role.h"
+
 const struct text secret_type_private = TEXT_LITERAL("private_key");
 const struct text secret_type_publishable = TEXT_LITERAL("publishable_key");
 
@@ -7,12 +9,6 @@ static const struct text secret_types[] = {
     TEXT_LITERAL("private_key"),
     TEXT_LITERAL("publishable_key"),
     {NULL, 0},
-};
-
-/* conventions section 6.1. */
-static const struct text roles[] = {
-    TEXT_LITERAL("super_admin"),    TEXT_LITERAL("all_reader"),   TEXT_LITERAL("all_writer"),
-    TEXT_LITERAL("event_ingestor"), TEXT_LITERAL("event_reader"), {NULL, 0},
 };
 
 static const struct field secret_fields[] = {
@@ -23,7 +19,7 @@ static const struct field secret_fields[] = {
     {FIELD(struct secret, value, FIELD_TEXT), .flags = FIELD_INTERNAL | FIELD_SECRET | FIELD_UNIQUE},
     {FIELD(struct secret, display_id, FIELD_TEXT), .length_max = 50},
     {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT | FIELD_OMIT_EMPTY,
-     .values = roles},
+     .values = role_ids},
     {FIELD(struct secret, user_type, FIELD_TEXT), .length_max = 20},
     {FIELD(struct secret, user_id, FIELD_TEXT), .length_max = 50},
     {FIELD(struct secret, expires_at, FIELD_INSTANT), .flags = FIELD_INPUT | FIELD_OMIT_UNSET},

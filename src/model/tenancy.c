@@ -53,6 +53,7 @@ const struct entity tenant_entity = {
 };
 
 const struct entity environment_entity = {
+    .is_cached = true,
     .name = TEXT_LITERAL("environment"),
     .label = TEXT_LITERAL("environment"),
     .table = TEXT_LITERAL("environments"),
@@ -64,6 +65,7 @@ const struct entity environment_entity = {
 };
 
 const struct entity user_entity = {
+    .is_cached = true,
     .name = TEXT_LITERAL("user"),
     .label = TEXT_LITERAL("user"),
     .table = TEXT_LITERAL("users"),

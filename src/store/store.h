@@ -53,6 +53,13 @@ struct call {
 
 struct write;
 
+/* A change, done, of an entity that processes keep in memory (struct entity, is_cached). */
+struct store_change {
+    const struct store_change *next;
+    const struct entity *entity;
+    const void *record; /* as it is now; in the transaction's arena */
+};
+
 struct transaction {
     struct connection *connection;
     struct arena *arena; /* what queries return lives here */
@@ -60,7 +67,8 @@ struct transaction {
     const struct failure *failure; /* the first failure below; sticky */
     struct write *writes;          /* the write set, in order */
     struct write **writes_end;
-    struct buffer *scratch; /* the write lane's; NULL in the read lane */
+    struct store_change *changes; /* written so far, the last one first */
+    struct buffer *scratch;       /* the write lane's; NULL in the read lane */
 };
 
 /* ---- queries ---- */
@@ -175,6 +183,8 @@ struct store_command {
      * was done. Must be quick: hand over to a loop. */
     void (*done)(struct store_command *command);
     const struct failure *failure;
+    /* With `done`: what of the entities that processes keep in memory was changed, the last change first. */
+    const struct store_change *changes;
     /* Of a command that reads: `run` is called once, and waits for each answer, instead of being called
      * again. */
     bool runs_once;

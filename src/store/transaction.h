@@ -24,4 +24,9 @@ struct statement *query_statement(struct transaction *transaction, const struct 
  * NULL when all is written; on a failure some of it may be, and the lane must roll the command back. */
 const struct failure *transaction_flush(struct transaction *transaction, struct buffer *scratch);
 
+/* Runs a command of the write lane and flushes what it did. NULL when all is written, with the changes that
+ * the command's caller is to hear of; on a failure some of it may be, as with transaction_flush. */
+const struct failure *transaction_run_command(struct connection *connection, struct store_command *command,
+                                              struct buffer *scratch);
+
 #endif

@@ -64,11 +64,18 @@ static bool changes_nothing(const struct write *write)
     return true;
 }
 
+/* This process hears of it with the command, the others through the database. */
 static void announce(struct transaction *transaction, const struct write *write)
 {
     const struct engine *engine = transaction->connection->engine;
 
-    if (write->entity->is_cached && engine->announce)
+    if (!write->entity->is_cached)
+        return;
+    struct store_change *change = ARENA_NEW(transaction->arena, struct store_change);
+
+    *change = (struct store_change){transaction->changes, write->entity, write->record};
+    transaction->changes = change;
+    if (engine->announce)
         engine->announce(transaction->connection, write->entity->name,
                          entity_id(write->entity, write->record));
 }
@@ -86,6 +93,26 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
         if (!failure)
             announce(transaction, write);
     }
+    return failure;
+}
+
+const struct failure *transaction_run_command(struct connection *connection, struct store_command *command,
+                                              struct buffer *scratch)
+{
+    struct audit_head head = connection->head;
+    struct transaction transaction;
+
+    transaction_init(&transaction, connection, command->arena, command->call);
+    transaction.scratch = scratch;
+    const struct failure *failure = command->run(command, &transaction);
+
+    if (transaction.failure)
+        failure = transaction.failure;
+    if (!failure)
+        failure = transaction_flush(&transaction, scratch);
+    if (failure)
+        connection->head = head; /* what it has appended to the audit trail does not stand */
+    command->changes = failure ? NULL : transaction.changes;
     return failure;
 }
 

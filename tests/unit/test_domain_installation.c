@@ -81,19 +81,20 @@ static void test_name_of_the_tenant_is_checked(void **state)
 
 static void test_first_key_authenticates(void **state)
 {
-    struct key_table *keys = key_table_new();
+    struct identities *identities = identities_new();
+    const struct credentials credentials = {.api_key = fixture.installation.plain_key};
     struct store_reader *reader;
     struct transaction transaction;
     struct caller caller;
 
     (void)state;
     begin(&reader, &transaction);
-    authenticate_load(keys, &transaction);
-    assert_null(authenticate(keys, fixture.installation.plain_key, FIXTURE_NOW_US, &fixture.arena, &caller));
+    identities_load(identities, &transaction);
+    assert_null(authenticate(identities, &credentials, FIXTURE_NOW_US, &fixture.arena, &caller));
     assert_true(text_equal(caller.user_id, fixture.installation.opening.user.id));
     assert_true(text_equal(caller.scope.environment_id, fixture.scope.environment_id));
     assert_int_equal(caller.scope.number, fixture.scope.number);
-    key_table_free(keys);
+    identities_free(identities);
     store_reader_close(reader);
 }
 
@@ -140,18 +141,18 @@ static const struct failure *run_suspend(void *context, struct transaction *tran
     return tenant_set_internal_status(transaction, *(struct text *)context, TEXT("suspended"));
 }
 
-static void test_suspension_reaches_the_keys(void **state)
+static void test_suspension_is_told_of_the_tenant(void **state)
 {
     struct store_reader *reader;
     struct transaction transaction;
-    struct active_key key;
+    struct tenant_identity tenant;
 
     (void)state;
     assert_null(store_write(fixture.store, &fixture.arena, &fixture.system_call, run_suspend,
                             &fixture.scope.tenant_id));
     begin(&reader, &transaction);
-    assert_true(active_key_get(&transaction, fixture.installation.secret.id, &key));
-    assert_text(key.internal_status, "suspended");
+    assert_true(tenant_identity_get(&transaction, fixture.scope.tenant_id, &tenant));
+    assert_text(tenant.internal_status, "suspended");
     store_reader_close(reader);
 }
 
@@ -179,7 +180,7 @@ int main(void)
         FIXTURE_TEST(test_name_of_the_tenant_is_checked),
         FIXTURE_TEST(test_first_key_authenticates),
         FIXTURE_TEST(test_revocation),
-        FIXTURE_TEST(test_suspension_reaches_the_keys),
+        FIXTURE_TEST(test_suspension_is_told_of_the_tenant),
         FIXTURE_TEST(test_rules_of_a_new_key),
     };
 

@@ -42,25 +42,6 @@ static bool send_kept(struct postgres_connection *connection, const char *sql)
 
 /* ---- one attempt ---- */
 
-static const struct failure *run_command(struct write_batch *batch, struct store_command *command)
-{
-    struct connection *connection = &batch->connection->base;
-    struct audit_head head = connection->head;
-    struct transaction transaction;
-
-    transaction_init(&transaction, connection, command->arena, command->call);
-    transaction.scratch = &batch->scratch;
-    const struct failure *failure = command->run(command, &transaction);
-
-    if (transaction.failure)
-        failure = transaction.failure;
-    if (!failure)
-        failure = transaction_flush(&transaction, &batch->scratch);
-    if (failure)
-        connection->head = head; /* what it has appended does not stand */
-    return failure;
-}
-
 /* Runs the commands, which sends their changes. False when one failed after it had sent some: then nothing of
  * the batch may stand. */
 static bool run_commands(struct write_batch *batch)
@@ -72,7 +53,7 @@ static bool run_commands(struct write_batch *batch)
         uint64_t changes = connection->change_count;
 
         connection->command = (unsigned)i;
-        command->failure = run_command(batch, command);
+        command->failure = transaction_run_command(&connection->base, command, &batch->scratch);
         if (command->failure && connection->change_count != changes && !connection->error.is_set) {
             batch->refused = i;
             return false;

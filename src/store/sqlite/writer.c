@@ -74,24 +74,6 @@ static void roll_back(struct writer *writer)
     audit_chain_forget(writer->connection);
 }
 
-static const struct failure *run_command(struct writer *writer, struct store_command *command)
-{
-    struct audit_head head = writer->connection->head;
-    struct transaction transaction;
-
-    transaction_init(&transaction, writer->connection, command->arena, command->call);
-    transaction.scratch = &writer->scratch;
-    const struct failure *failure = command->run(command, &transaction);
-
-    if (transaction.failure)
-        failure = transaction.failure;
-    if (!failure)
-        failure = transaction_flush(&transaction, &writer->scratch);
-    if (failure)
-        writer->connection->head = head; /* what it has appended does not stand */
-    return failure;
-}
-
 /* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
  * one failed after it had changed something, or when its error has ended the transaction: then nothing of the
  * batch may stand. */
@@ -104,7 +86,7 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
         int64_t changes = sqlite_changes(writer->connection);
 
         command_list_append(batch, command);
-        command->failure = run_command(writer, command);
+        command->failure = transaction_run_command(writer->connection, command, &writer->scratch);
         if (command->failure &&
             (sqlite_changes(writer->connection) != changes || !sqlite_in_transaction(writer->connection)))
             return false;
@@ -125,7 +107,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
         command->failure = sqlite_failure(connection, command->arena);
         return false;
     }
-    command->failure = run_command(writer, command);
+    command->failure = transaction_run_command(writer->connection, command, &writer->scratch);
     if (!command->failure && sqlite_release(connection))
         return true;
     if (!command->failure)
