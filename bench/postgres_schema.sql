@@ -46,7 +46,7 @@ CREATE INDEX audit_log_by_time ON audit_log (scope, occurred_at, sequence);
 CREATE INDEX audit_log_by_entity ON audit_log (scope, entity_id, occurred_at, sequence);
 CREATE INDEX audit_log_by_entity_type ON audit_log (scope, entity_type, occurred_at, sequence);
 CREATE INDEX audit_log_by_actor ON audit_log (scope, actor_id, occurred_at, sequence);
-CREATE INDEX audit_log_by_action ON audit_log (scope, action, occurred_at, sequence);
+CREATE INDEX audit_log_by_action ON audit_log (scope, action, occurred_at, sequence) WHERE action <> 'created';
 CREATE INDEX audit_log_by_tenant ON audit_log (tenant_id, occurred_at, sequence) WHERE scope = 0;
 
 CREATE TABLE system_events (

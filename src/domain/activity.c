@@ -57,7 +57,7 @@ static const struct entity activity_count_entity = {
         found) " WHERE " MATCHES                                                                             \
                " UNION ALL SELECT sequence, occurred_at FROM " OF_TENANT(                                    \
                    "$10", "$13") " WHERE " MATCHES " ORDER BY occurred_at DESC, sequence DESC LIMIT $11 "    \
-                                                   "OFFSET $12) p JOIN audit_log a ON "                      \
+                                 "OFFSET $12) p JOIN audit_log a ON "                                        \
                                  "a.sequence = p.sequence ORDER BY a.occurred_at DESC, a.sequence DESC"
 #define COUNT(from)                                                                                          \
     "SELECT count(*) AS seen, count(CASE WHEN " MATCHES                                                      \
@@ -72,17 +72,19 @@ enum index { BY_ENTITY, BY_ACTOR, BY_ACTION, BY_ENTITY_TYPE, BY_TIME, INDEXES };
 
 STORE_QUERY(list_by_entity, &activity_entity, LIST("entity_id = $4 AND "));
 STORE_QUERY(list_by_actor, &activity_entity, LIST("actor_id = $5 AND "));
-STORE_QUERY(list_by_action, &activity_entity, LIST("action = $6 AND "));
+STORE_QUERY(list_by_action, &activity_entity, LIST("action = $6 AND action <> 'created' AND "));
 STORE_QUERY(list_by_entity_type, &activity_entity, LIST("entity_type = $3 AND "));
 STORE_QUERY(list_by_time, &activity_entity, LIST(""));
 STORE_QUERY(count_by_entity, &activity_count_entity, COUNT(OF_ENVIRONMENT("entity_id = $4 AND ")));
 STORE_QUERY(count_by_actor, &activity_count_entity, COUNT(OF_ENVIRONMENT("actor_id = $5 AND ")));
-STORE_QUERY(count_by_action, &activity_count_entity, COUNT(OF_ENVIRONMENT("action = $6 AND ")));
+STORE_QUERY(count_by_action, &activity_count_entity,
+            COUNT(OF_ENVIRONMENT("action = $6 AND action <> 'created' AND ")));
 STORE_QUERY(count_by_entity_type, &activity_count_entity, COUNT(OF_ENVIRONMENT("entity_type = $3 AND ")));
 STORE_QUERY(count_by_time, &activity_count_entity, COUNT(OF_ENVIRONMENT("")));
 STORE_QUERY(count_found_by_entity, &activity_count_entity, COUNT_FOUND("entity_id = $5 AND "));
 STORE_QUERY(count_found_by_actor, &activity_count_entity, COUNT_FOUND("actor_id = $5 AND "));
-STORE_QUERY(count_found_by_action, &activity_count_entity, COUNT_FOUND("action = $5 AND "));
+STORE_QUERY(count_found_by_action, &activity_count_entity,
+            COUNT_FOUND("action = $5 AND action <> 'created' AND "));
 STORE_QUERY(count_found_by_entity_type, &activity_count_entity, COUNT_FOUND("entity_type = $5 AND "));
 STORE_QUERY(count_found_by_time, &activity_count_entity, COUNT_FOUND(""));
 STORE_QUERY(count_of_tenant, &activity_count_entity, COUNT(OF_TENANT("$9", "$8")));
@@ -101,7 +103,7 @@ static const struct query *const found_counts[INDEXES] = {&count_found_by_entity
 
 /* ---- searching ---- */
 
-/* Most rows were written when something was created: other actions are rare. */
+/* Most rows were written when something was created, and no index finds those by that. */
 static enum index index_of(const struct activity_filter *filter)
 {
     if (filter->entity_id.length)
@@ -112,7 +114,7 @@ static enum index index_of(const struct activity_filter *filter)
         return BY_ACTION;
     if (filter->entity_type.length)
         return BY_ENTITY_TYPE;
-    return filter->action.length ? BY_ACTION : BY_TIME;
+    return BY_TIME;
 }
 
 static struct text found_value(const struct activity_filter *filter, enum index index)

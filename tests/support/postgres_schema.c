@@ -137,14 +137,14 @@ static void look_at_searches(struct postgres_connection *connection)
     } expected[] = {
         {"entity_id = $4 AND occ", "audit_log_by_entity on"},
         {"actor_id = $5 AND occ", "audit_log_by_actor on"},
-        {"action = $6 AND occ", "audit_log_by_action on"},
+        {"action = $6 AND action <>", "audit_log_by_action on"},
         {"entity_type = $3 AND occ", "audit_log_by_entity_type on"},
         {"scope = $9 AND occ", "audit_log_by_time on"},
         {"tenant_id = $9 AND ", "audit_log_by_tenant on"},
         {"tenant_id = $10 AND ", "audit_log_by_tenant on"},
         {"entity_id = $5 AND occ", "audit_log_by_entity on"},
         {"scope = $4 AND actor_id = $5 AND occ", "audit_log_by_actor on"},
-        {"action = $5 AND occ", "audit_log_by_action on"},
+        {"action = $5 AND action <>", "audit_log_by_action on"},
         {"entity_type = $5 AND occ", "audit_log_by_entity_type on"},
         {"scope = $4 AND occ", "audit_log_by_time on"},
     };
