@@ -7,7 +7,7 @@
 
 /* How many rows, newest first, a search looks at: those that its index finds, and as many of the tenant's
  * own. So none takes longer than that, however long the trail is. */
-enum { ACTIVITY_SEARCHED_MAX = 10000 };
+enum { ACTIVITY_SEARCHED_MAX = 5000 };
 
 struct activity {
     struct text id; /* "activity_123" */

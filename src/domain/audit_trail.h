@@ -5,7 +5,7 @@
 
 #include "store/audit.h"
 
-enum { AUDIT_SLICE_ROWS_MAX = 500 };
+enum { AUDIT_SLICE_ROWS_MAX = 250 };
 
 /* The chains, as struct audit_chain_row; and `sequence` of the last row that there is: every row that the
  * heads hold is at or before it. */
