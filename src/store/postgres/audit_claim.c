@@ -9,8 +9,8 @@
 
 enum { CLAIM_ATTEMPTS_MAX = 100, POSITION_COLUMN = 0, HASH_COLUMN = 1 };
 
-#define CHAIN_LOCK "1181905000" /* POSTGRES_LOCKS, of those that have two numbers: the other is the chain's  \
-                                 */
+/* POSTGRES_LOCKS, of those that have two numbers: the other one is the chain's. */
+#define CHAIN_LOCK "1181905000"
 
 static const char free_sql[] = "SELECT c.chain FROM audit_chains c WHERE c.chain > 0 AND NOT EXISTS (SELECT "
                                "1 FROM pg_locks l WHERE l.locktype "
