@@ -7,9 +7,18 @@
 #include "cli/admin_client.h"
 #include "cli/command.h"
 
-/* Sends a request; EXIT_DONE when it was done, otherwise what is wrong has been said. */
+/* Sends a request, unless the body is unset, for a reason that was said; EXIT_DONE when it was done,
+ * otherwise what is wrong has been said. */
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply);
+
+/* The same within a session, its reply in an arena of the caller's. */
+enum exit_code admin_session_get(struct invocation *invocation, struct admin_session *session,
+                                 struct text path, struct arena *arena, struct admin_reply *reply);
+/* A member of an object that is a whole number; 0 when there is none. */
+int64_t admin_number(const struct json_value *object, const char *name);
+/* A value that is a whole number; 0 when it is none. */
+int64_t admin_number_of(const struct json_value *value);
 
 /* A request's body from flags: a JSON object with a member for each of them that is given. */
 struct body_member {
@@ -17,7 +26,8 @@ struct body_member {
     const char *name; /* "environment_id" */
     bool is_list;
 };
-/* `first_name`, unless NULL, is one more member, a text. The result lives in the invocation's arena. */
+/* `first_name`, unless NULL, is one more member, a text. Unset, after saying so, when a value is not UTF-8.
+ * The result lives in the invocation's arena. */
 struct text admin_body(struct invocation *invocation, const char *first_name, struct text first_value,
                        const struct body_member *members);
 /* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */
@@ -33,7 +43,7 @@ void admin_print_json(const struct admin_reply *reply);
 
 struct table_column {
     const char *heading;  /* NULL ends the columns */
-    const char *member;   /* of each item: a text, or a list of texts */
+    const char *member;   /* of each item: a text, a number, or a list of texts */
     const char *fallback; /* what stands for an absent one; NULL: nothing */
 };
 /* The reply's `items` as a table, or as JSON when the switch --json is given. Characters that a terminal

@@ -67,6 +67,9 @@ const struct failure *customer_get_published(struct transaction *transaction, st
 const struct failure *customer_get_by_external_id(struct transaction *transaction, struct text external_id,
                                                   struct customer *customer);
 
+/* Says that it will be asked for (query_ahead). */
+void customer_get_by_external_id_ahead(struct transaction *transaction, struct text external_id);
+
 /* Archives a published customer; its external id is free again (section 7, without the checks of domains to
  * come). */
 const struct failure *customer_archive(struct transaction *transaction, struct text id);
@@ -91,6 +94,8 @@ struct customer_import_options {
     bool is_check; /* says what would be done and does nothing: also in the read lane */
 };
 
+/* Says that this row will be imported (query_ahead), as what is there now and not in a row in between. */
+void customer_import_ahead(struct transaction *transaction, const struct json_value *object);
 /* Imports one customer, an object as for customer_read_creation; external_id decides whether it is there
  * already, and then only the fields that are given count, as in a change. What it writes is applied at once,
  * so that the next row of the same transaction sees it. *refusal is why a row was refused. The failure is of
