@@ -12,3 +12,15 @@ CREATE TABLE auths (
     updated_by text COLLATE "C" NOT NULL
 );
 CREATE UNIQUE INDEX auths_user_id ON auths (user_id) WHERE status = 'published';
+
+-- Which secrets the servers of this database have, by what they are for (src/access/secrets.h): an id that follows from the
+-- present key, never the key. A server with other secrets does not start.
+CREATE TABLE server_secrets (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    key_id text COLLATE "C" NOT NULL CHECK (key_id <> ''),
+    status text COLLATE "C" NOT NULL DEFAULT 'published',
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    created_by text COLLATE "C" NOT NULL,
+    updated_by text COLLATE "C" NOT NULL
+);

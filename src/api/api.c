@@ -10,6 +10,7 @@
 #include "api/rate_limit.h"
 #include "api/reply.h"
 #include "api/router.h"
+#include "api/throttle.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -17,9 +18,14 @@
 
 struct api_config api_config_default(void)
 {
-    return (struct api_config){.allowed_origins = TEXT("*"),
-                               .idempotency_retention_hours = IDEMPOTENCY_RETENTION_HOURS_DEFAULT,
-                               .enforces_reads = true};
+    return (struct api_config){
+        .allowed_origins = TEXT("*"),
+        .enforces_reads = true,
+        .idempotency_retention_hours = IDEMPOTENCY_RETENTION_HOURS_DEFAULT,
+        .limits = {LIMIT_USERS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT},
+        .portal_url = TEXT("http://localhost:3000"),
+        .portal_token_hours = 1,
+        .default_tenant_name = TEXT("Farthing")};
 }
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)
@@ -32,6 +38,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     api->store = store;
     api->identities = identities_new();
     pthread_mutex_init(&api->identities_lock, NULL);
+    api->slow_pool = slow_pool_new();
     api->router = router_new(route_tables);
     observe_routes(api);
     openapi_write(&api->description_buffer, route_tables);
@@ -50,6 +57,8 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
 
 void api_close(struct api *api)
 {
+    api_end_work(api);
+    throttle_free(api);
     rate_limit_free(api->key_limit);
     rate_limit_free(api->address_limit);
     router_free(api->router);
@@ -104,11 +113,23 @@ void api_configure(struct api *api, const struct api_config *config)
     api->config = *config;
     api->key_limit = new_limit(config->rate_limit_per_key, config->rate_limit_per_key_burst);
     api->address_limit = new_limit(config->rate_limit_per_address, config->rate_limit_per_address_burst);
+    throttle_configure(api, config);
     configure_identities(api, config);
     if (text_is_set(config->metrics_token))
         sha256(config->metrics_token, api->metrics_token_digest);
     api->has_metrics_token = text_is_set(config->metrics_token);
     api->config.metrics_token = api->config.static_keys = api->config.environment_allow_list = text_none;
+}
+
+void api_use_secrets(struct api *api, const struct api_secrets *secrets)
+{
+    api->secrets = *secrets;
+}
+
+void api_end_work(struct api *api)
+{
+    slow_pool_free(api->slow_pool);
+    api->slow_pool = NULL;
 }
 
 void api_set_draining(struct api *api)

@@ -5,8 +5,10 @@
 #include "access/authenticate.h"
 #include "api/api.h"
 #include "api/route.h"
+#include "api/slow_pool.h"
 #include "base/log_sink.h"
 #include "base/ulid.h"
+#include "domain/actor.h"
 #include "metrics/metrics.h"
 #include "json/reader.h"
 
@@ -23,10 +25,14 @@ struct router;
 
 struct api {
     struct api_config config;
-    struct rate_limit *key_limit, *address_limit; /* NULL: none */
+    struct rate_limit *key_limit, *address_limit;                                   /* NULL: none */
+    struct rate_limit *login_address_limit, *login_email_limit, *key_failure_limit; /* throttle.h */
+    struct api_secrets secrets;
+    atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
     struct store *store;
     struct identities *identities;
     pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
+    struct slow_pool *slow_pool;
     struct router *router;
     struct text description; /* GET /openapi.json */
     struct buffer description_buffer;
@@ -52,6 +58,8 @@ struct api_loop {
 struct exchange {
     struct store_command command; /* for the write lane; first, so that one is found from the other */
     struct http_task task;        /* the way back to the loop */
+    struct slow_job slow_job;     /* for work_before and work_after */
+    const struct failure *slow_failure;
     struct http_exchange *http;
     struct api_loop *loop;
     struct arena *arena;
@@ -68,6 +76,9 @@ struct exchange {
     void *result;                    /* what `run` found or did, for `render` */
     struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
 };
+
+/* What a use case must know of the caller. */
+struct actor exchange_actor(const struct exchange *exchange);
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */

@@ -2,12 +2,14 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/pipeline.h"
 
+#include "access/portal.h"
 #include "api/cache.h"
 #include "api/idempotency.h"
 #include "api/observe.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
 #include "api/router.h"
+#include "api/throttle.h"
 #include "base/instant.h"
 #include "base/log.h"
 
@@ -25,6 +27,71 @@ static void finish(struct exchange *exchange, const struct failure *failure)
         reply_success(exchange);
 }
 
+static struct exchange *exchange_of(struct http_task *task)
+{
+    return (struct exchange *)((char *)task - offsetof(struct exchange, task));
+}
+
+/* Before any queue: `queue` is what the reply calls it. */
+static void refuse_for_now(struct exchange *exchange, enum metrics_rejection rejection, struct text queue)
+{
+    metrics_add(&metrics_here()->http_requests_rejected[rejection], 1);
+    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                                             TEXT("too many requests are waiting; try again later")),
+                                 exchange->arena, TEXT("reason"), queue));
+}
+
+/* ---- slow work ---- */
+
+static struct exchange *exchange_of_job(struct slow_job *job)
+{
+    return (struct exchange *)((char *)job - offsetof(struct exchange, slow_job));
+}
+
+static void work_before(struct slow_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+
+    exchange->slow_failure = exchange->route->work_before(exchange);
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+static void work_after(struct slow_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+
+    exchange->slow_failure = exchange->route->work_after(exchange);
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+/* Has a thread of the pool do it, and the loop go on with `then`. */
+static void do_slowly(struct exchange *exchange, void (*work)(struct slow_job *),
+                      void (*then)(struct http_task *))
+{
+    exchange->slow_job.run = work;
+    exchange->task.run = then;
+    if (!slow_pool_submit(exchange->loop->api->slow_pool, &exchange->slow_job))
+        refuse_for_now(exchange, METRICS_REJECTED_SLOW_QUEUE_FULL, TEXT("slow_queue_full"));
+}
+
+static void finish_slow(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    finish(exchange, exchange->slow_failure);
+}
+
+/* Behind the lane. */
+static void finish_lane(struct exchange *exchange, const struct failure *failure)
+{
+    if (failure || !exchange->route->work_after)
+        finish(exchange, failure);
+    else
+        do_slowly(exchange, work_after, finish_slow);
+}
+
+/* ---- the lanes themselves ---- */
+
 static void run_read_here(struct exchange *exchange)
 {
     struct transaction transaction;
@@ -33,7 +100,7 @@ static void run_read_here(struct exchange *exchange)
     const struct failure *failure =
         transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
 
-    finish(exchange, transaction.failure ? transaction.failure : failure);
+    finish_lane(exchange, transaction.failure ? transaction.failure : failure);
 }
 
 /* On a thread of the store's. */
@@ -73,24 +140,15 @@ static void submit(struct exchange *exchange, const struct queue *queue,
     exchange->command.run = run;
     exchange->command.done = hand_back;
     exchange->task.run = then;
-    if (queue->submit(exchange->loop->api->store, &exchange->command))
-        return;
-    metrics_add(&metrics_here()->http_requests_rejected[queue->rejection], 1);
-    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
-                                             TEXT("too many requests are waiting; try again later")),
-                                 exchange->arena, TEXT("reason"), queue->reason));
-}
-
-static struct exchange *exchange_of(struct http_task *task)
-{
-    return (struct exchange *)((char *)task - offsetof(struct exchange, task));
+    if (!queue->submit(exchange->loop->api->store, &exchange->command))
+        refuse_for_now(exchange, queue->rejection, queue->reason);
 }
 
 static void finish_command(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
 
-    finish(exchange, exchange->command.failure);
+    finish_lane(exchange, exchange->command.failure);
 }
 
 static void run_read(struct exchange *exchange)
@@ -115,7 +173,7 @@ static const struct failure *read_changes(struct store_command *command, struct 
 /* The reply is the command's: what it did stands, whatever comes of this. */
 static void finish_changes(struct http_task *task)
 {
-    finish(exchange_of(task), NULL);
+    finish_lane(exchange_of(task), NULL);
 }
 
 static void read_changes_here(struct exchange *exchange)
@@ -124,7 +182,7 @@ static void read_changes_here(struct exchange *exchange)
 
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
     read_changes(&exchange->command, &transaction);
-    finish(exchange, NULL);
+    finish_lane(exchange, NULL);
 }
 
 /* On a thread of the store's. */
@@ -153,7 +211,7 @@ static void finish_write(struct http_task *task)
         return;
     }
     if (failure || !exchange->command.changes) {
-        finish(exchange, failure);
+        finish_lane(exchange, failure);
         return;
     }
     cache_take_changes(exchange->loop->api, exchange->command.changes, NULL, exchange->arena);
@@ -165,7 +223,7 @@ static void finish_write(struct http_task *task)
     exchange->command.run = read_changes;
     exchange->task.run = finish_changes;
     if (!store_submit_read(exchange->loop->api->store, &exchange->command))
-        finish(exchange, NULL);
+        finish_lane(exchange, NULL);
 }
 
 static void run_write(struct exchange *exchange)
@@ -175,11 +233,11 @@ static void run_write(struct exchange *exchange)
     submit(exchange, &write_queue, run_command, finish_write);
 }
 
-static void run_route(struct exchange *exchange)
+static void run_lane(struct exchange *exchange)
 {
     switch (exchange->route->lane) {
     case LANE_NONE:
-        finish(exchange, NULL);
+        finish_lane(exchange, NULL);
         break;
     case LANE_READ:
         run_read(exchange);
@@ -188,6 +246,24 @@ static void run_route(struct exchange *exchange)
         run_write(exchange);
         break;
     }
+}
+
+static void run_lane_after_work(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    if (exchange->slow_failure)
+        finish(exchange, exchange->slow_failure);
+    else
+        run_lane(exchange);
+}
+
+static void run_route(struct exchange *exchange)
+{
+    if (exchange->route->work_before)
+        do_slowly(exchange, work_before, run_lane_after_work);
+    else
+        run_lane(exchange);
 }
 
 /* ---- before the lane ---- */
@@ -216,6 +292,7 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
     case ACCESS_PUBLIC:
         return true;
     case ACCESS_KEY:
+    case ACCESS_PORTAL:
         return entrance != HTTP_ENTRANCE_METRICS;
     case ACCESS_ADMIN:
         return entrance == HTTP_ENTRANCE_ADMIN;
@@ -294,17 +371,22 @@ static const struct failure *check_key_rate(struct exchange *exchange, const str
     return check_rate(exchange, limit, rate_limit_source(credentials->api_key), TEXT("with this key"));
 }
 
-static const struct failure *check_access(struct exchange *exchange)
+static const struct failure *check_portal(struct exchange *exchange)
 {
     const struct api *api = exchange->loop->api;
+    struct text token = http_request_header(&exchange->http->request, TEXT("x-session-token"));
+    const struct failure *failure =
+        portal_authenticate(api->identities, api->secrets.secrets, token, exchange->call.now_us,
+                            exchange->arena, &exchange->caller);
 
-    if (exchange->route->access == ACCESS_METRICS)
-        return metrics_check_access(exchange);
-    if (exchange->route->access != ACCESS_KEY)
-        return NULL;
-    /* Another process may have revoked the key, and we would not have heard of it. */
-    if (!store_is_current(api->store))
-        return store_away_failure(api->store, exchange->arena);
+    return failure ? failure
+                   : permission_check_suspension(&exchange->caller, &exchange->route->permission,
+                                                 exchange->arena);
+}
+
+static const struct failure *check_key(struct exchange *exchange)
+{
+    const struct api *api = exchange->loop->api;
     struct credentials credentials = read_credentials(&exchange->http->request);
     const struct requirements requirements = {
         exchange->route->permission, exchange->route->without_environment, api->config.enforces_reads};
@@ -315,6 +397,23 @@ static const struct failure *check_access(struct exchange *exchange)
         failure = check_key_rate(exchange, &credentials);
     if (!failure)
         failure = authorize(api->identities, &credentials, &requirements, exchange->arena, &exchange->caller);
+    return failure;
+}
+
+static const struct failure *check_access(struct exchange *exchange)
+{
+    const struct api *api = exchange->loop->api;
+    enum access access = exchange->route->access;
+
+    if (access == ACCESS_METRICS)
+        return metrics_check_access(exchange);
+    if (access != ACCESS_KEY && access != ACCESS_PORTAL)
+        return NULL;
+    /* Another process may have revoked the key, and we would not have heard of it. */
+    if (!store_is_current(api->store))
+        return store_away_failure(api->store, exchange->arena);
+    const struct failure *failure = access == ACCESS_KEY ? check_key(exchange) : check_portal(exchange);
+
     if (failure)
         return failure;
     exchange->call.scope = &exchange->caller.scope;
@@ -361,13 +460,17 @@ static const struct failure *read_body(struct exchange *exchange)
 static const struct failure *prepare_head(struct exchange *exchange)
 {
     const struct failure *failure = find_route(exchange);
-    bool is_public = !failure && exchange->route->access == ACCESS_PUBLIC;
+    /* What costs next to nothing, and is asked by what watches the server. */
+    bool is_public =
+        !failure && exchange->route->access == ACCESS_PUBLIC && exchange->route->lane == LANE_NONE;
     /* Before anything that costs more, and for what does not exist as well. */
     const struct failure *too_often = is_public ? NULL : check_address_rate(exchange);
 
     if (too_often || failure)
         return too_often ? too_often : failure;
-    return check_access(exchange);
+    failure = check_access(exchange);
+    return failure && failure->code == FAILURE_UNAUTHENTICATED ? throttle_credentials(exchange, failure)
+                                                               : failure;
 }
 
 static const struct failure *prepare(struct exchange *exchange)

@@ -24,21 +24,33 @@ struct rate_limit {
     struct bucket sets[RATE_LIMIT_SETS][RATE_LIMIT_WAYS];
 };
 
-struct rate_limit *rate_limit_new(unsigned per_second, unsigned burst)
+static struct rate_limit *new_limit(int64_t request_ns, unsigned burst)
 {
     struct rate_limit *limit = calloc(1, sizeof *limit);
 
-    assert(per_second >= 1 && per_second <= RATE_LIMIT_PER_SECOND_MAX);
-    assert(burst >= 1 && burst <= RATE_LIMIT_BURST_MAX);
     if (!limit)
         abort();
-    limit->request_ns = NS_PER_SECOND / per_second;
-    limit->burst_ns = limit->request_ns * burst;
+    limit->request_ns = request_ns;
+    limit->burst_ns = request_ns * burst;
     /* Nobody can choose sources that fall into one set. */
     random_bytes(&limit->hash_seed, sizeof limit->hash_seed);
     for (unsigned i = 0; i < STRIPES; i++)
         pthread_mutex_init(&limit->locks[i], NULL);
     return limit;
+}
+
+struct rate_limit *rate_limit_new(unsigned per_second, unsigned burst)
+{
+    assert(per_second >= 1 && per_second <= RATE_LIMIT_PER_SECOND_MAX);
+    assert(burst >= 1 && burst <= RATE_LIMIT_BURST_MAX);
+    return new_limit(NS_PER_SECOND / per_second, burst);
+}
+
+struct rate_limit *rate_limit_new_slow(int64_t interval_us, unsigned burst)
+{
+    assert(interval_us >= 1 && interval_us <= RATE_LIMIT_INTERVAL_US_MAX);
+    assert(burst >= 1 && burst <= RATE_LIMIT_SLOW_BURST_MAX);
+    return new_limit(interval_us * NS_PER_US, burst);
 }
 
 void rate_limit_free(struct rate_limit *limit)
@@ -87,9 +99,14 @@ static uint64_t mixed(uint64_t value)
     return value ^ value >> 31;
 }
 
+static unsigned set_of(const struct rate_limit *limit, uint64_t source)
+{
+    return (unsigned)mixed(source ^ limit->hash_seed) & (RATE_LIMIT_SETS - 1);
+}
+
 unsigned rate_limit_take(struct rate_limit *limit, uint64_t source, int64_t now_us)
 {
-    unsigned set = (unsigned)mixed(source ^ limit->hash_seed) & (RATE_LIMIT_SETS - 1);
+    unsigned set = set_of(limit, source);
     pthread_mutex_t *lock = &limit->locks[set % STRIPES];
 
     pthread_mutex_lock(lock);
@@ -97,6 +114,22 @@ unsigned rate_limit_take(struct rate_limit *limit, uint64_t source, int64_t now_
 
     pthread_mutex_unlock(lock);
     return wait_seconds;
+}
+
+void rate_limit_give_back(struct rate_limit *limit, uint64_t source, int64_t now_us)
+{
+    unsigned set = set_of(limit, source);
+    pthread_mutex_t *lock = &limit->locks[set % STRIPES];
+
+    pthread_mutex_lock(lock);
+    struct bucket *bucket = bucket_of(limit->sets[set], source);
+
+    /* A bucket that is fuller than full would be a larger one. */
+    if (bucket->full_at_ns - limit->request_ns > now_us * NS_PER_US)
+        bucket->full_at_ns -= limit->request_ns;
+    else
+        bucket->full_at_ns = now_us * NS_PER_US;
+    pthread_mutex_unlock(lock);
 }
 
 uint64_t rate_limit_source(struct text text)

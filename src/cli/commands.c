@@ -60,6 +60,16 @@ static const struct flag key_create_flags[] = {
 
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
+static const struct flag secret_rotate_flags[] = {
+    {"grace-hours", "N", NULL,
+     "how long the keys before the new one are still honoured; 0 ends all of them at once. Without it those "
+     "that "
+     "sign are honoured for 720 hours, which is as long as a token lasts, and those that encrypt without end",
+     false},
+    FLAG_JSON,
+    {0},
+};
+
 static const struct flag doctor_flags[] = {
     FLAG_JSON,
     {"thorough", NULL, NULL, "read the whole database as well, which takes its time; not while a server runs",
@@ -68,9 +78,9 @@ static const struct flag doctor_flags[] = {
 };
 
 const struct command commands[] = {
-    {"init", NULL, "Make a data directory with a tenant, an environment and a first API key", init_flags,
+    {"init", NULL, "Make a new database with a tenant, an environment and a first API key", init_flags,
      command_init, SETTINGS_DATA},
-    {"serve", NULL, "Serve the API; an empty data directory is initialised first", no_flags, command_serve,
+    {"serve", NULL, "Serve the API; an empty database is initialised first", no_flags, command_serve,
      SETTINGS_ALL},
     {"tenant create", "NAME", "Make a tenant with a first user and an environment", json_flags,
      command_tenant_create, SETTINGS_DATA},
@@ -91,6 +101,13 @@ const struct command commands[] = {
     {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
     {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"secret list", NULL, "List the keys that sign and encrypt, by their ids", json_flags,
+     command_secret_list, SETTINGS_DATA},
+    {"secret rotate", "signing|encryption", "Make a new key that signs or encrypts", secret_rotate_flags,
+     command_secret_rotate, SETTINGS_DATA},
+    {"secret accept", NULL,
+     "Have the database take the secrets that are here for its own, after others were lost or changed",
+     no_flags, command_secret_accept, SETTINGS_DATA},
     {"log level", "[LEVEL]", "Print the least that the running server logs, or change it", no_flags,
      command_log_level, SETTINGS_DATA},
     {"import customers", "FILE", "Create customers from a file, CSV or JSON Lines; - is standard input",

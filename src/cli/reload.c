@@ -26,6 +26,14 @@ static bool reload_certificate(const struct reload *reload, const struct setting
     return false;
 }
 
+static void reload_secrets(const struct reload *reload, struct arena *arena)
+{
+    struct text reason;
+
+    if (!instance_reload_secrets(reload->instance, arena, &reason))
+        LOG_ERROR("the secrets stay as they were", LOG_TEXT("reason", reason));
+}
+
 static void tell_what_was_read(const struct settings *now)
 {
     if (text_is_set(now->file))
@@ -45,6 +53,7 @@ void reload(const struct reload *reload)
     if (reload->access_log)
         log_sink_reopen(reload->access_log);
     arena_init(&arena);
+    reload_secrets(reload, &arena);
     if (!settings_load_again(reload->started, now, &arena, &reason)) {
         LOG_ERROR("the configuration stays as it was", LOG_TEXT("reason", reason));
     } else {

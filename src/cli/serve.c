@@ -1,5 +1,6 @@
 /* serve.c: `farthing serve`. */
 #include "cli/serve.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/entrances.h"
@@ -18,6 +19,7 @@
 enum {
     /* Larger allocations are pages of their own, which go back to the system when they are freed. */
     LARGE_ALLOCATION_BYTES = 512 * 1024,
+    US_PER_MS = 1000,
 };
 
 static void configure_log(const struct settings *settings)
@@ -56,6 +58,11 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
     config->rate_limit_per_address = (unsigned)settings_number(settings, "rate-limit-per-address");
     config->rate_limit_per_address_burst =
         (unsigned)settings_number(settings, "rate-limit-per-address-burst");
+    config->login_failures_per_address = (unsigned)settings_number(settings, "login-failures-per-address");
+    config->login_failures_per_email = (unsigned)settings_number(settings, "login-failures-per-email");
+    config->login_failure_memory_us = settings_number(settings, "login-failure-memory-ms") * US_PER_MS;
+    config->key_failures_per_address = (unsigned)settings_number(settings, "key-failures-per-address");
+    config->key_failure_memory_us = settings_number(settings, "key-failure-memory-ms") * US_PER_MS;
 }
 
 /* What only the api can tell of a setting. False with a reason. */
@@ -73,6 +80,25 @@ static bool check_json_setting(const struct settings *settings, const char *name
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
  * with a reason. */
+static void configure_limits(const struct settings *settings, struct tenant_limits *limits)
+{
+    limits->users = settings_number(settings, "users-per-tenant-max");
+    limits->development_environments = settings_number(settings, "development-environments-max");
+    limits->production_environments = settings_number(settings, "production-environments-max");
+}
+
+static void configure_people(const struct settings *settings, struct api_config *config)
+{
+    struct text chat_key = settings_text(settings, "chat-verify-key");
+
+    config->chat_key_length = chat_key.length / 2;
+    if (chat_key.length > 0)
+        hex_decode(chat_key, config->chat_key, config->chat_key_length);
+    config->portal_url = settings_text(settings, "portal-url");
+    config->portal_token_hours = settings_number(settings, "portal-token-hours");
+    config->is_portal_token_in_fragment = settings_boolean(settings, "portal-token-in-fragment");
+}
+
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
                           struct text *reason)
 {
@@ -84,6 +110,10 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");
+    configure_limits(settings, &config->limits);
+    configure_people(settings, config);
+    config->sign_up = (enum api_sign_up)settings_choice(settings, "signup");
+    config->default_tenant_name = settings_text(settings, "default-tenant-name");
     configure_rate_limits(settings, config);
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))
@@ -97,12 +127,13 @@ static void tell_of_installation(const struct installation *installation)
 {
     if (!installation->is_new)
         return;
-    LOG_INFO("data directory initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
+    LOG_INFO("database initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
              LOG_TEXT("environment_id", installation->opening.environment.id));
     if (isatty(STDOUT_FILENO))
         installation_print(installation);
     else
-        LOG_INFO("the first API key is only shown on a terminal; `farthing key create` makes another one",
+        LOG_INFO("the first API key is only shown on a terminal; `farthing key create --name NAME` makes "
+                 "another one",
                  LOG_TEXT("secret_id", installation->secret.id));
 }
 
@@ -258,7 +289,8 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        code = serve(&instance, &config, &(struct reload){&invocation->settings, NULL, api_config.access_log},
+        code = serve(&instance, &config,
+                     &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
                      &signals, arena);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));

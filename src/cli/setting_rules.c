@@ -1,10 +1,19 @@
 /* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
+#include "access/secrets.h"
+#include "api/api.h"
+#include "base/hash.h"
+#include "base/utf8.h"
 #include "cli/settings.h"
 #include "http/address.h"
 #include "store/store.h"
 #include "json/reader.h"
 
-enum { PORT_MAX = 65535, MODE_DIGITS_MAX = 4, TOKEN_LENGTH_MIN = 16 };
+enum {
+    PORT_MAX = 65535,
+    MODE_DIGITS_MAX = 4,
+    TOKEN_LENGTH_MIN = 16,
+    TENANT_NAME_LENGTH_MAX = 100,
+};
 
 static struct text without(struct text text, struct text prefix)
 {
@@ -102,6 +111,20 @@ const char *setting_rule_token(struct text value)
     return value.length >= TOKEN_LENGTH_MIN ? NULL : "must have at least 16 characters";
 }
 
+const char *setting_rule_secret(struct text value)
+{
+    return value.length >= SECRET_BYTES_MIN && value.length <= SECRET_BYTES_MAX
+               ? NULL
+               : "must have 32 to 256 bytes; `openssl rand -base64 48` makes one";
+}
+
+const char *setting_rule_tenant_name(struct text value)
+{
+    return utf8_valid(value) && utf8_length(value) <= TENANT_NAME_LENGTH_MAX
+               ? NULL
+               : "must be at most 100 characters of UTF-8";
+}
+
 const char *setting_rule_database(struct text value)
 {
     return store_is_url(value) ? NULL : "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE";
@@ -118,4 +141,25 @@ const char *setting_rule_json_object(struct text value)
 
     arena_free(&arena);
     return is_right ? NULL : "must be a JSON object";
+}
+
+const char *setting_rule_url(struct text value)
+{
+    bool has_scheme = text_starts_with(value, TEXT("http://")) || text_starts_with(value, TEXT("https://"));
+    bool is_plain = text_find(value, '?') == value.length && text_find(value, '#') == value.length;
+
+    for (size_t i = 0; i < value.length; i++)
+        is_plain = is_plain && value.data[i] > ' ' && value.data[i] <= '~';
+    return has_scheme && is_plain ? NULL
+                                  : "must be an http:// or https:// URL without ? and #, such as "
+                                    "https://portal.example.com";
+}
+
+const char *setting_rule_hex_key(struct text value)
+{
+    uint8_t bytes[API_CHAT_KEY_BYTES_MAX];
+
+    return value.length >= 2 && value.length / 2 <= sizeof bytes && hex_decode(value, bytes, value.length / 2)
+               ? NULL
+               : "must be an even number of hexadecimal digits, at most 256";
 }

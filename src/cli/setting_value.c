@@ -28,6 +28,8 @@ struct text setting_help(const struct setting *setting, struct arena *arena)
     if (setting->choices)
         help = arena_format(arena, "%.*s: %.*s", TEXT_FORMAT(help),
                             TEXT_FORMAT(listed(setting->choices, arena)));
+    if (setting->alias)
+        help = arena_format(arena, "%.*s; %s is taken as well", TEXT_FORMAT(help), setting->alias);
     if (setting->traits & RELOADS)
         help = arena_format(arena, "%.*s; SIGHUP has it read again", TEXT_FORMAT(help));
     return help;

@@ -33,9 +33,18 @@ bool settings_in_scope(int index, enum settings_scope scope)
 {
     struct text name = text_from_string(settings_table[index].name);
 
-    return scope >= SETTINGS_ALL ||
-           (scope == SETTINGS_DATA && (text_equal(name, TEXT("data")) || text_equal(name, TEXT("config")) ||
-                                       text_equal(name, TEXT("database"))));
+    static const struct text of_data[] = {TEXT_LITERAL("data"),
+                                          TEXT_LITERAL("config"),
+                                          TEXT_LITERAL("database"),
+                                          TEXT_LITERAL("auth-secret"),
+                                          TEXT_LITERAL("auth-secret-previous"),
+                                          TEXT_LITERAL("encryption-key"),
+                                          TEXT_LITERAL("encryption-key-previous")};
+    bool is_of_data = false;
+
+    for (unsigned i = 0; i < sizeof of_data / sizeof of_data[0]; i++)
+        is_of_data |= text_equal(name, of_data[i]);
+    return scope >= SETTINGS_ALL || (scope == SETTINGS_DATA && is_of_data);
 }
 
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX])
@@ -45,6 +54,21 @@ void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX])
     assert(length < VARIABLE_NAME_BYTES_MAX);
     for (char *at = name; *at; at++)
         *at = *at == '-' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+}
+
+static bool is_set(const char *variable)
+{
+    return text_from_string(getenv(variable)).length > 0;
+}
+
+struct text setting_variable(const struct setting *setting, struct arena *arena)
+{
+    char name[VARIABLE_NAME_BYTES_MAX];
+
+    variable_name(setting->name, name);
+    if (setting->alias && !is_set(name) && is_set(setting->alias))
+        return text_from_string(setting->alias);
+    return text_from_string(arena_string(arena, text_from_string(name)));
 }
 
 /* ---- giving values ---- */
@@ -89,11 +113,8 @@ bool settings_set_flag(struct settings *settings, int index, struct text value, 
 
 static bool read_variable(struct settings *settings, int index, struct text *reason)
 {
-    char name[VARIABLE_NAME_BYTES_MAX];
-
-    variable_name(settings_table[index].name, name);
-    struct text rest = text_from_string(getenv(name)),
-                where = arena_copy(settings->arena, text_from_string(name));
+    struct text where = setting_variable(&settings_table[index], settings->arena),
+                rest = text_from_string(getenv(where.data));
 
     if (rest.length == 0) /* as good as unset: that is how many tools leave a variable out */
         return true;
@@ -348,7 +369,6 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena)
 {
     const struct setting_state *state = &settings->states[index];
-    char name[VARIABLE_NAME_BYTES_MAX];
 
     switch (state->origin) {
     case ORIGIN_DEFAULT:
@@ -356,8 +376,8 @@ struct text settings_origin(const struct settings *settings, int index, struct a
     case ORIGIN_FILE:
         return arena_format(arena, "file %.*s:%u", TEXT_FORMAT(settings->file), state->line);
     case ORIGIN_ENVIRONMENT:
-        variable_name(settings_table[index].name, name);
-        return arena_format(arena, "environment %s", name);
+        return arena_format(arena, "environment %.*s",
+                            TEXT_FORMAT(setting_variable(&settings_table[index], arena)));
     case ORIGIN_FLAG:
         return TEXT("flag");
     }

@@ -48,7 +48,10 @@ struct setting {
     const struct setting_choice *choices;
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
+    /* Of a SECRET: what of a value may be shown; NULL: nothing. */
+    struct text (*show)(struct text value, struct arena *arena);
     const char *example; /* a value to show where there is no default */
+    const char *alias;   /* a variable of the peer that means the same; ours wins over it */
     const char *needs;   /* a setting that must differ from its default when this one does */
     const char *at_most; /* a setting of the same type whose number this one's must not exceed */
 };
@@ -76,7 +79,7 @@ struct settings {
 
 enum settings_scope {
     SETTINGS_NONE,
-    SETTINGS_DATA, /* only where the data is: `data`, `config` and `database` */
+    SETTINGS_DATA, /* only where the data is, and what opens it: `data`, `config`, `database`, the secrets */
     SETTINGS_ALL,
     SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
@@ -114,10 +117,15 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 
 /* "flag", "environment FARTHING_LISTEN", "file /etc/farthing.conf:12" or "default". */
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena);
+/* A value as it may be shown: of a secret, what is none. In the arena, or the text itself. */
+struct text setting_shown(const struct setting *setting, struct text value, struct arena *arena);
 /* What a person is told of a setting: its help, the words it can be, whether it can change later. */
 struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX]);
+/* The environment variable that gives the setting: its own, or its alias when only that is set; in the arena.
+ */
+struct text setting_variable(const struct setting *setting, struct arena *arena);
 
 /* Only for settings*.c: a value in the words it is shown in, with its number; an unset text, and in
  * *complaint what it must be ("must be a number from 1 to 10"), when the setting cannot have it. */
@@ -135,6 +143,13 @@ const char *setting_rule_mode(struct text value);     /* permissions in octal */
 const char *setting_rule_origins(struct text value);  /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
 const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
+const char *setting_rule_tenant_name(struct text value);
+const char *setting_rule_secret(struct text value); /* as long as a key must be */
 const char *setting_rule_json_object(struct text value);
+const char *setting_rule_url(struct text value);     /* http or https, without a query or a fragment */
+const char *setting_rule_hex_key(struct text value); /* bytes as hexadecimal digits */
+
+/* For `show` (setting_shown.c): a URL with *** for every password in it. */
+struct text setting_show_database(struct text url, struct arena *arena);
 
 #endif

@@ -1,11 +1,18 @@
 /* The settings. A new one is one line here. */
 #include "cli/settings.h"
 
+#include "api/api.h"
 #include "base/log.h"
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000, IDEMPOTENCY_HOURS_MAX = 24 * 366 };
+enum {
+    LOOPS_MAX = 1024,
+    RATE_LIMIT_MAX = 1000 * 1000,
+    TENANT_LIMIT_MAX = 1000 * 1000,
+    FAILURES_MAX = 10 * 1000,
+    IDEMPOTENCY_HOURS_MAX = 24 * 366,
+};
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -52,6 +59,9 @@ static const struct setting_choice log_levels[] = {
     {"debug", LOG_LEVEL_DEBUG},  {"info", LOG_LEVEL_INFO},   {"warning", LOG_LEVEL_WARNING},
     {"warn", LOG_LEVEL_WARNING}, {"error", LOG_LEVEL_ERROR}, {0}};
 
+static const struct setting_choice sign_ups[] = {
+    {"auto", API_SIGN_UP_AUTO}, {"open", API_SIGN_UP_OPEN}, {"closed", API_SIGN_UP_CLOSED}, {0}};
+
 static const struct setting_choice forwarded_headers[] = {
     {"x-forwarded-for", HTTP_X_FORWARDED_FOR}, {"forwarded", HTTP_FORWARDED}, {0}};
 
@@ -59,8 +69,12 @@ static const struct setting_choice forwarded_headers[] = {
 const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; without it the server reads farthing.conf in the data directory, if there is one", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
-    TEXT_SETTING("database", "URL", NULL, "a PostgreSQL database instead of the embedded one in the data directory: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with whatever PostgreSQL's client library takes; the password may be in PGPASSWORD, a password file or a service file", .traits = SECRET, .check = setting_rule_database, .example = "postgres://farthing@db.example.com/farthing?sslmode=verify-full"),
+    TEXT_SETTING("database", "URL", NULL, "a PostgreSQL database instead of the embedded one in the data directory: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with whatever PostgreSQL's client library takes; the password may be in PGPASSWORD, a password file or a service file", .traits = SECRET, .check = setting_rule_database, .show = setting_show_database, .example = "postgres://farthing@db.example.com/farthing?sslmode=verify-full"),
     NUMBER_SETTING("database-connections", "8", STORE_CONNECTIONS_MIN, STORE_CONNECTIONS_MAX, "connections to a PostgreSQL database, half of them for reads, besides one that hears of changes", .needs = "database"),
+    TEXT_SETTING("auth-secret", "SECRET", NULL, "what signs tokens, instead of the signing key in the data directory's file `secrets`; 32 to 256 bytes", .traits = SECRET, .check = setting_rule_secret, .alias = "FLEXPRICE_AUTH_SECRET", .example = "a-random-text-of-at-least-32-bytes"),
+    TEXT_SETTING("auth-secret-previous", "SECRET", NULL, "the one before it: tokens that it has signed stay valid", .traits = SECRET, .check = setting_rule_secret, .needs = "auth-secret", .example = "another-random-text-of-32-bytes-or-more"),
+    TEXT_SETTING("encryption-key", "SECRET", NULL, "what encrypts other services' secrets in the database, instead of the encryption key in the data directory's file `secrets`; 32 to 256 bytes", .traits = SECRET, .check = setting_rule_secret, .alias = "FLEXPRICE_SECRETS_ENCRYPTION_KEY", .example = "a-random-text-of-at-least-32-bytes"),
+    TEXT_SETTING("encryption-key-previous", "SECRET", NULL, "the one before it: what it has encrypted stays readable", .traits = SECRET, .check = setting_rule_secret, .needs = "encryption-key", .example = "another-random-text-of-32-bytes-or-more"),
     LIST_SETTING("listen", "ADDRESS", "127.0.0.1:8080", "where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:NUMBER, with http:// or https:// before it or without, or systemd for the sockets it passes (which take the place of the default); port 0 lets the system choose", .check = setting_rule_listen),
     TEXT_SETTING("unix-socket-mode", "MODE", "0660", "the permissions of the Unix sockets to listen on", .check = setting_rule_mode),
     TEXT_SETTING("tls-cert", "FILE", NULL, "the TLS certificate with its chain (PEM); TCP addresses without http:// then speak HTTPS", .traits = RELOADS, .needs = "tls-key", .example = "/etc/farthing/tls.crt"),
@@ -76,10 +90,24 @@ const struct setting settings_table[] = {
     BOOLEAN_SETTING("rbac-enforce-reads", "true", "whether reads need a role that grants them; false lets every caller read"),
     TEXT_SETTING("static-keys", "JSON", NULL, "API keys that need no database: {\"<hex SHA-256 of the key>\": {\"tenant_id\": ..., \"user_id\": ..., \"is_active\": true}}", .traits = SECRET, .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("environment-allow-list", "JSON", NULL, "environments that users are limited to: {\"<tenant id>\": {\"<user id>\": [\"<environment id>\"]}}", .check = setting_rule_json_object, .example = "{}"),
+    TEXT_SETTING("portal-url", "URL", "http://localhost:3000", "where the customer portal is: the beginning of the links that are made for customers", .check = setting_rule_url),
+    NUMBER_SETTING("portal-token-hours", "1", 1, API_PORTAL_TOKEN_HOURS_MAX, "how long such a link is good for"),
+    BOOLEAN_SETTING("portal-token-in-fragment", "false", "whether such a link has its token behind # rather than behind ?, so that no log of a proxy has it; the portal must look for it there"),
+    TEXT_SETTING("chat-verify-key", "HEX", NULL, "the key, in hexadecimal digits, with which users prove to a support chat who they are", .traits = SECRET, .check = setting_rule_hex_key, .example = "00112233445566778899aabbccddeeff"),
+    NUMBER_SETTING("users-per-tenant-max", "10", 1, TENANT_LIMIT_MAX, "users that a tenant may have, service accounts included"),
+    NUMBER_SETTING("development-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type development that a tenant may have"),
+    NUMBER_SETTING("production-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type production that a tenant may have"),
     NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-address"),
+    CHOICE_SETTING("signup", "WHEN", "auto", sign_ups, "whether people may sign up and so open a tenant; auto is until somebody has a password"),
+    TEXT_SETTING("default-tenant-name", "NAME", "Farthing", "what a tenant is called that somebody opens without a name", .check = setting_rule_tenant_name, .alias = "FLEXPRICE_ONBOARDING_DEFAULT_TENANT_NAME"),
+    NUMBER_SETTING("login-failures-per-address", "20", 0, FAILURES_MAX, "how many attempts to log in from one client address may fail, and how many to sign up may be made, before the next one must wait; 0 is no limit"),
+    NUMBER_SETTING("login-failures-per-email", "10", 0, FAILURES_MAX, "how many attempts to log in with one e-mail may fail before the next one must wait; 0 is no limit"),
+    DURATION_SETTING("login-failure-memory-ms", "60000", "how long it takes until one of them is forgotten"),
+    NUMBER_SETTING("key-failures-per-address", "200", 0, FAILURES_MAX, "how many requests with a wrong key or token from one client address are told so, before they are told to wait; 0 is no limit"),
+    DURATION_SETTING("key-failure-memory-ms", "1000", "how long it takes until one of them is forgotten"),
     NUMBER_SETTING("idempotency-retention-hours", "24", 1, IDEMPOTENCY_HOURS_MAX, "how long the reply to a request with an Idempotency-Key is kept, for whoever sends it again"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),

@@ -17,6 +17,14 @@ struct tenant_opening {
 const struct failure *tenant_open(struct transaction *transaction, struct text name,
                                   struct tenant_opening *opening);
 
+/* The same for somebody who is known: an e-mail in lower case (which must be no other published user's), and
+ * metadata for both the tenant and the user (unset: none). */
+struct tenant_founder {
+    struct text email, metadata;
+};
+const struct failure *tenant_open_for(struct transaction *transaction, struct text name,
+                                      const struct tenant_founder *founder, struct tenant_opening *opening);
+
 /* A new environment of a tenant. */
 const struct failure *environment_create(struct transaction *transaction, struct text tenant_id,
                                          struct text name, struct text type, struct environment *environment,

@@ -3,15 +3,18 @@
 #include "domain/records.h"
 #include "domain/tenancy.h"
 
-static void create_user(struct transaction *transaction, struct text tenant_id, struct user *user)
+static void create_user(struct transaction *transaction, struct text tenant_id,
+                        const struct tenant_founder *founder, struct user *user)
 {
     const struct call *call = transaction->call;
 
     *user = (struct user){
         .id = ulid_make_id(transaction->arena, user_entity.id_prefix, call->now_us),
         .tenant_id = tenant_id,
+        .email = founder->email,
         .type = TEXT("user"),
         .roles = TEXT("[\"super_admin\"]"),
+        .metadata = founder->metadata,
     };
     RECORD_STAMP_CREATED(user, call);
     user->created_by = user->updated_by = user->id; /* the first user made itself */
@@ -21,6 +24,14 @@ static void create_user(struct transaction *transaction, struct text tenant_id, 
 const struct failure *tenant_open(struct transaction *transaction, struct text name,
                                   struct tenant_opening *opening)
 {
+    const struct tenant_founder nobody = {text_none, text_none};
+
+    return tenant_open_for(transaction, name, &nobody, opening);
+}
+
+const struct failure *tenant_open_for(struct transaction *transaction, struct text name,
+                                      const struct tenant_founder *founder, struct tenant_opening *opening)
+{
     const struct call *call = transaction->call;
 
     opening->tenant = (struct tenant){
@@ -28,10 +39,11 @@ const struct failure *tenant_open(struct transaction *transaction, struct text n
         .name = name,
         .internal_status = TEXT("trialing"),
         .billing_details = TEXT("{}"),
+        .metadata = founder->metadata,
     };
     RECORD_STAMP_CREATED(&opening->tenant, call);
     transaction_insert(transaction, NULL, &tenant_entity, &opening->tenant);
-    create_user(transaction, opening->tenant.id, &opening->user);
+    create_user(transaction, opening->tenant.id, founder, &opening->user);
     return environment_create(transaction, opening->tenant.id, TEXT("Sandbox"), TEXT("development"),
                               &opening->environment, &opening->scope);
 }

@@ -19,7 +19,8 @@ enum {
 static const char *const lanes[] = {"none", "read", "write", NULL};
 static const char *const rejections[] = {
     "malformed",  "timeout", "body_too_large", "url_too_long",     "header_too_large", "not_implemented",
-    "overloaded", "version", "rate_limited",   "write_queue_full", "read_queue_full",  NULL};
+    "overloaded", "version", "rate_limited",   "write_queue_full", "read_queue_full",  "slow_queue_full",
+    NULL};
 static const char *const connection_refusals[] = {"limit", "client_limit", "no_descriptors", NULL};
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const doubts[] = {"committed", "not_committed", "unknown", NULL};

@@ -74,17 +74,20 @@ struct field {
     struct text created_by;                                                                                  \
     struct text updated_by
 
-/* `status_flags` and `instant_flags` say what is special about them in this entity. */
-#define ENTITY_BASE_FIELDS(struct_type, status_flags, instant_flags)                                         \
+/* `status_flags`, `instant_flags` and `actor_flags` say what is special about them in this entity. */
+#define ENTITY_BASE_FIELDS_WITH(struct_type, status_flags, instant_flags, actor_flags)                       \
     {FIELD(struct_type, status, FIELD_TEXT), .flags = (status_flags), .length_max = 20,                      \
      .values = entity_statuses},                                                                             \
         {FIELD(struct_type, created_at, FIELD_INSTANT), .flags = (instant_flags) | FIELD_STAMP},             \
         {FIELD(struct_type, updated_at, FIELD_INSTANT),                                                      \
          .flags = (instant_flags) | FIELD_STAMP | FIELD_EVENT_ALWAYS},                                       \
-        {FIELD(struct_type, created_by, FIELD_TEXT), .flags = FIELD_STAMP},                                  \
+        {FIELD(struct_type, created_by, FIELD_TEXT), .flags = (actor_flags) | FIELD_STAMP},                  \
     {                                                                                                        \
-        FIELD(struct_type, updated_by, FIELD_TEXT), .flags = FIELD_STAMP                                     \
+        FIELD(struct_type, updated_by, FIELD_TEXT), .flags = (actor_flags) | FIELD_STAMP                     \
     }
+/* The same of an entity that shows by whom it was made and changed. */
+#define ENTITY_BASE_FIELDS(struct_type, status_flags, instant_flags)                                         \
+    ENTITY_BASE_FIELDS_WITH(struct_type, status_flags, instant_flags, 0)
 
 enum entity_scoping {
     SCOPED_GLOBALLY,       /* tenants */
@@ -93,11 +96,12 @@ enum entity_scoping {
 };
 
 struct entity {
-    struct text name;      /* singular: "customer" */
-    struct text label;     /* for a person: "customer", "API key" */
-    struct text table;     /* "customers" */
-    struct text schema;    /* the name of its object in the API description: "CustomerResponse" */
-    const char *id_prefix; /* "cust" */
+    struct text name;  /* singular: "customer" */
+    struct text label; /* for a person: "customer", "API key" */
+    struct text table; /* "customers" */
+    struct text
+        schema; /* the name of its object in the API description: "CustomerResponse"; unset: it has none */
+    const char *id_prefix; /* "cust"; NULL: its ids are names */
     enum entity_scoping scoping;
     const struct field *fields; /* the first one is `id` */
     size_t field_count;

@@ -1,5 +1,6 @@
 /* data_directory.h: the one directory that holds everything: farthing.db (with -wal and -shm), lock,
- * admin.sock. That of a server on PostgreSQL holds a file `database` instead, which says where the data is.
+ * admin.sock, secrets. That of a server on PostgreSQL holds a file `database` instead of the first, which
+ * says where the data is.
  *
  * Mode 0700. A process that uses it holds exclusive locks on the directory itself and on the file `lock`,
  * which the system drops when the process ends however it ends. The file is there to say who it is; whoever
@@ -21,6 +22,7 @@ struct data_directory {
     struct text path;
     struct text database_path;
     struct text belongs_path;        /* of the file that names a PostgreSQL database */
+    struct text secrets_path;        /* cli/secrets_file.h */
     struct text admin_socket_path;   /* of a server */
     struct text command_socket_path; /* of a command that is its own server for a moment */
     int directory_fd, lock_fd;       /* -1: not locked */
@@ -31,13 +33,16 @@ struct data_directory data_directory_at(struct arena *arena, struct text path);
 
 enum data_directory_state data_directory_state(const struct data_directory *directory);
 
-/* The PostgreSQL database that the directory's server uses ("host:5432/name"), as it was last told; unset:
- * none. */
-struct text data_directory_belongs_to(const struct data_directory *directory, struct arena *arena);
-/* Remembers that, for those who are not told of it; an unset name: nothing to remember. False with a reason.
- */
-bool data_directory_belong(const struct data_directory *directory, struct text name, struct arena *arena,
-                           struct text *reason);
+/* The PostgreSQL database that the directory's server uses: so that it is not left for another one, or for
+ * the embedded one, without a word. */
+struct belonging {
+    struct text name; /* "host:5432/name", for people, as it was when it was last used; unset: none */
+    struct text installation_id; /* which stays when the database is moved, restored or failed over to */
+};
+struct belonging data_directory_belongs_to(const struct data_directory *directory, struct arena *arena);
+/* Remembers it; a full disk leaves what was there. False with a one-line reason. */
+bool data_directory_belong(const struct data_directory *directory, struct belonging belonging,
+                           struct arena *arena, struct text *reason);
 
 /* Makes the directory if need be and takes the lock. False with a one-line reason: who holds it, or what to
  * do. */

@@ -170,7 +170,7 @@ def test_kill_while_keys_are_made(directory, rounds, seed):
 
 @pytest.mark.embedded("the database is two files")
 def test_the_data_directory_of_a_killed_server_can_be_copied(directory, tmp_path, seed):
-    """The database and its log are all there is: a copy of the two elsewhere serves the same."""
+    """The database, its log and the secrets are all there is: a copy of the three elsewhere serves the same."""
     load = Load(init(directory).api_key, seed)
     server = Server(directory)
     load.start(server.address)
@@ -179,7 +179,7 @@ def test_the_data_directory_of_a_killed_server_can_be_copied(directory, tmp_path
     load.join()
     copy = tmp_path / "copy"
     copy.mkdir(mode=0o700)
-    for name in ("farthing.db", "farthing.db-wal"):
+    for name in ("farthing.db", "farthing.db-wal", "secrets"):
         shutil.copy(directory / name, copy / name)
     stored = stored_customers(directory)
     server = Server(copy)

@@ -36,6 +36,41 @@ static void test_a_burst_and_then_the_rate(void **state)
     rate_limit_free(limit);
 }
 
+/* Less often than once a second, for as long as a limit can reach. */
+static void test_a_slow_rate(void **state)
+{
+    struct rate_limit *limit = rate_limit_new_slow(INT64_C(60) * SECOND_US, 3);
+
+    (void)state;
+    assert_int_equal(take_many(limit, 1, start_us, 10), 3);
+    assert_int_equal(rate_limit_take(limit, 1, start_us), 60);
+    assert_int_equal(take_many(limit, 1, start_us + INT64_C(60) * SECOND_US, 10), 1);
+    assert_int_equal(take_many(limit, 1, start_us + INT64_C(6000) * SECOND_US, 10), 3);
+    rate_limit_free(limit);
+    limit = rate_limit_new_slow(RATE_LIMIT_INTERVAL_US_MAX, RATE_LIMIT_SLOW_BURST_MAX);
+    assert_int_equal(take_many(limit, 1, start_us, RATE_LIMIT_SLOW_BURST_MAX + 10),
+                     RATE_LIMIT_SLOW_BURST_MAX);
+    rate_limit_free(limit);
+}
+
+static void test_what_is_given_back(void **state)
+{
+    struct rate_limit *limit = rate_limit_new_slow(INT64_C(60) * SECOND_US, 2);
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(take_many(limit, 1, start_us, 1), 1);
+        rate_limit_give_back(limit, 1, start_us);
+    }
+    assert_int_equal(take_many(limit, 1, start_us, 1), 1);
+    rate_limit_give_back(limit, 1, start_us);
+    rate_limit_give_back(limit, 1, start_us); /* more than was taken: full, and no fuller */
+    rate_limit_give_back(limit, 2, start_us); /* one that nobody knows */
+    assert_int_equal(take_many(limit, 1, start_us, 10), 2);
+    assert_int_equal(take_many(limit, 2, start_us, 10), 2);
+    rate_limit_free(limit);
+}
+
 static void test_a_refusal_costs_nothing(void **state)
 {
     struct rate_limit *limit = rate_limit_new(1, 1);
@@ -121,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_burst_and_then_the_rate),
         cmocka_unit_test(test_a_refusal_costs_nothing),
+        cmocka_unit_test(test_a_slow_rate),
+        cmocka_unit_test(test_what_is_given_back),
         cmocka_unit_test(test_the_wait_that_is_told),
         cmocka_unit_test(test_a_clock_that_goes_back),
         cmocka_unit_test(test_sources_in_a_row_are_apart_in_every_table),

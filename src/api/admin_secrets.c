@@ -1,0 +1,219 @@
+/* admin_secrets.c: the server's secrets for the operator, over the admin socket: what `farthing secret` talks
+ * to. No key is ever in a reply. */
+#include "access/secrets.h"
+#include "access/token.h"
+#include "api/resources.h"
+#include "domain/server_secrets.h"
+#include "model/entity_json.h"
+
+#include <openssl/crypto.h>
+
+enum { GRACE_HOURS_MAX = 10 * 365 * 24, SECONDS_PER_HOUR = 60 * 60 };
+
+static const struct failure *check_secrets(struct exchange *exchange)
+{
+    return exchange->loop->api->secrets.secrets
+               ? NULL
+               : failure_new(exchange->arena, FAILURE_INVALID_OPERATION,
+                             TEXT("the secrets cannot be used; `farthing doctor` says why"));
+}
+
+/* ---- list ---- */
+
+static void write_instant(struct json_writer *writer, struct text key, int64_t instant_us)
+{
+    struct buffer buffer = {0};
+
+    if (instant_us == INT64_MIN || instant_us == SECRET_WITHOUT_END)
+        return;
+    instant_append_seconds(&buffer, instant_us);
+    json_key(writer, key);
+    json_string(writer, buffer_text(&buffer));
+    buffer_free(&buffer);
+}
+
+static struct text state_of(const struct secret_ring *ring, unsigned index, int64_t now_us)
+{
+    if (index == 0)
+        return TEXT("present");
+    return now_us < ring->keys[index].honoured_until_us ? TEXT("honoured") : TEXT("ended");
+}
+
+static void write_key(struct json_writer *writer, const struct secret_set *set, enum secret_purpose purpose,
+                      unsigned index, int64_t now_us)
+{
+    const struct secret_ring *ring = &set->rings[purpose];
+    const struct secret_key *key = &ring->keys[index];
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("id"));
+    json_string(writer, (struct text){key->id, SECRET_ID_LENGTH});
+    json_key(writer, TEXT("purpose"));
+    json_string(writer, text_from_string(secret_purpose_name(purpose)));
+    json_key(writer, TEXT("state"));
+    json_string(writer, state_of(ring, index, now_us));
+    json_key(writer, TEXT("source"));
+    json_string(writer, ring->is_given ? TEXT("setting") : TEXT("file"));
+    write_instant(writer, TEXT("created_at"), key->created_at_us);
+    if (index > 0)
+        write_instant(writer, TEXT("honoured_until"), key->honoured_until_us);
+    json_end_object(writer);
+}
+
+static void write_keys(struct json_writer *writer, struct exchange *exchange, const struct secret_set *set,
+                       enum secret_purpose purpose)
+{
+    for (unsigned i = 0; i < set->rings[purpose].count; i++)
+        write_key(writer, set, purpose, i, exchange->call.now_us);
+}
+
+static void render_list(struct exchange *exchange, struct json_writer *writer)
+{
+    struct secret_set set;
+
+    secrets_copy(exchange->loop->api->secrets.secrets, &set);
+    json_begin_object(writer);
+    json_key(writer, TEXT("items"));
+    json_begin_array(writer);
+    for (unsigned i = 0; i < SECRET_PURPOSES; i++)
+        write_keys(writer, exchange, &set, (enum secret_purpose)i);
+    json_end_array(writer);
+    json_end_object(writer);
+    OPENSSL_cleanse(&set, sizeof set);
+}
+
+/* ---- rotate ---- */
+
+struct rotation {
+    enum secret_purpose purpose;
+    int64_t grace_until_us;
+};
+
+/* Tokens are given the time that they have left; what a key has encrypted may be read for as long as it is
+ * there. */
+static const struct failure *read_grace(struct exchange *exchange, struct rotation *rotation)
+{
+    const struct json_value *value = json_member(exchange->body, TEXT("grace_hours"));
+    int64_t now_us = exchange->call.now_us;
+    struct failure *failure = NULL;
+    uint64_t hours = 0;
+
+    rotation->grace_until_us = rotation->purpose == SECRET_SIGNING
+                                   ? now_us + TOKEN_USER_SECONDS * MICROSECONDS_PER_SECOND
+                                   : SECRET_WITHOUT_END;
+    if (!value || value->type == JSON_NULL)
+        return NULL;
+    if (value->type != JSON_NUMBER || !text_to_uint64(value->text, &hours) || hours > GRACE_HOURS_MAX)
+        failure_add_field(
+            &failure, exchange->arena, TEXT("grace_hours"),
+            arena_format(exchange->arena, "must be a whole number from 0 to %d", GRACE_HOURS_MAX));
+    rotation->grace_until_us = now_us + (int64_t)hours * SECONDS_PER_HOUR * MICROSECONDS_PER_SECOND;
+    return failure;
+}
+
+static const struct failure *parse_rotate(struct exchange *exchange)
+{
+    struct rotation *rotation = ARENA_NEW(exchange->arena, struct rotation);
+
+    exchange->input = rotation;
+    if (!secret_purpose_find(exchange->parameters[0], &rotation->purpose))
+        return failure_new(exchange->arena, FAILURE_NOT_FOUND,
+                           arena_format(exchange->arena,
+                                        "there is no secret \"%.*s\"; there are signing and encryption",
+                                        TEXT_FORMAT(exchange->parameters[0])));
+    const struct failure *failure = read_grace(exchange, rotation);
+
+    return failure ? failure : check_secrets(exchange);
+}
+
+static const struct failure *given_by_setting(struct exchange *exchange, enum secret_purpose purpose)
+{
+    return failure_new(
+        exchange->arena, FAILURE_INVALID_OPERATION,
+        purpose == SECRET_SIGNING
+            ? TEXT("the signing key is given by the setting auth-secret: put its value into "
+                   "auth-secret-previous, a new one into auth-secret, and restart")
+            : TEXT("the encryption key is given by the setting encryption-key: put its value into "
+                   "encryption-key-previous, a new one into encryption-key, and restart"));
+}
+
+/* On the disk first: what a key signs that nobody remembers would be lost with the process. */
+static const struct failure *rotate(struct exchange *exchange, struct secret_set *set)
+{
+    const struct rotation *rotation = exchange->input;
+    const struct api_secrets *secrets = &exchange->loop->api->secrets;
+    struct secret_ring *ring = &set->rings[rotation->purpose];
+    struct text reason;
+
+    secrets_copy(secrets->secrets, set);
+    if (ring->is_given)
+        return given_by_setting(exchange, rotation->purpose);
+    if (!secret_ring_rotate(ring, rotation->purpose, exchange->call.now_us, rotation->grace_until_us))
+        return failure_new(exchange->arena, FAILURE_INVALID_OPERATION,
+                           TEXT("too many keys are still honoured; give fewer --grace-hours, which end them, "
+                                "or wait until one of them has ended"));
+    if (!secrets->keep(secrets->context, set, exchange->arena, &reason))
+        return failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE, reason);
+    secrets_replace(secrets->secrets, set);
+    return NULL;
+}
+
+static const struct failure *rotate_one_at_a_time(struct exchange *exchange)
+{
+    struct secrets *secrets = exchange->loop->api->secrets.secrets;
+    struct secret_set *set = ARENA_NEW(exchange->arena, struct secret_set);
+
+    secrets_begin_change(secrets);
+    const struct failure *failure = rotate(exchange, set);
+
+    secrets_end_change(secrets);
+    OPENSSL_cleanse(set, sizeof *set);
+    return failure;
+}
+
+/* Whatever is the present one by now: another rotation may have come in between. */
+static const struct failure *run_rotate(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct rotation *rotation = exchange->input;
+    struct secret_set set;
+
+    secrets_copy(exchange->loop->api->secrets.secrets, &set);
+    struct text id = arena_copy(transaction->arena,
+                                (struct text){set.rings[rotation->purpose].keys[0].id, SECRET_ID_LENGTH});
+
+    OPENSSL_cleanse(&set, sizeof set);
+    server_secret_record(transaction, text_from_string(secret_purpose_name(rotation->purpose)), id);
+    return NULL;
+}
+
+static void render_rotate(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct rotation *rotation = exchange->input;
+    struct secret_set set;
+
+    secrets_copy(exchange->loop->api->secrets.secrets, &set);
+    write_key(writer, &set, rotation->purpose, 0, exchange->call.now_us);
+    OPENSSL_cleanse(&set, sizeof set);
+}
+
+static const struct route routes[] = {
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/admin/secrets"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_NONE,
+     .status = 200,
+     .parse = check_secrets,
+     .render = render_list},
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/admin/secrets/{purpose}/rotate"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_WRITE,
+     .status = 200,
+     .has_body = true,
+     .parse = parse_rotate,
+     .work_before = rotate_one_at_a_time,
+     .run = run_rotate,
+     .render = render_rotate},
+};
+
+const struct route_table admin_secret_routes = ROUTE_TABLE(routes);

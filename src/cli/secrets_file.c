@@ -1,0 +1,113 @@
+#include "cli/secrets_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading ---- */
+
+/* The file's bytes in the arena; unset, with errno, when they cannot be had. */
+static struct text content_of(int fd, struct arena *arena)
+{
+    char *bytes = arena_allocate(arena, SECRETS_TEXT_BYTES_MAX);
+    size_t length = 0;
+    ssize_t got;
+
+    while ((got = read(fd, bytes + length, SECRETS_TEXT_BYTES_MAX - length)) > 0)
+        length += (size_t)got;
+    if (length == SECRETS_TEXT_BYTES_MAX)
+        errno = EFBIG;
+    return got < 0 || length == SECRETS_TEXT_BYTES_MAX ? text_none : (struct text){bytes, length};
+}
+
+bool secrets_file_read(const struct data_directory *directory, struct secret_set *set, bool *is_there,
+                       struct arena *arena, struct text *reason)
+{
+    const char *path = directory->secrets_path.data;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct text complaint;
+
+    *is_there = fd >= 0 || errno != ENOENT;
+    if (!*is_there)
+        return true;
+    struct text content = fd >= 0 ? content_of(fd, arena) : text_none;
+    int why = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (!text_is_set(content))
+        *reason = arena_format(arena, "cannot read %s: %s; run as its owner", path, strerror(why));
+    else if (!secret_set_read(content, set, arena, &complaint))
+        *reason = arena_format(arena, "%s is not as it was written: %.*s; put it back from a copy", path,
+                               TEXT_FORMAT(complaint));
+    else
+        return true;
+    return false;
+}
+
+/* ---- writing ---- */
+
+static bool write_all(int fd, struct text bytes)
+{
+    while (bytes.length > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.length);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        bytes = text_from(bytes, (size_t)written);
+    }
+    return true;
+}
+
+/* What root's commands make must stay open to the user that runs the server. */
+static bool leave_to_owner(const struct data_directory *directory, int fd)
+{
+    struct stat status;
+
+    return geteuid() != 0 || stat(directory->path.data, &status) != 0 ||
+           fchown(fd, status.st_uid, status.st_gid) == 0;
+}
+
+static bool write_new(const struct data_directory *directory, const char *path, struct text content)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* A file that was left there may have another mode. */
+    bool is_written = fd >= 0 && fchmod(fd, 0600) == 0 && leave_to_owner(directory, fd) &&
+                      write_all(fd, content) && fsync(fd) == 0;
+    int why = errno;
+
+    if (fd >= 0 && close(fd) != 0)
+        is_written = false;
+    errno = why;
+    return is_written;
+}
+
+/* The name is as durable as the content. */
+static bool sync_directory(const struct data_directory *directory)
+{
+    int fd = open(directory->path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return is_synced;
+}
+
+bool secrets_file_write(const struct data_directory *directory, const struct secret_set *set,
+                        struct arena *arena, struct text *reason)
+{
+    const char *path = directory->secrets_path.data;
+    const char *new_path = arena_string(arena, arena_format(arena, "%s.new", path));
+
+    if (write_new(directory, new_path, secret_set_write(set, arena)) && rename(new_path, path) == 0 &&
+        sync_directory(directory))
+        return true;
+    *reason = arena_format(arena, "cannot write %s: %s", path, strerror(errno));
+    unlink(new_path);
+    return false;
+}

@@ -1,0 +1,45 @@
+/* auths.h: signing up and what logging in needs (conventions section 22.1). Passwords are hashed elsewhere
+ * (access/password.h): only hashes come here. */
+#ifndef FARTHING_DOMAIN_AUTHS_H
+#define FARTHING_DOMAIN_AUTHS_H
+
+#include "domain/tenancy.h"
+#include "model/auth.h"
+
+/* An e-mail as it is stored and compared: ASCII letters in lower case, since the case of others is not ours
+ * to judge. In the arena. */
+struct text email_lower_case(struct text email, struct arena *arena);
+
+struct sign_up {
+    struct text email; /* in lower case */
+    struct text password_hash;
+    struct text tenant_name;
+    struct text metadata; /* of the tenant and of the user; unset: none */
+    bool is_first_only;   /* refused once anybody has a password */
+};
+
+/* Opens a tenant whose first user has an e-mail and a password. FAILURE_PERMISSION_DENIED when it is too late
+ * for is_first_only; an e-mail that any published user has fails the command. */
+const struct failure *auth_sign_up(struct transaction *transaction, const struct sign_up *sign_up,
+                                   struct tenant_opening *opening);
+
+/* Whether any user has a password. */
+bool auth_is_any(struct transaction *transaction);
+
+/* Gives a user a password. */
+void auth_create(struct transaction *transaction, struct text user_id, struct text password_hash);
+
+/* What is known of a published user with a password. */
+struct login {
+    struct text user_id;
+    struct text tenant_id;
+    struct text password_hash;
+};
+
+/* The one with this e-mail (in lower case). False when there is none. */
+bool auth_find(struct transaction *transaction, struct text email, struct login *login);
+
+/* Keeps another hash of the same password; does nothing when the password is not `login`'s any more. */
+void auth_replace_hash(struct transaction *transaction, const struct login *login, struct text password_hash);
+
+#endif
