@@ -56,6 +56,8 @@ struct api_config {
     /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
      * Only its hash is kept. */
     struct text metrics_token;
+    /* How long rows of the audit trail are kept; 0: for ever. */
+    unsigned audit_retention_days;
     /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
     struct log_sink *access_log;
 };
@@ -72,6 +74,10 @@ const char *api_check_static_keys(struct text json, struct arena *arena);
 const char *api_check_environment_allow_list(struct text json, struct arena *arena);
 /* Before the HTTP server is started. Without it the defaults hold. */
 void api_configure(struct api *api, const struct api_config *config);
+
+/* After api_configure: does by itself, until api_end_work, what is to be done now and then
+ * (api/housekeeping.h): for a server, not for a command that is one for a moment. */
+void api_keep_house(struct api *api);
 
 /* The server's secrets, which it cannot change by itself. Without them nobody can log in. */
 struct api_secrets {

@@ -170,6 +170,7 @@ enum store_turns {
     STORE_TURNS_ENVIRONMENTS,
     STORE_TURNS_USERS,
     STORE_TURNS_SIGN_UP,
+    STORE_TURNS_RETENTION,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
@@ -212,6 +213,12 @@ bool store_submit(struct store *store, struct store_command *command);
 const struct failure *
 store_write(struct store *store, struct arena *arena, const struct call *call,
             const struct failure *(*run)(void *context, struct transaction *transaction), void *context);
+
+/* The same for a part of something long, which lets others go first. */
+const struct failure *
+store_write_in_background(struct store *store, struct arena *arena, const struct call *call,
+                          const struct failure *(*run)(void *context, struct transaction *transaction),
+                          void *context);
 
 /* ---- the read lane ---- */
 
