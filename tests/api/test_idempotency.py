@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from expectations import assert_common_headers, assert_error
-from farthing_server import create_environment, create_key, run_ok, variables_of
+from farthing_server import create_environment, create_key, run_ok, variables_of, wait_until
 from http_client import Client, RawConnection, request_bytes
 from test_listeners import UnixConnection
 
@@ -411,6 +411,24 @@ def test_a_reply_is_kept_for_so_long(initialised, start_server, body, key, argum
     later = send()
     assert_error(later, 409, "already_exists", {"external_id"})
     assert not is_replay(later)
+    assert len(records(directory)) == 1
+
+
+def test_old_records_are_cleaned_up(initialised, start_server, body):
+    directory, credentials = initialised
+    server = start_server(directory)
+    with shared_client(server, credentials.api_key) as client:
+        for number in range(250):
+            assert post(client, body, f"old-{number}").status in (201, 409)
+    server.stop()
+    make_older(directory, 25)
+    server = start_server(directory)
+    wait_until(lambda: records(directory) == [], 30, "old records to be removed")
+    server.stop()
+    server = start_server(directory)
+    with shared_client(server, credentials.api_key) as client:
+        first = post(client, body, "young")
+        assert_replays(first, post(client, body, "young"))
     assert len(records(directory)) == 1
 
 
