@@ -7,6 +7,8 @@
 
 #define HOUR_US (INT64_C(60) * 60 * 1000 * 1000)
 
+enum { FIRST_STATUS_OF_OURS = 500 }; /* a failure that is the server's, not the request's */
+
 #define COUNT_OF(parts) (sizeof(parts) / sizeof(parts)[0])
 
 static const struct text header_name = TEXT_LITERAL("Idempotency-Key");
@@ -158,6 +160,24 @@ static bool look(struct exchange *exchange, struct transaction *transaction,
     return true;
 }
 
+static const struct failure *run_look(void *context, struct transaction *transaction)
+{
+    struct exchange *exchange = context;
+    struct idempotency_record *previous;
+    const struct failure *failure = NULL;
+
+    look(exchange, transaction, &previous, &failure);
+    return failure;
+}
+
+bool idempotency_is_answered(struct exchange *exchange, const struct failure **failure)
+{
+    if (!exchange->idempotency)
+        return false;
+    *failure = store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_look, exchange);
+    return *failure || exchange->idempotency->reply.is_replayed;
+}
+
 static struct text render(struct exchange *exchange, struct transaction *transaction)
 {
     buffer_clear(transaction->scratch);
@@ -183,11 +203,10 @@ const struct failure *idempotency_run(struct exchange *exchange, struct transact
     return NULL;
 }
 
-bool idempotency_keeps(const struct exchange *exchange, const struct failure *failure)
+/* Whether trying again would change nothing. */
+static bool is_kept(enum failure_code code)
 {
-    if (!exchange->idempotency || exchange->idempotency->is_about_key)
-        return false;
-    switch (failure->code) {
+    switch (code) {
     case FAILURE_VALIDATION:
     case FAILURE_INVALID_OPERATION:
     case FAILURE_NOT_FOUND:
@@ -206,12 +225,19 @@ bool idempotency_keeps(const struct exchange *exchange, const struct failure *fa
     return false;
 }
 
+bool idempotency_looks_again(const struct exchange *exchange, const struct failure *failure)
+{
+    return exchange->idempotency && !exchange->idempotency->is_about_key &&
+           failure_status(failure->code) < FIRST_STATUS_OF_OURS;
+}
+
 void idempotency_prepare_failure(struct exchange *exchange, const struct failure *failure)
 {
     struct buffer *body = &exchange->loop->body;
 
     buffer_clear(body);
     reply_write_failure(failure, body);
+    exchange->idempotency->passing = is_kept(failure->code) ? NULL : failure;
     exchange->idempotency->reply = (struct kept_reply){
         .status = failure_status(failure->code), .body = arena_copy(exchange->arena, buffer_text(body))};
 }
@@ -223,6 +249,8 @@ const struct failure *idempotency_keep_failure(struct exchange *exchange, struct
 
     if (look(exchange, transaction, &previous, &failure))
         return failure;
+    if (exchange->idempotency->passing)
+        return exchange->idempotency->passing;
     keep(exchange, transaction, previous);
     return NULL;
 }

@@ -9,7 +9,8 @@
  * come at once take turns in the write lane, so that the second finds what the first has left; on PostgreSQL,
  * where they may run side by side, the record's id is unique: the second waits for the first, is refused, and
  * looks again. A refusal (4xx) has undone what its command did, so it is kept by a second command, which
- * answers with whatever somebody else has kept meanwhile. Not kept: what may succeed when tried again (5xx,
+ * answers with whatever somebody else has kept meanwhile: what refuses the second of two twins is often what
+ * the first has done. Not kept: what may succeed when tried again (5xx,
  * 429, version_conflict), what is about the caller (401, 403), and what was refused before it came to the
  * lane, which would be refused again.
  *
@@ -34,22 +35,30 @@ struct idempotency {
     uint8_t key[SEAL_KEY_BYTES];  /* what the reply is encrypted under */
     bool is_about_key; /* the command was refused because of what was kept under the key, not by the use case
                         */
-    struct kept_reply reply; /* what is answered, after a command without failure */
+    struct kept_reply reply;       /* what is answered, after a command without failure */
+    const struct failure *passing; /* a refusal that is not kept */
 };
 
 /* Reads the header, on the loop, before the body is looked at. Nothing happens when there is none, or an
  * empty one. */
 const struct failure *idempotency_begin(struct exchange *exchange);
 
+/* Whether there is an answer already: a reply that was kept, which is in `reply` then, or in *failure why
+ * there is none to be had. For a route with slow work before its lane, on the thread that does the work;
+ * waits for the database. */
+bool idempotency_is_answered(struct exchange *exchange, const struct failure **failure);
+
 /* In the write lane, in place of the route's `run`: finds the reply that was kept, or runs the use case and
  * keeps its reply. Either is in `reply` then. */
 const struct failure *idempotency_run(struct exchange *exchange, struct transaction *transaction);
 
-/* Whether the refusal of the command is to be kept. Without an Idempotency-Key nothing is. */
-bool idempotency_keeps(const struct exchange *exchange, const struct failure *failure);
+/* Whether another command must look at what was refused: to keep the refusal, or to find that a twin was
+ * quicker, which is what it was refused for. Without an Idempotency-Key there is none. */
+bool idempotency_looks_again(const struct exchange *exchange, const struct failure *failure);
 /* Makes the refusal the reply; on the loop. */
 void idempotency_prepare_failure(struct exchange *exchange, const struct failure *failure);
-/* In the write lane: keeps it, unless a reply was kept meanwhile, which is the reply then. */
+/* In the write lane: a reply that was kept meanwhile is the reply; else keeps the refusal, or, if it is none
+ * to be kept, returns it. */
 const struct failure *idempotency_keep_failure(struct exchange *exchange, struct transaction *transaction);
 
 /* Removes some of the records that are older than the retention; *count is how many. When they were

@@ -52,7 +52,13 @@ static void work_before(struct slow_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
 
-    exchange->slow_failure = exchange->route->work_before(exchange);
+    if (!idempotency_is_answered(exchange, &exchange->slow_failure)) {
+        const struct failure *failure = exchange->route->work_before(exchange);
+
+        /* What stands in the way may be what a twin has done meanwhile. */
+        if (!failure || !idempotency_is_answered(exchange, &exchange->slow_failure))
+            exchange->slow_failure = failure;
+    }
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
@@ -206,7 +212,7 @@ static void finish_write(struct http_task *task)
     struct exchange *exchange = exchange_of(task);
     const struct failure *failure = exchange->command.failure;
 
-    if (failure && idempotency_keeps(exchange, failure)) {
+    if (failure && idempotency_looks_again(exchange, failure)) {
         keep_failure(exchange);
         return;
     }
@@ -252,7 +258,7 @@ static void run_lane_after_work(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
 
-    if (exchange->slow_failure)
+    if (exchange->slow_failure || (exchange->idempotency && exchange->idempotency->reply.is_replayed))
         finish(exchange, exchange->slow_failure);
     else
         run_lane(exchange);

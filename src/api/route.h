@@ -76,8 +76,8 @@ struct route {
     bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
     bool looks_first;   /* LANE_WRITE: struct store_command */
     bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
-    /* A POST that changes nothing worth a replay, as a login or a search: no reply of it is kept for whoever
-     * sends it again with the same Idempotency-Key. */
+    /* A POST that changes nothing worth a replay, as a login or a search, or nothing of the database: no
+     * reply of it is kept for whoever sends it again with the same Idempotency-Key. */
     bool ignores_idempotency_key;
 
     /* Reads the body and the query; outside any transaction. */

@@ -9,6 +9,7 @@
 enum {
     SEAL_KEY_BYTES = 32,
     SEAL_HASH_BYTES = 32,
+    SEAL_PLAIN_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 /* A hash over the parts that nobody can tell or forge without the key (NULL: no key). Where one part ends and
@@ -16,7 +17,7 @@ enum {
 void seal_hash(const uint8_t *key, const struct text *parts, size_t part_count,
                uint8_t hash[SEAL_HASH_BYTES]);
 
-/* `plain` encrypted, as text (base64url) in the arena. `about` is what it belongs to: not part of it, but
+/* `plain` encrypted, as text (base64) in the arena. `about` is what it belongs to: not part of it, but
  * opening it takes the same. Each call gives another text. */
 struct text seal(struct arena *arena, const uint8_t key[SEAL_KEY_BYTES], struct text about,
                  struct text plain);

@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from expectations import assert_common_headers, assert_error
-from farthing_server import create_environment, create_key, run_ok, variables_of
+from farthing_server import create_environment, create_key, run_ok, variables_of, wait_until
 from http_client import Client, RawConnection, request_bytes
 from test_listeners import UnixConnection
 
@@ -265,6 +265,59 @@ def test_what_is_no_post_ignores_it(shared, api, body, method):
     assert len(records(shared.directory)) == before
 
 
+def test_what_changes_nothing_ignores_it(shared, api, key):
+    before = len(records(shared.directory))
+    for body in ({}, {"limit": 1}):
+        reply = post(api, body, key, path="/v1/users/search")
+        assert reply.status == 200 and not is_replay(reply)
+    assert len(records(shared.directory)) == before
+
+
+# ---- signing up ----
+
+SIGN_UP = {"email": "ada@acme.example", "password": "correct horse battery", "tenant_name": "Ada's"}
+
+
+def test_a_sign_up_is_replayed_although_it_is_closed_by_then(initialised, start_server, key):
+    """The work that goes before it, and the look whether it is open, are not done again."""
+    directory, _ = initialised
+    with shared_client(start_server(directory), None) as client:
+        first = post(client, SIGN_UP, key, path="/v1/auth/signup")
+        assert first.status == 200 and first.json()["token"]
+        for _ in range(2):
+            assert_replays(first, post(client, SIGN_UP, key, path="/v1/auth/signup"))
+        assert_error(client.post("/v1/auth/signup", SIGN_UP), 403)
+        assert_error(post(client, SIGN_UP, "other", path="/v1/auth/signup"), 403)
+        changed = {**SIGN_UP, "password": "another one that is long"}
+        assert_error(post(client, changed, key, path="/v1/auth/signup"), 409, "already_exists", {"Idempotency-Key"})
+    stored = json.dumps(records(directory), default=str)
+    assert first.json()["token"] not in stored and len(records(directory)) == 1
+
+
+def test_twins_that_sign_up(initialised, start_server, key):
+    """All of them begin while it is open, and one closes it."""
+    directory, _ = initialised
+    address = start_server(directory, "--login-failures-per-address", "0").address
+    request = request_bytes("POST", "/v1/auth/signup", None, SIGN_UP, [("Idempotency-Key", key)])
+    connections = [RawConnection(address) for _ in range(6)]
+    for connection in connections:
+        connection.send(request)
+    replies = [connection.read_reply() for connection in connections]
+    for connection in connections:
+        connection.close()
+    assert {reply.status for reply in replies} == {200} and len({reply.body for reply in replies}) == 1, replies
+    assert sum(not is_replay(reply) for reply in replies) == 1
+    assert engine.tuples(directory, "SELECT count(*) FROM auths") == [(1,)]
+
+
+def test_an_invitation_is_replayed_with_its_password(shared, api, key):
+    body = {"type": "user", "email": "bob@acme.example", "roles": ["all_reader"]}
+    first = post(api, body, key, path="/v1/users")
+    assert first.status == 201 and first.json()["password"], first
+    assert_replays(first, post(api, body, key, path="/v1/users"))
+    assert first.json()["password"] not in json.dumps(records(shared.directory), default=str)
+
+
 # ---- what is stored ----
 
 
@@ -358,6 +411,24 @@ def test_a_reply_is_kept_for_so_long(initialised, start_server, body, key, argum
     later = send()
     assert_error(later, 409, "already_exists", {"external_id"})
     assert not is_replay(later)
+    assert len(records(directory)) == 1
+
+
+def test_old_records_are_cleaned_up(initialised, start_server, body):
+    directory, credentials = initialised
+    server = start_server(directory)
+    with shared_client(server, credentials.api_key) as client:
+        for number in range(250):
+            assert post(client, body, f"old-{number}").status in (201, 409)
+    server.stop()
+    make_older(directory, 25)
+    server = start_server(directory)
+    wait_until(lambda: records(directory) == [], 30, "old records to be removed")
+    server.stop()
+    server = start_server(directory)
+    with shared_client(server, credentials.api_key) as client:
+        first = post(client, body, "young")
+        assert_replays(first, post(client, body, "young"))
     assert len(records(directory)) == 1
 
 
