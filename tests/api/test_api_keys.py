@@ -307,20 +307,6 @@ def test_the_last_use_is_noted_behind_the_requests(place, admin):
     assert noted() >= secret["created_at"]
 
 
-def test_the_last_use_is_told_and_survives_the_server(initialised, start_server):
-    directory, credentials = initialised
-    before = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for _ in range(2):  # written down at the latest when the server ends
-        server = start_server(directory)
-        with Client(server.address, credentials.api_key) as client:
-            (secret,) = client.get(PATH).json()["items"]
-        server.stop()
-    assert before <= secret["last_used_at"]
-    assert secret["updated_at"] == secret["created_at"]
-    query = f"SELECT action FROM audit_log WHERE entity_id = '{secret['id']}'"
-    assert engine.tuples(directory, query) == [("created",)]
-
-
 def test_the_operators_list_and_this_one_are_of_the_same_keys(place, admin):
     secret, _ = mint(admin, name="seen by both")
     assert secret["id"] in run_ok("key", "list", "--data", place.directory)
