@@ -4,6 +4,7 @@ Both start empty. Rounds drive one after the other; before the other's turn a ro
 measurement. Then one long run for the latencies, and gets beside creates on a server that holds a million customers.
 """
 
+import re
 import shutil
 import sqlite3
 import time
@@ -42,7 +43,7 @@ def run(quick):
     try:
         with ours, Postgres(measure.WORK / "postgres") as postgres:
             postgres.create_database("bench")
-            postgres.psql((measure.BENCH / "postgres_schema.sql").read_text())
+            postgres.psql(favourable_schema())
             created = throughput_figure(ours, postgres, plan)
             created += latency_figures(ours, plan)
             ours.stop()
@@ -51,6 +52,16 @@ def run(quick):
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(measure.WORK / "postgres", ignore_errors=True)
     gets_beside_creates(plan)
+
+
+def favourable_schema():
+    """The tables that a create writes to, from our migrations: the same columns and every index, but to PostgreSQL's advantage
+    no checks, and JSON as plain text, which it need not parse."""
+    ours = "".join(path.read_text() for path in sorted((measure.CHECKOUT / "migrations/postgres").glob("*.sql")))
+    about = re.compile(r"(CREATE TABLE|CREATE (UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (customers|audit_log|system_events)\b")
+    statements = [one.strip() for one in re.sub("--.*", "", ours).split(";")]
+    kept = "".join(one + ";\n" for one in statements if about.match(one))
+    return re.sub(r"\bjsonb?\b", 'text COLLATE "C"', re.sub(r" CHECK \(.*?\)", "", kept))
 
 
 def empty_directory():

@@ -87,7 +87,7 @@ def finish_import(process, rows):
 def shell(database, *commands):
     """Runs the sqlite3 shell on the server's core; returns the seconds that it took."""
     def on_server_core():
-        os.sched_setaffinity(0, {measure.SERVER_CORE})
+        os.sched_setaffinity(0, measure.server_cores)
 
     begun = time.monotonic()
     run = subprocess.run(["sqlite3", "-batch", str(database)], input="\n".join(commands), capture_output=True,

@@ -61,7 +61,7 @@ class Server:
         return self.process.pid
 
     def _prepare_child(self):
-        os.sched_setaffinity(0, {measure.SERVER_CORE})
+        os.sched_setaffinity(0, measure.server_cores)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a killed benchmark leaves no server behind
 
     def start(self):

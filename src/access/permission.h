@@ -18,6 +18,11 @@ struct permission {
 /* The role super_admin, and no service account. */
 bool caller_is_super_admin(const struct caller *caller);
 
+/* NULL unless the route writes and the tenant is suspended: the first part of permission_check, for callers
+ * without roles. */
+const struct failure *permission_check_suspension(const struct caller *caller,
+                                                  const struct permission *permission, struct arena *arena);
+
 /* NULL when the caller may; otherwise the first of: the tenant is suspended (writes only), the route is for
  * super admins, no role grants it (section 6.2). `enforces_reads`: whether reads need a role (ruling 7). */
 const struct failure *permission_check(const struct caller *caller, const struct permission *permission,

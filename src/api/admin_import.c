@@ -113,6 +113,15 @@ static const struct failure *import_row(struct transaction *transaction, const s
     return customer_import(transaction, row->object, &chunk->options, &row->outcome, &row->refusal);
 }
 
+/* Whom the rows name is asked in one go, where asking takes its time. A row whose external id an earlier one
+ * has, too, is asked for again when its turn comes. */
+static void ask_ahead(struct transaction *transaction, const struct import_chunk *chunk)
+{
+    for (size_t i = 0; i < chunk->row_count; i++)
+        if (chunk->rows[i].object && chunk->rows[i].object->type == JSON_OBJECT)
+            customer_import_ahead(transaction, chunk->rows[i].object);
+}
+
 static const struct failure *run_import(struct exchange *exchange, struct transaction *transaction)
 {
     struct import_chunk *chunk = exchange->result;
@@ -120,6 +129,8 @@ static const struct failure *run_import(struct exchange *exchange, struct transa
         environment_find_named(transaction, chunk->tenant, chunk->environment, &chunk->scope);
 
     exchange->call.scope = &chunk->scope; /* the transaction's call is this one */
+    if (!failure)
+        ask_ahead(transaction, chunk);
     for (size_t i = 0; i < chunk->row_count && !failure; i++) {
         failure = import_row(transaction, chunk, &chunk->rows[i]);
         if (i % IMPORT_ROWS_BETWEEN_OFFERS == 0)

@@ -24,6 +24,9 @@ static const struct field creation_options[] = {
     {FIELD(struct key_creation, environment, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
     {FIELD(struct key_creation, user_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
 };
+/* Only the operator gives a key other roles than its owner's. */
+static const struct field roles_field = {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT,
+                                         .values = role_ids};
 
 static const struct failure *parse_create(struct exchange *exchange)
 {
@@ -36,7 +39,12 @@ static const struct failure *parse_create(struct exchange *exchange)
                      creation, exchange->arena, &failure);
     if (failure)
         return failure;
-    return api_key_read_creation(exchange->body, exchange->call.now_us, exchange->arena, &creation->secret);
+    const struct failure *refusal =
+        api_key_read_creation(exchange->body, exchange->call.now_us, exchange->arena, &creation->secret);
+
+    if (!refusal)
+        fields_read_json(&roles_field, 1, exchange->body, &creation->secret, exchange->arena, &failure);
+    return refusal ? refusal : failure;
 }
 
 static const struct failure *run_create(struct exchange *exchange, struct transaction *transaction)

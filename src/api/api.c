@@ -19,7 +19,12 @@
 struct api_config api_config_default(void)
 {
     return (struct api_config){
-        .allowed_origins = TEXT("*"), .enforces_reads = true, .default_tenant_name = TEXT("Farthing")};
+        .allowed_origins = TEXT("*"),
+        .enforces_reads = true,
+        .limits = {LIMIT_USERS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT},
+        .portal_url = TEXT("http://localhost:3000"),
+        .portal_token_hours = 1,
+        .default_tenant_name = TEXT("Farthing")};
 }
 
 struct api *api_open(struct store *store, struct arena *arena, struct text *reason)

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/log_sink.h"
+#include "domain/limits.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -14,6 +15,8 @@ struct secret_set;
 /* Who may sign up: whoever comes first, until somebody has a password; everybody; nobody. */
 enum api_sign_up { API_SIGN_UP_AUTO, API_SIGN_UP_OPEN, API_SIGN_UP_CLOSED };
 
+enum { API_CHAT_KEY_BYTES_MAX = 128, API_PORTAL_TOKEN_HOURS_MAX = 24 * 365 };
+
 struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
@@ -23,6 +26,16 @@ struct api_config {
     /* Keys that work without being in the database, and the environments that users are limited to: JSON as
      * access/identities.h and access/environment.h have it; unset: none. The texts need not live on. */
     struct text static_keys, environment_allow_list;
+    struct tenant_limits limits;
+    /* What the support chat knows users by (POST /v1/users/chat/verify): the key of a HMAC. Length 0: none.
+     */
+    uint8_t chat_key[API_CHAT_KEY_BYTES_MAX];
+    size_t chat_key_length;
+    /* Where the customer portal is, and how long a link to it is good for. The text must live as long as the
+     * api. */
+    struct text portal_url;
+    int64_t portal_token_hours;
+    bool is_portal_token_in_fragment; /* `#token=` rather than `?token=`: it does not get into logs */
     /* Requests a second, of one API key and of one client's address (an IPv4 address, an IPv6 /64), and how
      * many may come at once. A rate of 0: no limit; a burst of 0: as many as a second has. Public routes
      * (/health) and the admin entrance are not limited. */

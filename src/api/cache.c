@@ -1,7 +1,6 @@
 #include "api/cache.h"
 
 #include "base/instant.h"
-#include "base/log.h"
 
 /* Threads come here in any order, whatever the order of the commits was: so they read what they need anew,
  * one at a time. */
@@ -35,33 +34,19 @@ static const struct failure *refresh(void *context, struct transaction *transact
     return NULL;
 }
 
-static const struct failure *read_anew(struct refreshing *refreshing, struct arena *arena)
-{
-    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-
-    return store_read(refreshing->api->store, arena, &call, refresh, refreshing);
-}
-
-static bool hear(void *context, struct text entity_name, struct text id)
+static void hear(void *context, struct transaction *transaction, struct text entity_name, struct text id)
 {
     struct refreshing refreshing = {context, entity_name, id};
-    struct arena arena;
 
-    arena_init(&arena);
-    const struct failure *failure = read_anew(&refreshing, &arena);
-
-    if (failure)
-        LOG_WARNING("a change that another process made could not be read",
-                    LOG_TEXT("error", failure->message));
-    arena_free(&arena);
-    return !failure;
+    refresh(&refreshing, transaction);
 }
 
 const struct failure *cache_load(struct api *api, struct arena *arena)
 {
+    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
     struct refreshing refreshing = {api, text_none, text_none};
 
-    return read_anew(&refreshing, arena);
+    return store_read(api->store, arena, &call, refresh, &refreshing);
 }
 
 void cache_listen(struct api *api)

@@ -8,6 +8,7 @@
 #include "api/slow_pool.h"
 #include "base/log_sink.h"
 #include "base/ulid.h"
+#include "domain/actor.h"
 #include "metrics/metrics.h"
 #include "json/reader.h"
 
@@ -73,6 +74,9 @@ struct exchange {
     void *input;                  /* what `parse` made of the request */
     void *result;                 /* what `run` found or did, for `render` */
 };
+
+/* What a use case must know of the caller. */
+struct actor exchange_actor(const struct exchange *exchange);
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */

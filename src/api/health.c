@@ -39,7 +39,7 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     bool draining = atomic_load(&exchange->loop->api->draining);
     enum store_state state = store_state(exchange->loop->api->store);
     bool database = can_read(exchange);
-    bool removed = state == STORE_DATABASE_REMOVED;
+    bool is_of_database = state == STORE_DATABASE_REMOVED || state == STORE_UNREACHABLE;
 
     exchange->status = database && !draining && state == STORE_WELL ? 200 : 503;
     json_begin_object(writer);
@@ -49,11 +49,11 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     json_key(writer, TEXT("database"));
     /* Reads from a file that was removed still work, and tell nothing. */
-    json_string(writer, text_from_string(removed    ? store_state_name(state)
-                                         : database ? "ok"
-                                                    : "unavailable"));
+    json_string(writer, text_from_string(is_of_database ? store_state_name(state)
+                                         : database     ? "ok"
+                                                        : "unavailable"));
     json_key(writer, TEXT("disk"));
-    json_string(writer, text_from_string(store_state_name(removed ? STORE_WELL : state)));
+    json_string(writer, text_from_string(store_state_name(is_of_database ? STORE_WELL : state)));
     json_key(writer, TEXT("server"));
     json_string(writer, draining ? TEXT("draining") : TEXT("ok"));
     json_end_object(writer);

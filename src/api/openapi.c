@@ -1,9 +1,10 @@
 #include "api/openapi.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { STATUS_TEXT_MAX = 16, SCHEMAS_MAX = 64 };
+enum { STATUS_TEXT_MAX = 16, SCHEMAS_MAX = 256 };
 
 static const struct text error_schema = TEXT_LITERAL("ErrorResponse");
 
@@ -113,37 +114,98 @@ static bool is_required_input(const struct field *field)
     return (field->flags & FIELD_INPUT) && (field->flags & FIELD_REQUIRED);
 }
 
-static void write_required(struct json_writer *writer, const struct entity *entity,
+static void write_required(struct json_writer *writer, const struct field *fields, size_t count,
                            bool (*is_required)(const struct field *field))
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_required(&fields[i]))
+            json_string(writer, fields[i].name);
+}
+
+static void write_list_schema(struct json_writer *writer, struct text name, struct text schema)
+{
+    json_key(writer, name);
+    json_begin_object(writer);
+    string_member(writer, "type", TEXT("array"));
+    begin_member(writer, "items");
+    write_reference(writer, schema);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static struct text schema_name(const struct reply_schema *reply)
+{
+    return text_is_set(reply->name) ? reply->name : reply->entity->schema;
+}
+
+static void write_members(struct json_writer *writer, const struct member_schema *member)
+{
+    for (; member && member->name.data; member++) {
+        if (member->is_list) {
+            write_list_schema(writer, member->name, schema_name(member->schema));
+            continue;
+        }
+        json_key(writer, member->name);
+        json_begin_object(writer);
+        write_reference(writer, schema_name(member->schema));
+        json_end_object(writer);
+    }
+}
+
+static void write_reply_required(struct json_writer *writer, const struct reply_schema *reply)
 {
     json_key(writer, TEXT("required"));
     json_begin_array(writer);
-    for (size_t i = 0; i < entity->field_count; i++)
-        if (is_required(&entity->fields[i]))
-            json_string(writer, entity->fields[i].name);
+    write_required(writer, reply->entity->fields, reply->entity->field_count, is_required_reply);
+    write_required(writer, reply->fields, reply->field_count, is_required_reply);
+    for (const struct member_schema *member = reply->members; member && member->name.data; member++)
+        json_string(writer, member->name);
     json_end_array(writer);
 }
 
-static void write_reply_schema(struct json_writer *writer, const struct entity *entity,
-                               const struct reply_schema *list)
+static void write_reply_schema(struct json_writer *writer, const struct reply_schema *reply)
 {
-    json_key(writer, entity->schema);
+    json_key(writer, schema_name(reply));
     json_begin_object(writer);
     string_member(writer, "type", TEXT("object"));
-    write_required(writer, entity, is_required_reply);
+    write_reply_required(writer, reply);
     begin_member(writer, "properties");
-    write_properties(writer, entity->fields, entity->field_count, 0, FIELD_INTERNAL);
-    if (list && list->list_entity) {
-        json_key(writer, list->list_name);
-        json_begin_object(writer);
-        string_member(writer, "type", TEXT("array"));
-        begin_member(writer, "items");
-        write_reference(writer, list->list_entity->schema);
-        json_end_object(writer);
-        json_end_object(writer);
-    }
+    write_properties(writer, reply->entity->fields, reply->entity->field_count, 0, FIELD_INTERNAL);
+    write_properties(writer, reply->fields, reply->field_count, 0, FIELD_INTERNAL);
+    if (reply->list_entity)
+        write_list_schema(writer, reply->list_name, reply->list_entity->schema);
+    write_members(writer, reply->members);
     json_end_object(writer);
     json_end_object(writer);
+}
+
+static void write_page_schema(struct json_writer *writer, const struct reply_schema *reply)
+{
+    json_key(writer, reply->page_name);
+    json_begin_object(writer);
+    string_member(writer, "type", TEXT("object"));
+    json_key(writer, TEXT("required"));
+    json_raw(writer, TEXT("[\"items\",\"pagination\"]"));
+    begin_member(writer, "properties");
+    write_list_schema(writer, TEXT("items"), schema_name(reply));
+    json_key(writer, TEXT("pagination"));
+    json_raw(
+        writer,
+        TEXT("{\"type\":\"object\",\"required\":[\"total\",\"limit\",\"offset\"],\"properties\":{\"total\":{"
+             "\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"}}}"));
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_body_required(struct json_writer *writer, const struct body_schema *body)
+{
+    json_key(writer, TEXT("required"));
+    json_begin_array(writer);
+    if (body->entity)
+        write_required(writer, body->entity->fields, body->entity->field_count, is_required_input);
+    if (body->options)
+        write_required(writer, body->options, *body->option_count, is_required_input);
+    json_end_array(writer);
 }
 
 static void write_body_schema(struct json_writer *writer, const struct body_schema *body)
@@ -151,10 +213,18 @@ static void write_body_schema(struct json_writer *writer, const struct body_sche
     json_key(writer, body->name);
     json_begin_object(writer);
     string_member(writer, "type", TEXT("object"));
-    write_required(writer, body->entity, is_required_input);
+    write_body_required(writer, body);
     begin_member(writer, "properties");
-    write_properties(writer, body->entity->fields, body->entity->field_count, FIELD_INPUT, 0);
-    write_properties(writer, body->options, *body->option_count, FIELD_INPUT, 0);
+    if (body->entity)
+        write_properties(writer, body->entity->fields, body->entity->field_count, FIELD_INPUT, 0);
+    if (body->options)
+        write_properties(writer, body->options, *body->option_count, FIELD_INPUT, 0);
+    if (body->member) {
+        json_key(writer, body->member_name);
+        json_begin_object(writer);
+        write_reference(writer, body->member->name);
+        json_end_object(writer);
+    }
     json_end_object(writer);
     json_end_object(writer);
 }
@@ -172,31 +242,42 @@ static void write_error_schema(struct json_writer *writer)
 }
 
 struct written {
-    const void *items[SCHEMAS_MAX];
+    struct text names[SCHEMAS_MAX];
     unsigned count;
 };
 
-/* Whether `item` comes for the first time. */
-static bool is_new(struct written *written, const void *item)
+/* Whether a schema of this name comes for the first time. */
+static bool is_new(struct written *written, struct text name)
 {
     for (unsigned i = 0; i < written->count; i++)
-        if (written->items[i] == item)
+        if (text_equal(written->names[i], name))
             return false;
-    if (written->count < SCHEMAS_MAX)
-        written->items[written->count++] = item;
+    assert(written->count < SCHEMAS_MAX);
+    written->names[written->count++] = name;
     return true;
+}
+
+/* A schema, and those that it refers to: how deep, the tables of the routes say. */
+static void write_reply_schemas(struct json_writer *writer, const struct reply_schema *reply,
+                                struct written *written)
+{
+    if (is_new(written, schema_name(reply)))
+        write_reply_schema(writer, reply);
+    if (text_is_set(reply->page_name) && is_new(written, reply->page_name))
+        write_page_schema(writer, reply);
+    if (reply->list_entity && is_new(written, reply->list_entity->schema))
+        write_reply_schema(writer, &(struct reply_schema){.entity = reply->list_entity});
+    for (const struct member_schema *member = reply->members; member && member->name.data; member++)
+        write_reply_schemas(writer, member->schema, written);
 }
 
 static void write_schemas_of(struct json_writer *writer, const struct route *route, struct written *written)
 {
-    const struct reply_schema *reply = route->reply;
-
-    if (route->body && is_new(written, route->body))
-        write_body_schema(writer, route->body);
-    if (reply && is_new(written, reply->entity))
-        write_reply_schema(writer, reply->entity, reply);
-    if (reply && reply->list_entity && is_new(written, reply->list_entity))
-        write_reply_schema(writer, reply->list_entity, NULL);
+    for (const struct body_schema *body = route->body; body; body = body->member)
+        if (is_new(written, body->name))
+            write_body_schema(writer, body);
+    if (route->reply)
+        write_reply_schemas(writer, route->reply, written);
 }
 
 /* ---- operations ---- */
@@ -224,11 +305,25 @@ static void write_response(struct json_writer *writer, int status, const char *d
     json_end_object(writer);
 }
 
+static void write_empty_response(struct json_writer *writer, int status)
+{
+    char text[STATUS_TEXT_MAX];
+
+    snprintf(text, sizeof text, "%d", status);
+    begin_member(writer, text);
+    string_member(writer, "description", TEXT("Done"));
+    json_end_object(writer);
+}
+
 static void write_responses(struct json_writer *writer, const struct route *route)
 {
     begin_member(writer, "responses");
     if (route->reply)
-        write_response(writer, route->status, "Success", route->reply->entity->schema);
+        write_response(writer, route->status, "Success",
+                       text_is_set(route->reply->page_name) ? route->reply->page_name
+                                                            : schema_name(route->reply));
+    else
+        write_empty_response(writer, route->status);
     write_response(writer, 400, "The request is not valid", error_schema);
     if (route->access != ACCESS_PUBLIC)
         write_response(writer, 401, "No valid credentials", error_schema);
@@ -286,9 +381,9 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     json_begin_array(writer);
     json_string(writer, route->tag);
     json_end_array(writer);
-    if (route->access == ACCESS_PUBLIC) {
+    if (route->access == ACCESS_PUBLIC || route->access == ACCESS_PORTAL) {
         json_key(writer, TEXT("security"));
-        json_raw(writer, TEXT("[]"));
+        json_raw(writer, route->access == ACCESS_PUBLIC ? TEXT("[]") : TEXT("[{\"SessionToken\":[]}]"));
     }
     write_parameters(writer, route);
     if (route->body) {
@@ -330,6 +425,11 @@ static void write_components(struct json_writer *writer, const struct route_tabl
     begin_member(writer, "ApiKeyAuth");
     string_member(writer, "type", TEXT("apiKey"));
     string_member(writer, "name", TEXT("x-api-key"));
+    string_member(writer, "in", TEXT("header"));
+    json_end_object(writer);
+    begin_member(writer, "SessionToken");
+    string_member(writer, "type", TEXT("apiKey"));
+    string_member(writer, "name", TEXT("X-Session-Token"));
     string_member(writer, "in", TEXT("header"));
     json_end_object(writer);
     json_end_object(writer);

@@ -2,6 +2,7 @@
  * body, the route's own parsing, its lane, the reply. */
 #include "api/pipeline.h"
 
+#include "access/portal.h"
 #include "api/cache.h"
 #include "api/observe.h"
 #include "api/rate_limit.h"
@@ -275,6 +276,7 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
     case ACCESS_PUBLIC:
         return true;
     case ACCESS_KEY:
+    case ACCESS_PORTAL:
         return entrance != HTTP_ENTRANCE_METRICS;
     case ACCESS_ADMIN:
         return entrance == HTTP_ENTRANCE_ADMIN;
@@ -353,17 +355,22 @@ static const struct failure *check_key_rate(struct exchange *exchange, const str
     return check_rate(exchange, limit, rate_limit_source(credentials->api_key), TEXT("with this key"));
 }
 
-static const struct failure *check_access(struct exchange *exchange)
+static const struct failure *check_portal(struct exchange *exchange)
 {
     const struct api *api = exchange->loop->api;
+    struct text token = http_request_header(&exchange->http->request, TEXT("x-session-token"));
+    const struct failure *failure =
+        portal_authenticate(api->identities, api->secrets.secrets, token, exchange->call.now_us,
+                            exchange->arena, &exchange->caller);
 
-    if (exchange->route->access == ACCESS_METRICS)
-        return metrics_check_access(exchange);
-    if (exchange->route->access != ACCESS_KEY)
-        return NULL;
-    /* Another process may have revoked the key, and we would not have heard of it. */
-    if (!store_is_current(api->store))
-        return store_away_failure(api->store, exchange->arena);
+    return failure ? failure
+                   : permission_check_suspension(&exchange->caller, &exchange->route->permission,
+                                                 exchange->arena);
+}
+
+static const struct failure *check_key(struct exchange *exchange)
+{
+    const struct api *api = exchange->loop->api;
     struct credentials credentials = read_credentials(&exchange->http->request);
     const struct requirements requirements = {
         exchange->route->permission, exchange->route->without_environment, api->config.enforces_reads};
@@ -374,6 +381,23 @@ static const struct failure *check_access(struct exchange *exchange)
         failure = check_key_rate(exchange, &credentials);
     if (!failure)
         failure = authorize(api->identities, &credentials, &requirements, exchange->arena, &exchange->caller);
+    return failure;
+}
+
+static const struct failure *check_access(struct exchange *exchange)
+{
+    const struct api *api = exchange->loop->api;
+    enum access access = exchange->route->access;
+
+    if (access == ACCESS_METRICS)
+        return metrics_check_access(exchange);
+    if (access != ACCESS_KEY && access != ACCESS_PORTAL)
+        return NULL;
+    /* Another process may have revoked the key, and we would not have heard of it. */
+    if (!store_is_current(api->store))
+        return store_away_failure(api->store, exchange->arena);
+    const struct failure *failure = access == ACCESS_KEY ? check_key(exchange) : check_portal(exchange);
+
     if (failure)
         return failure;
     exchange->call.scope = &exchange->caller.scope;

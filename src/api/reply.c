@@ -141,7 +141,10 @@ static void write_details(struct json_writer *writer, const struct failure *fail
     json_begin_object(writer);
     for (const struct failure_detail *detail = failure->details; detail; detail = detail->next) {
         json_key(writer, detail->name);
-        json_string(writer, detail->value);
+        if (detail->is_json)
+            json_raw(writer, detail->value);
+        else
+            json_string(writer, detail->value);
     }
     json_end_object(writer);
 }

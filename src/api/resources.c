@@ -1,8 +1,23 @@
 #include "api/resources.h"
 
 const struct route_table *const route_tables[] = {
-    &auth_routes,         &admin_secret_routes, &customer_routes,      &health_routes,  &admin_key_routes,
-    &admin_import_routes, &admin_log_routes,    &admin_tenancy_routes, &metrics_routes, NULL,
+    &auth_routes,
+    &customer_routes,
+    &environment_routes,
+    &tenant_routes,
+    &role_routes,
+    &api_key_routes,
+    &user_routes,
+    &portal_routes,
+    &health_routes,
+    &admin_key_routes,
+    &admin_import_routes,
+    &admin_log_routes,
+    &admin_tenancy_routes,
+    &admin_secret_routes,
+    &admin_route_routes,
+    &metrics_routes,
+    NULL,
 };
 
 static bool is_allowed(struct text name, const struct text *allowed)
@@ -52,4 +67,9 @@ const struct failure *expand_check(struct exchange *exchange, const struct text 
             return NULL;
         rest = text_from(rest, end + 1);
     }
+}
+
+struct actor exchange_actor(const struct exchange *exchange)
+{
+    return (struct actor){exchange->caller.roles, caller_is_super_admin(&exchange->caller)};
 }

@@ -19,6 +19,7 @@ enum lane {
 
 enum access {
     ACCESS_KEY,    /* a caller that holds the permission */
+    ACCESS_PORTAL, /* a customer, by the token of a session */
     ACCESS_PUBLIC, /* anybody */
     ACCESS_ADMIN,  /* whoever can open the admin socket; elsewhere the route does not exist */
     ACCESS_NOBODY, /* a path that is not served yet, listed so that it is not read as an id */
@@ -29,17 +30,32 @@ enum access {
 
 /* The body of a request, for the API description: the input fields of an entity, and fields beside them. */
 struct body_schema {
-    struct text name; /* "CreateCustomerRequest" */
-    const struct entity *entity;
+    struct text name;            /* "CreateCustomerRequest" */
+    const struct entity *entity; /* NULL: only the fields beside it */
     const struct field *options;
     const size_t *option_count;
+    /* A member that is an object of its own; unset: none. */
+    struct text member_name; /* "billing_details" */
+    const struct body_schema *member;
 };
 
-/* What comes back: an entity, and one list that hangs on it. */
+/* What comes back: an entity, and what hangs on it; or a page of such (conventions section 16). */
 struct reply_schema {
-    const struct entity *entity;
-    struct text list_name; /* "integrations" */
+    struct text name;            /* unset: the entity's */
+    const struct entity *entity; /* its members */
+    struct text page_name;       /* "ListUsersResponse"; unset: one of them */
+    struct text list_name;       /* of a list: "integrations" */
     const struct entity *list_entity;
+    const struct field *fields; /* members beside the entity's */
+    size_t field_count;
+    const struct member_schema *members; /* ended by an unset name */
+};
+
+/* A member that is an object or a list of objects. */
+struct member_schema {
+    struct text name;
+    const struct reply_schema *schema;
+    bool is_list;
 };
 
 struct query_parameter {

@@ -105,6 +105,8 @@ enum exit_code admin_ask(struct invocation *invocation, const char *method, stru
     const struct place place = place_of(&invocation->settings);
     struct text reason;
 
+    if (!text_is_set(body))
+        return EXIT_USAGE;
     if (!admin_request(&place, method, path, body, &invocation->arena, reply, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (reply->status < 300)
@@ -114,21 +116,36 @@ enum exit_code admin_ask(struct invocation *invocation, const char *method, stru
 
 /* ---- asking ---- */
 
-static void write_member(struct json_writer *writer, struct invocation *invocation,
+/* What a terminal of another encoding sends must not be kept as what it was not. */
+static bool write_text(struct json_writer *writer, const char *name, struct text value)
+{
+    if (utf8_valid(value)) {
+        json_string(writer, value);
+        return true;
+    }
+    complain(EXIT_USAGE, "%s is not UTF-8; is the terminal, or the script, of another encoding?", name);
+    return false;
+}
+
+/* False, after saying so, when a value cannot be sent. */
+static bool write_member(struct json_writer *writer, struct invocation *invocation,
                          const struct body_member *member)
 {
+    struct text name = arena_format(&invocation->arena, "--%s", member->flag);
+    bool is_right = true;
     const struct text *values;
     unsigned count = invocation_values(invocation, member->flag, &values);
 
     if (count == 0)
-        return;
+        return true;
     json_key(writer, text_from_string(member->name));
     if (member->is_list)
         json_begin_array(writer);
-    for (unsigned i = 0; i < count; i++)
-        json_string(writer, printed_utf8(values[i], &invocation->arena));
-    if (member->is_list)
+    for (unsigned i = 0; i < count && is_right; i++)
+        is_right = write_text(writer, arena_string(&invocation->arena, name), values[i]);
+    if (member->is_list && is_right)
         json_end_array(writer);
+    return is_right;
 }
 
 struct text admin_body(struct invocation *invocation, const char *first_name, struct text first_value,
@@ -136,17 +153,19 @@ struct text admin_body(struct invocation *invocation, const char *first_name, st
 {
     struct buffer buffer = {0};
     struct json_writer writer;
+    bool is_right = true;
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
     if (first_name) {
         json_key(&writer, text_from_string(first_name));
-        json_string(&writer, printed_utf8(first_value, &invocation->arena));
+        is_right = write_text(&writer, invocation->command->operand, first_value);
     }
-    for (; members && members->flag; members++)
-        write_member(&writer, invocation, members);
-    json_end_object(&writer);
-    struct text body = arena_copy(&invocation->arena, buffer_text(&buffer));
+    for (; members && members->flag && is_right; members++)
+        is_right = write_member(&writer, invocation, members);
+    if (is_right)
+        json_end_object(&writer);
+    struct text body = is_right ? arena_copy(&invocation->arena, buffer_text(&buffer)) : text_none;
 
     buffer_free(&buffer);
     return body;

@@ -7,7 +7,8 @@
 #include "cli/admin_client.h"
 #include "cli/command.h"
 
-/* Sends a request; EXIT_DONE when it was done, otherwise what is wrong has been said. */
+/* Sends a request, unless the body is unset, for a reason that was said; EXIT_DONE when it was done,
+ * otherwise what is wrong has been said. */
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply);
 
@@ -17,7 +18,8 @@ struct body_member {
     const char *name; /* "environment_id" */
     bool is_list;
 };
-/* `first_name`, unless NULL, is one more member, a text. The result lives in the invocation's arena. */
+/* `first_name`, unless NULL, is one more member, a text. Unset, after saying so, when a value is not UTF-8.
+ * The result lives in the invocation's arena. */
 struct text admin_body(struct invocation *invocation, const char *first_name, struct text first_value,
                        const struct body_member *members);
 /* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */

@@ -3,6 +3,9 @@
 #include "http/http.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -47,14 +50,50 @@ bool admin_send(int fd, struct text bytes)
     return true;
 }
 
+/* A directory for the lock and the socket of this command alone. */
+static bool make_passing(struct admin_host *host, struct arena *arena, struct text *reason)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path =
+        arena_string(arena, arena_format(arena, "%s/farthing-XXXXXX", folder && *folder ? folder : "/tmp"));
+
+    if (mkdtemp(path)) {
+        host->passing = text_from_string(path);
+        return true;
+    }
+    *reason =
+        arena_format(arena,
+                     "cannot make %s: %s; name an existing data directory with --data, or another folder "
+                     "for what is passing with TMPDIR",
+                     path, strerror(errno));
+    return false;
+}
+
+static void remove_passing(struct admin_host *host)
+{
+    static const char *const names[] = {"lock", "command.sock"};
+    char path[PATH_MAX];
+
+    if (!text_is_set(host->passing))
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%.*s/%s", TEXT_FORMAT(host->passing), names[i]);
+        unlink(path);
+    }
+    rmdir(host->passing.data);
+    host->passing = text_none;
+}
+
 /* Serves the operator's socket, and nothing else. */
-static bool serve_here(struct admin_host *host, const struct place *place, struct arena *arena,
-                       struct text *reason)
+static bool serve_at(struct admin_host *host, const struct place *place, struct arena *arena,
+                     struct text *reason)
 {
     struct http_config config = http_config_default();
     struct place existing = *place;
 
     existing.must_exist = true;
+    if (text_is_set(host->passing))
+        existing.data = host->passing;
     if (!instance_open(&host->instance, &existing, TEXT("Farthing"), arena, reason))
         return false;
     /* Not the server's socket: another command that found it would be cut off when this one is done. */
@@ -71,6 +110,20 @@ static bool serve_here(struct admin_host *host, const struct place *place, struc
     if (!host->is_us)
         instance_close(&host->instance);
     return host->is_us;
+}
+
+static bool serve_here(struct admin_host *host, const struct place *place,
+                       const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    bool is_passing = text_is_set(place->database) && data_directory_state(directory) == DATA_DIRECTORY_EMPTY;
+
+    if (is_passing && !make_passing(host, arena, reason))
+        return false;
+    bool is_serving = serve_at(host, place, arena, reason);
+
+    if (!is_serving)
+        remove_passing(host);
+    return is_serving;
 }
 
 /* False with errno when nobody is there. */
@@ -93,7 +146,10 @@ bool admin_host_open(struct admin_host *host, const struct place *place, struct 
                                TEXT_FORMAT(place->data));
         return false;
     }
-    if (is_answered(host->socket_path) || serve_here(host, place, arena, reason))
+    /* Also before a server is asked: it would answer for another database than the one that was named. */
+    if (text_is_set(place->database) && !place_agrees(place, &directory, arena, reason))
+        return false;
+    if (is_answered(host->socket_path) || serve_here(host, place, &directory, arena, reason))
         return true;
     if (!data_directory_is_in_use(&directory, arena, &holder))
         return false;
@@ -118,5 +174,6 @@ void admin_host_close(struct admin_host *host)
     http_server_drain(host->server);
     instance_close(&host->instance);
     http_server_free(host->server);
+    remove_passing(host);
     host->is_us = false;
 }

@@ -12,12 +12,15 @@ struct http_server;
 
 struct admin_host {
     struct text socket_path;
-    bool is_us; /* until admin_host_close */
+    bool is_us;          /* until admin_host_close */
+    struct text passing; /* a directory of our own, gone afterwards; unset: the data directory is used */
     struct instance instance;
     struct http_server *server;
 };
 
-/* Finds the server, or serves the socket here. False with a one-line reason. */
+/* Finds the server, or serves the socket here. A data directory that is not there, or holds nothing yet, is
+ * neither made nor changed for a PostgreSQL database, which needs none: only a server and `farthing init`
+ * make one. False with a one-line reason. */
 bool admin_host_open(struct admin_host *host, const struct place *place, struct arena *arena,
                      struct text *reason);
 void admin_host_close(struct admin_host *host);

@@ -78,9 +78,9 @@ static const struct flag doctor_flags[] = {
 };
 
 const struct command commands[] = {
-    {"init", NULL, "Make a data directory with a tenant, an environment and a first API key", init_flags,
+    {"init", NULL, "Make a new database with a tenant, an environment and a first API key", init_flags,
      command_init, SETTINGS_DATA},
-    {"serve", NULL, "Serve the API; an empty data directory is initialised first", no_flags, command_serve,
+    {"serve", NULL, "Serve the API; an empty database is initialised first", no_flags, command_serve,
      SETTINGS_ALL},
     {"tenant create", "NAME", "Make a tenant with a first user and an environment", json_flags,
      command_tenant_create, SETTINGS_DATA},

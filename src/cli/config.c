@@ -85,11 +85,10 @@ static struct text shown(const struct settings *settings, int index, struct aren
     const struct setting_state *state = &settings->states[index];
     struct text joined = text_empty;
 
-    if (state->count && settings_table[index].traits & SECRET)
-        return TEXT("***");
     for (unsigned i = 0; i < state->count; i++)
-        joined = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? ", " : "",
-                              TEXT_FORMAT(printed_safe(state->values[i], arena)));
+        joined = arena_format(
+            arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? ", " : "",
+            TEXT_FORMAT(printed_safe(setting_shown(&settings_table[index], state->values[i], arena), arena)));
     return joined;
 }
 
@@ -119,17 +118,14 @@ static void write_value(struct json_writer *writer, const struct settings *setti
     if (setting->type == SETTING_LIST) {
         json_begin_array(writer);
         for (unsigned i = 0; i < state->count; i++)
-            json_string(writer,
-                        setting->traits & SECRET ? TEXT("***") : printed_utf8(state->values[i], arena));
+            json_string(writer, printed_utf8(setting_shown(setting, state->values[i], arena), arena));
         json_end_array(writer);
     } else if (state->count == 0) {
         json_null(writer);
-    } else if (setting->traits & SECRET) {
-        json_string(writer, TEXT("***"));
     } else if (setting->type == SETTING_BOOLEAN) {
         json_bool(writer, state->number != 0);
     } else if (setting->type == SETTING_TEXT || setting->type == SETTING_CHOICE) {
-        json_string(writer, printed_utf8(state->values[0], arena));
+        json_string(writer, printed_utf8(setting_shown(setting, state->values[0], arena), arena));
     } else {
         json_int64(writer, state->number);
     }

@@ -39,6 +39,18 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
     json_end_object(writer);
 }
 
+/* A URL without a password is none. What another value wins over was not kept, and may be one. */
+static bool is_secret_in_file(struct doctor *doctor, int index)
+{
+    const struct setting *setting = &settings_table[index];
+    const struct setting_state *state = &doctor->settings->states[index];
+
+    if (!(setting->traits & SECRET) || !state->file_line)
+        return false;
+    return state->origin != ORIGIN_FILE ||
+           !text_equal(setting_shown(setting, state->values[0], doctor->arena), state->values[0]);
+}
+
 /* A token in a file that others can read is no secret. */
 static void check_secrecy(struct doctor *doctor)
 {
@@ -47,7 +59,7 @@ static void check_secrecy(struct doctor *doctor)
     struct stat status;
 
     for (int i = 0; settings_table[i].name; i++)
-        holds_secret |= settings_table[i].traits & SECRET && settings->states[i].file_line;
+        holds_secret |= is_secret_in_file(doctor, i);
     if (!holds_secret || stat(arena_string(doctor->arena, settings->file), &status) != 0 ||
         !(status.st_mode & S_IROTH))
         return;
@@ -66,6 +78,7 @@ static void check_configuration(struct doctor *doctor)
     doctor->data = settings_text(settings, "data");
     if (!text_is_set(doctor->data))
         doctor->data = text_from_string(settings_table[settings_find(TEXT("data"))].fallback);
+    doctor->is_elsewhere = text_is_set(settings_text(settings, "database"));
     if (!doctor->settings_hold)
         doctor_say(doctor, VERDICT_FAIL, "configuration", reason,
                    TEXT("correct it; `farthing config example` shows how"));

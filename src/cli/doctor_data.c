@@ -1,8 +1,6 @@
-/* doctor_data.c: the data directory, its permissions, its disk, the server that uses it, the database. */
-#include "cli/admin_client.h"
+/* doctor_data.c: the data directory, its permissions, its disk. */
 #include "cli/doctor.h"
 #include "store/data_directory.h"
-#include "store/store.h"
 
 #include <errno.h>
 #include <linux/magic.h>
@@ -17,6 +15,8 @@
 
 static const int64_t free_bytes_min = 64 * MEBIBYTE; /* less than the log may take */
 static const int64_t free_bytes_usual = 1024 * MEBIBYTE;
+static const int64_t free_bytes_elsewhere =
+    MEBIBYTE / 16; /* with the data on PostgreSQL: a few small files */
 
 /* ---- the directory ---- */
 
@@ -33,8 +33,13 @@ static const char *parent_of(struct text path, struct arena *arena)
 static void check_absent(struct doctor *doctor)
 {
     const char *parent = parent_of(doctor->data, doctor->arena);
+    bool may_be_made = access(parent, W_OK | X_OK) == 0;
 
-    if (access(parent, W_OK | X_OK) == 0)
+    if (may_be_made && doctor->is_elsewhere)
+        doctor_say(doctor, VERDICT_OK, "data directory",
+                   arena_format(doctor->arena, "%.*s is ready for a first start", TEXT_FORMAT(doctor->data)),
+                   text_none);
+    else if (may_be_made)
         doctor_say(doctor, VERDICT_WARN, "data directory",
                    arena_format(doctor->arena, "there is no database in %.*s", TEXT_FORMAT(doctor->data)),
                    TEXT("`farthing init` or `farthing serve` makes one"));
@@ -140,8 +145,8 @@ static bool check_access(struct doctor *doctor, const char *path, mode_t mode_wa
 /* False when something keeps this user from opening the database. */
 static bool check_permissions(struct doctor *doctor, const struct data_directory *directory)
 {
-    static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "lock",
-                                        "secrets"};
+    static const char *const files[] = {"farthing.db", "farthing.db-wal", "farthing.db-shm", "database",
+                                        "lock",        "secrets"};
     unsigned fail_count = doctor->fail_count;
     bool is_right = check_access(doctor, directory->path.data, 0700);
 
@@ -195,116 +200,38 @@ static void check_disk(struct doctor *doctor, const char *path)
     int64_t free_bytes = (int64_t)status.f_bavail * (int64_t)status.f_frsize;
     struct text finding =
         arena_format(doctor->arena, "%.1f GiB free", (double)free_bytes / (1024.0 * (double)MEBIBYTE));
-    struct text advice = TEXT("make room: without it writes are refused, reads go on");
+    struct text advice =
+        doctor->is_elsewhere
+            ? TEXT("make room: the lock, the admin socket and logs are here, the data is not")
+            : TEXT("make room: without it writes are refused, reads go on");
+    int64_t usual_bytes = doctor->is_elsewhere ? free_bytes_min : free_bytes_usual;
+    int64_t min_bytes = doctor->is_elsewhere ? free_bytes_elsewhere : free_bytes_min;
 
-    check_file_system(doctor, path);
+    if (!doctor->is_elsewhere)
+        check_file_system(doctor, path);
     if (status.f_flag & ST_RDONLY)
         doctor_say(doctor, VERDICT_FAIL, "disk", TEXT("the file system is read-only"),
                    TEXT("mount it for writing, or name another directory with --data"));
     else if (status.f_files > 0 && status.f_favail == 0)
         doctor_say(doctor, VERDICT_FAIL, "disk", TEXT("no file can be made: there is no free inode"), advice);
-    else if (free_bytes < free_bytes_usual)
-        doctor_say(doctor, free_bytes < free_bytes_min ? VERDICT_FAIL : VERDICT_WARN, "disk", finding,
-                   advice);
+    else if (free_bytes < usual_bytes)
+        doctor_say(doctor, free_bytes < min_bytes ? VERDICT_FAIL : VERDICT_WARN, "disk", finding, advice);
     else
         doctor_say(doctor, VERDICT_OK, "disk", finding, text_none);
-}
-
-/* ---- the server and the database ---- */
-
-static void check_server(struct doctor *doctor, struct text holder)
-{
-    struct admin_reply reply;
-    struct text reason;
-
-    const struct place place = {.data = doctor->data};
-
-    if (!admin_request(&place, "GET", TEXT("/health/ready"), text_empty, doctor->arena, &reply, &reason))
-        doctor_say(doctor, VERDICT_FAIL, "server", reason, text_none); /* which says what to do */
-    else if (reply.status != 200)
-        doctor_say(doctor, VERDICT_FAIL, "server",
-                   arena_format(doctor->arena, "%.*s runs and answers %d: %.*s", TEXT_FORMAT(holder),
-                                reply.status, TEXT_FORMAT(reply.text)),
-                   TEXT("its log says why"));
-    else
-        doctor_say(
-            doctor, VERDICT_OK, "server",
-            arena_format(doctor->arena, "%.*s runs, answers, and can read the database", TEXT_FORMAT(holder)),
-            text_none);
-}
-
-static void tell_what_is_left_out(struct doctor *doctor)
-{
-    if (invocation_switch(doctor->invocation, "thorough"))
-        doctor_say(doctor, VERDICT_WARN, "database",
-                   TEXT("--thorough did not read it: it is in use, and is left to the process that uses it"),
-                   TEXT("stop that process first, or look at a copy of the directory"));
-}
-
-/* Of the embedded database `database` is the path. */
-static void inspect(struct doctor *doctor, struct text database, bool thorough)
-{
-    struct text reason;
-    int version = 0, current = store_schema_version(database);
-
-    if (!store_inspect(database, thorough, &version, doctor->arena, &reason))
-        doctor_say(doctor, VERDICT_FAIL, "database", reason,
-                   store_is_url(database)
-                       ? TEXT("see whether it runs, and what the setting database says of it")
-                       : TEXT("keep a copy of the whole directory before anything else"));
-    else if (version < current)
-        doctor_say(doctor, VERDICT_OK, "database",
-                   arena_format(doctor->arena, "schema %d; the next start brings it to %d", version, current),
-                   text_none);
-    else
-        doctor_say(
-            doctor, VERDICT_OK, "database",
-            arena_format(doctor->arena, "schema %d%s", version, thorough ? ", every page is sound" : ""),
-            text_none);
-}
-
-static void check_database(struct doctor *doctor, struct data_directory *directory)
-{
-    struct text reason;
-
-    if (!data_directory_lock(directory, doctor->arena, &reason)) {
-        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it could not be looked at"), reason);
-        return;
-    }
-    inspect(doctor, directory->database_path, invocation_switch(doctor->invocation, "thorough"));
-    doctor_check_secrets(doctor, directory, directory->database_path);
-    data_directory_unlock(directory);
 }
 
 void doctor_check_data(struct doctor *doctor)
 {
     struct data_directory directory = data_directory_at(doctor->arena, doctor->data);
-    struct text holder = text_none;
     struct stat status;
+    bool is_open = true;
 
     doctor->has_database = check_directory(doctor, &directory);
     if (stat(directory.path.data, &status) == 0)
         check_disk(doctor, directory.path.data);
     else
         check_disk(doctor, parent_of(doctor->data, doctor->arena));
-    if (!doctor->has_database)
-        return;
-    bool is_open = check_permissions(doctor, &directory);
-
-    doctor->is_in_use = data_directory_is_in_use(&directory, doctor->arena, &holder);
-    if (text_is_set(settings_text(doctor->settings, "database"))) {
-        if (doctor->is_in_use)
-            check_server(doctor, holder);
-        inspect(doctor, settings_text(doctor->settings, "database"), false);
-        doctor_check_secrets(doctor, &directory, settings_text(doctor->settings, "database"));
-    } else if (doctor->is_in_use) {
-        check_server(doctor, holder);
-        doctor_check_secrets(doctor, &directory, directory.database_path);
-        tell_what_is_left_out(doctor);
-    } else if (is_open) {
-        check_database(doctor, &directory);
-    } else {
-        doctor_say(doctor, VERDICT_WARN, "database", TEXT("it was not looked at"),
-                   TEXT("set the permissions right first"));
-    }
+    if (doctor->has_database)
+        is_open = check_permissions(doctor, &directory);
+    doctor_check_database(doctor, &directory, is_open);
 }

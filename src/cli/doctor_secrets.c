@@ -89,14 +89,14 @@ static void check(struct doctor *doctor, const struct data_directory *directory,
 {
     const struct place place = place_of(doctor->settings);
     struct text reason;
-    int version = 0;
+    struct store_facts facts;
 
     if (!secret_set_of_place(directory, &place, set, doctor->arena, &reason))
         say(doctor, VERDICT_FAIL, reason, text_none); /* which says what to do */
     else if (doctor->is_in_use)
         compare_with_server(doctor, set);
-    else if (!store_inspect(database, false, &version, doctor->arena, &reason) ||
-             version < store_schema_version(database))
+    else if (!store_inspect(database, false, &facts, doctor->arena, &reason) ||
+             facts.schema_version < store_schema_version(database))
         say(doctor, VERDICT_OK, TEXT("they were not compared with the database's"), text_none);
     else
         compare_with_database(doctor, directory, database, set);

@@ -19,12 +19,20 @@ enum exit_code command_init(struct invocation *invocation)
     if (!instance_open(&instance, &place, invocation_value(invocation, "tenant"), &invocation->arena,
                        &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!instance.installation.is_new)
-        code = complain(EXIT_FAILED, "%.*s is initialised already; `farthing key create` makes another key",
-                        TEXT_FORMAT(text_is_set(place.database) ? store_name(instance.store) : place.data));
-    else if (!installation_print(&instance.installation))
+    if (!instance.installation.is_new && text_is_set(place.database))
+        code =
+            complain(EXIT_FAILED,
+                     "the PostgreSQL database %.*s is initialised already; another server on it only needs "
+                     "`farthing serve`, and `farthing key create --name NAME` makes another key",
+                     TEXT_FORMAT(store_name(instance.store)));
+    else if (!instance.installation.is_new)
         code = complain(EXIT_FAILED,
-                        "the first key could not be printed; `farthing key create` makes another one");
+                        "%.*s is initialised already; `farthing key create --name NAME` makes another key",
+                        TEXT_FORMAT(place.data));
+    else if (!installation_print(&instance.installation))
+        code = complain(
+            EXIT_FAILED,
+            "the first key could not be printed; `farthing key create --name NAME` makes another one");
     instance_close(&instance);
     return code;
 }

@@ -11,16 +11,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Each waits half a second (store/data_directory.c). Whoever has a database across a network needs some
+ * seconds to connect, and answers on no socket until then. */
+enum { LOCK_ATTEMPTS = 1, LOCK_ATTEMPTS_FAR = 20 };
+
 struct making {
     struct text tenant_name;
+    struct belonging belonging; /* what the directory belonged to before */
+    struct text database_name;
+    const struct data_directory *directory;
     struct installation *installation;
 };
+
+/* The one sentence for a directory that is told to use another PostgreSQL database than before. */
+static struct text is_another(const struct making *making, struct arena *arena)
+{
+    return arena_format(arena,
+                        "the data directory %.*s belongs to the PostgreSQL database %.*s, and %.*s holds "
+                        "another installation; no data moves between them: name a new directory with --data "
+                        "for this one, or the database as before with --database",
+                        TEXT_FORMAT(making->directory->path), TEXT_FORMAT(making->belonging.name),
+                        TEXT_FORMAT(making->database_name));
+}
 
 static const struct failure *make_installation(void *context, struct transaction *transaction)
 {
     struct making *making = context;
+    const struct failure *failure =
+        installation_create(transaction, making->tenant_name, making->installation);
 
-    return installation_create(transaction, making->tenant_name, making->installation);
+    if (failure || !text_is_set(making->belonging.installation_id) ||
+        text_equal(making->belonging.installation_id, making->installation->opening.tenant.id))
+        return failure;
+    return failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
 }
 
 struct place place_of(const struct settings *settings)
@@ -38,35 +61,59 @@ struct place place_of(const struct settings *settings)
     };
 }
 
-/* What is remembered of it; unset for the embedded database, which lies there to be seen. */
-static struct text belongs_to(const struct instance *instance, const struct place *place)
+/* Before a key is made that could not be shown, because the directory cannot be written. */
+static bool begin_to_belong(const struct making *making, struct arena *arena, struct text *reason)
 {
-    return text_is_set(place->database) ? store_name(instance->store) : text_none;
+    return text_is_set(making->belonging.name) ||
+           data_directory_belong(making->directory, (struct belonging){making->database_name, text_none},
+                                 arena, reason);
+}
+
+/* The rest can wait for the next start. */
+static void belong(const struct making *making, struct arena *arena)
+{
+    const struct belonging belonging = {making->database_name, making->installation->opening.tenant.id};
+    struct text reason;
+
+    if (!data_directory_belong(making->directory, belonging, arena, &reason))
+        LOG_WARNING("the data directory does not know its database by name", LOG_TEXT("reason", reason));
 }
 
 static bool open_store(struct instance *instance, const struct place *place, struct text tenant_name,
                        struct arena *arena, struct text *reason)
 {
-    struct making making = {tenant_name, &instance->installation};
+    bool is_server = text_is_set(place->database), may_bind = is_server && !place->must_exist;
+    struct making making = {
+        .tenant_name = tenant_name,
+        .belonging = data_directory_belongs_to(&instance->directory, arena),
+        .directory = &instance->directory,
+        .installation = &instance->installation,
+    };
     const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
 
     /* A database that this directory has used before, and that holds nothing now, was lost: it must not look
      * as if all were well. */
-    const struct store_options options = {
-        .connections = place->connections,
-        .must_exist =
-            place->must_exist || text_is_set(data_directory_belongs_to(&instance->directory, arena))};
+    const struct store_options options = {.connections = place->connections,
+                                          .must_exist =
+                                              place->must_exist || text_is_set(making.belonging.name)};
 
-    instance->store =
-        store_open_with(text_is_set(place->database) ? place->database : instance->directory.database_path,
-                        &options, arena, reason);
-    if (!instance->store ||
-        !data_directory_belong(&instance->directory, belongs_to(instance, place), arena, reason))
+    instance->store = store_open_with(is_server ? place->database : instance->directory.database_path,
+                                      &options, arena, reason);
+    if (!instance->store && text_is_set(making.belonging.name))
+        *reason =
+            arena_format(arena, "%.*s (%.*s belongs to the PostgreSQL database %.*s)", TEXT_FORMAT(*reason),
+                         TEXT_FORMAT(instance->directory.path), TEXT_FORMAT(making.belonging.name));
+    if (!instance->store)
+        return false;
+    making.database_name = store_name(instance->store);
+    if (may_bind && !begin_to_belong(&making, arena, reason))
         return false;
     const struct failure *failure = store_write(instance->store, arena, &call, make_installation, &making);
 
     if (failure)
         *reason = failure->message;
+    else if (may_bind)
+        belong(&making, arena);
     return !failure;
 }
 
@@ -106,42 +153,64 @@ static void name_the_command(const struct data_directory *directory, struct aren
                          TEXT_FORMAT(directory->path), TEXT_FORMAT(holder));
 }
 
-static bool lock_directory(struct data_directory *directory, struct arena *arena, struct text *reason)
+static bool is_answered(struct text socket_path)
 {
-    if (data_directory_lock(directory, arena, reason))
-        return true;
+    int fd = admin_connect(socket_path);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
+static bool lock_directory(struct data_directory *directory, unsigned attempts, struct arena *arena,
+                           struct text *reason)
+{
+    for (unsigned attempt = 0; attempt < attempts; attempt++) {
+        if (data_directory_lock(directory, arena, reason))
+            return true;
+        if (is_answered(directory->admin_socket_path) || is_answered(directory->command_socket_path))
+            break; /* it will go on for longer; a command can ask there */
+    }
     name_the_command(directory, arena, reason);
     return false;
 }
 
-/* A directory of a server on PostgreSQL has no database of its own, and must not be given one by a command
- * that was not told of the other. */
-static bool is_told_of_database(const struct data_directory *directory, const struct place *place,
-                                struct arena *arena, struct text *reason)
+bool place_agrees(const struct place *place, const struct data_directory *directory, struct arena *arena,
+                  struct text *reason)
 {
-    struct text name = data_directory_belongs_to(directory, arena);
+    struct text name = data_directory_belongs_to(directory, arena).name;
+    bool holds_file = access(directory->database_path.data, F_OK) == 0;
 
-    if (text_is_set(place->database) || !text_is_set(name))
+    if (text_is_set(place->database) == text_is_set(name))
         return true;
-    *reason = arena_format(
-        arena,
-        "the data directory %.*s belongs to the PostgreSQL database %.*s; name it with --database, "
-        "FARTHING_DATABASE or in farthing.conf",
-        TEXT_FORMAT(directory->path), TEXT_FORMAT(name));
-    return false;
+    if (text_is_set(name))
+        *reason = arena_format(
+            arena,
+            "the data directory %.*s belongs to the PostgreSQL database %.*s; name it with --database, "
+            "FARTHING_DATABASE or in farthing.conf",
+            TEXT_FORMAT(directory->path), TEXT_FORMAT(name));
+    else if (holds_file)
+        *reason = arena_format(
+            arena,
+            "the data directory %.*s holds an embedded database, whose data would not move to PostgreSQL "
+            "with it: name a new directory with --data for PostgreSQL, or leave --database, "
+            "FARTHING_DATABASE or its line in farthing.conf away to go on with the embedded one",
+            TEXT_FORMAT(directory->path));
+    return !text_is_set(name) && !holds_file;
 }
 
-/* Whether the database has anything of ours; before a directory is made for it. */
-static bool is_there(struct text database, struct arena *arena, struct text *reason)
+/* Whether a PostgreSQL database can be used; asked before a directory is made for it. */
+static bool is_usable(const struct place *place, struct arena *arena, struct text *reason)
 {
-    int version = 0;
+    struct store_facts facts;
 
-    if (!store_inspect(database, false, &version, arena, reason))
+    if (!store_inspect(place->database, false, &facts, arena, reason))
         return false;
-    if (version == 0)
-        *reason = TEXT(
-            "the PostgreSQL database holds nothing of Farthing's; `farthing init` makes a tenant and a key");
-    return version > 0;
+    if (!place->must_exist || facts.schema_version > 0)
+        return true;
+    *reason = arena_format(arena,
+                           "the PostgreSQL database %.*s holds nothing of Farthing's; `farthing init` makes "
+                           "a tenant and a key in it",
+                           TEXT_FORMAT(facts.name));
+    return false;
 }
 
 /* What is wrong with the secrets must not be found after a database was made; and commands that need none can
@@ -168,17 +237,17 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
 {
     *instance = (struct instance){.directory = data_directory_at(arena, place->data), .place = *place};
     if (!may_be_used(&instance->directory, arena, reason) ||
-        !is_told_of_database(&instance->directory, place, arena, reason))
+        !place_agrees(place, &instance->directory, arena, reason))
         return false;
-    if (place->must_exist && text_is_set(place->database) &&
-        data_directory_state(&instance->directory) == DATA_DIRECTORY_EMPTY &&
-        !is_there(place->database, arena, reason))
+    if (text_is_set(place->database) && data_directory_state(&instance->directory) == DATA_DIRECTORY_EMPTY &&
+        !is_usable(place, arena, reason))
         return false;
     if (text_is_set(place->database) && access(instance->directory.database_path.data, F_OK) == 0)
         LOG_WARNING("the data directory also holds an embedded database, which is not used now",
                     LOG_TEXT("file", instance->directory.database_path));
     umask(077); /* the database, its log and the socket are for this user alone */
-    if (lock_directory(&instance->directory, arena, reason) &&
+    if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
+                       arena, reason) &&
         open_with_secrets(instance, place, tenant_name, arena, reason))
         return true;
     instance_close(instance);

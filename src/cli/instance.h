@@ -15,7 +15,7 @@ struct place {
     struct text data;     /* the data directory */
     struct text database; /* the URL of a PostgreSQL database; unset: the embedded one in the directory */
     unsigned connections; /* to the former */
-    bool must_exist;      /* nothing is made where there is nothing */
+    bool must_exist;      /* nothing is made where there is nothing, nor does a directory come to belong */
     /* As settings give them; unset: as the data directory's file has them. */
     struct text auth_secret, auth_secret_previous, encryption_key, encryption_key_previous;
     bool accepts_secrets; /* the database takes whatever secrets there are for its own */
@@ -24,6 +24,11 @@ struct place {
 /* As the settings say: for a command with SETTINGS_DATA or more. */
 struct place place_of(const struct settings *settings);
 
+/* Whether the directory is for that sort of database: one that has an embedded database is not silently left
+ * for PostgreSQL, nor the other way round. False with a one-line reason. Touches nothing. */
+bool place_agrees(const struct place *place, const struct data_directory *directory, struct arena *arena,
+                  struct text *reason);
+
 struct instance {
     struct data_directory directory;
     struct store *store;
@@ -31,13 +36,13 @@ struct instance {
     struct secrets *secrets;          /* NULL: `secrets_reason` says why; only where place.must_exist */
     struct text secrets_reason;       /* in the arena of instance_open */
     struct place place;               /* as it was given */
-    struct installation installation; /* what instance_open made of an empty directory */
+    struct installation installation; /* what instance_open made of an empty database, or has found */
 };
 
 /* Locks the directory, which must be empty or ours, opens the database and, when it has no tenant yet, makes
- * one called `tenant_name`. Secrets are made where there are none; that they are not the ones that the
- * database was used with is a reason not to open it, unless place.must_exist. False with a one-line reason.
- */
+ * one called `tenant_name`. A directory that belongs to one PostgreSQL database is refused for another.
+ * Secrets are made where there are none; that they are not the ones that the database was used with is a
+ * reason not to open it, unless place.must_exist. False with a one-line reason. */
 bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
                    struct arena *arena, struct text *reason);
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason);

@@ -1,5 +1,6 @@
 /* serve.c: `farthing serve`. */
 #include "cli/serve.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/entrances.h"
@@ -79,6 +80,25 @@ static bool check_json_setting(const struct settings *settings, const char *name
 
 /* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
  * with a reason. */
+static void configure_limits(const struct settings *settings, struct tenant_limits *limits)
+{
+    limits->users = settings_number(settings, "users-per-tenant-max");
+    limits->development_environments = settings_number(settings, "development-environments-max");
+    limits->production_environments = settings_number(settings, "production-environments-max");
+}
+
+static void configure_people(const struct settings *settings, struct api_config *config)
+{
+    struct text chat_key = settings_text(settings, "chat-verify-key");
+
+    config->chat_key_length = chat_key.length / 2;
+    if (chat_key.length > 0)
+        hex_decode(chat_key, config->chat_key, config->chat_key_length);
+    config->portal_url = settings_text(settings, "portal-url");
+    config->portal_token_hours = settings_number(settings, "portal-token-hours");
+    config->is_portal_token_in_fragment = settings_boolean(settings, "portal-token-in-fragment");
+}
+
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
                           struct text *reason)
 {
@@ -89,6 +109,8 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");
+    configure_limits(settings, &config->limits);
+    configure_people(settings, config);
     config->sign_up = (enum api_sign_up)settings_choice(settings, "signup");
     config->default_tenant_name = settings_text(settings, "default-tenant-name");
     configure_rate_limits(settings, config);
@@ -104,12 +126,13 @@ static void tell_of_installation(const struct installation *installation)
 {
     if (!installation->is_new)
         return;
-    LOG_INFO("data directory initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
+    LOG_INFO("database initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
              LOG_TEXT("environment_id", installation->opening.environment.id));
     if (isatty(STDOUT_FILENO))
         installation_print(installation);
     else
-        LOG_INFO("the first API key is only shown on a terminal; `farthing key create` makes another one",
+        LOG_INFO("the first API key is only shown on a terminal; `farthing key create --name NAME` makes "
+                 "another one",
                  LOG_TEXT("secret_id", installation->secret.id));
 }
 

@@ -1,5 +1,7 @@
 /* setting_rules.c: what the text of a setting must look like, as far as can be told without trying it out. */
 #include "access/secrets.h"
+#include "api/api.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "cli/settings.h"
 #include "http/address.h"
@@ -139,4 +141,25 @@ const char *setting_rule_json_object(struct text value)
 
     arena_free(&arena);
     return is_right ? NULL : "must be a JSON object";
+}
+
+const char *setting_rule_url(struct text value)
+{
+    bool has_scheme = text_starts_with(value, TEXT("http://")) || text_starts_with(value, TEXT("https://"));
+    bool is_plain = text_find(value, '?') == value.length && text_find(value, '#') == value.length;
+
+    for (size_t i = 0; i < value.length; i++)
+        is_plain = is_plain && value.data[i] > ' ' && value.data[i] <= '~';
+    return has_scheme && is_plain ? NULL
+                                  : "must be an http:// or https:// URL without ? and #, such as "
+                                    "https://portal.example.com";
+}
+
+const char *setting_rule_hex_key(struct text value)
+{
+    uint8_t bytes[API_CHAT_KEY_BYTES_MAX];
+
+    return value.length >= 2 && value.length / 2 <= sizeof bytes && hex_decode(value, bytes, value.length / 2)
+               ? NULL
+               : "must be an even number of hexadecimal digits, at most 256";
 }

@@ -48,6 +48,8 @@ struct setting {
     const struct setting_choice *choices;
     /* The rule of a text or of each text in a list: NULL, or what it must be ("must be HOST:PORT"). */
     const char *(*check)(struct text value);
+    /* Of a SECRET: what of a value may be shown; NULL: nothing. */
+    struct text (*show)(struct text value, struct arena *arena);
     const char *example; /* a value to show where there is no default */
     const char *alias;   /* a variable of the peer that means the same; ours wins over it */
     const char *needs;   /* a setting that must differ from its default when this one does */
@@ -115,6 +117,8 @@ unsigned settings_list(const struct settings *settings, const char *name, const 
 
 /* "flag", "environment FARTHING_LISTEN", "file /etc/farthing.conf:12" or "default". */
 struct text settings_origin(const struct settings *settings, int index, struct arena *arena);
+/* A value as it may be shown: of a secret, what is none. In the arena, or the text itself. */
+struct text setting_shown(const struct setting *setting, struct text value, struct arena *arena);
 /* What a person is told of a setting: its help, the words it can be, whether it can change later. */
 struct text setting_help(const struct setting *setting, struct arena *arena);
 /* FARTHING_LISTEN for "listen". */
@@ -142,5 +146,10 @@ const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
 const char *setting_rule_tenant_name(struct text value);
 const char *setting_rule_secret(struct text value); /* as long as a key must be */
 const char *setting_rule_json_object(struct text value);
+const char *setting_rule_url(struct text value);     /* http or https, without a query or a fragment */
+const char *setting_rule_hex_key(struct text value); /* bytes as hexadecimal digits */
+
+/* For `show` (setting_shown.c): a URL with *** for every password in it. */
+struct text setting_show_database(struct text url, struct arena *arena);
 
 #endif

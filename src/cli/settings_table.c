@@ -6,7 +6,12 @@
 #include "http/http.h"
 #include "store/store.h"
 
-enum { LOOPS_MAX = 1024, RATE_LIMIT_MAX = 1000 * 1000, FAILURES_MAX = 10 * 1000 };
+enum {
+    LOOPS_MAX = 1024,
+    RATE_LIMIT_MAX = 1000 * 1000,
+    TENANT_LIMIT_MAX = 1000 * 1000,
+    FAILURES_MAX = 10 * 1000
+};
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -63,7 +68,7 @@ static const struct setting_choice forwarded_headers[] = {
 const struct setting settings_table[] = {
     TEXT_SETTING("config", "FILE", NULL, "the configuration file; without it the server reads farthing.conf in the data directory, if there is one", .traits = FLAG_ONLY, .example = "/etc/farthing/farthing.conf"),
     TEXT_SETTING("data", "DIR", "./farthing-data", "the data directory"),
-    TEXT_SETTING("database", "URL", NULL, "a PostgreSQL database instead of the embedded one in the data directory: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with whatever PostgreSQL's client library takes; the password may be in PGPASSWORD, a password file or a service file", .traits = SECRET, .check = setting_rule_database, .example = "postgres://farthing@db.example.com/farthing?sslmode=verify-full"),
+    TEXT_SETTING("database", "URL", NULL, "a PostgreSQL database instead of the embedded one in the data directory: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with whatever PostgreSQL's client library takes; the password may be in PGPASSWORD, a password file or a service file", .traits = SECRET, .check = setting_rule_database, .show = setting_show_database, .example = "postgres://farthing@db.example.com/farthing?sslmode=verify-full"),
     NUMBER_SETTING("database-connections", "8", STORE_CONNECTIONS_MIN, STORE_CONNECTIONS_MAX, "connections to a PostgreSQL database, half of them for reads, besides one that hears of changes", .needs = "database"),
     TEXT_SETTING("auth-secret", "SECRET", NULL, "what signs tokens, instead of the signing key in the data directory's file `secrets`; 32 to 256 bytes", .traits = SECRET, .check = setting_rule_secret, .alias = "FLEXPRICE_AUTH_SECRET", .example = "a-random-text-of-at-least-32-bytes"),
     TEXT_SETTING("auth-secret-previous", "SECRET", NULL, "the one before it: tokens that it has signed stay valid", .traits = SECRET, .check = setting_rule_secret, .needs = "auth-secret", .example = "another-random-text-of-32-bytes-or-more"),
@@ -84,6 +89,13 @@ const struct setting settings_table[] = {
     BOOLEAN_SETTING("rbac-enforce-reads", "true", "whether reads need a role that grants them; false lets every caller read"),
     TEXT_SETTING("static-keys", "JSON", NULL, "API keys that need no database: {\"<hex SHA-256 of the key>\": {\"tenant_id\": ..., \"user_id\": ..., \"is_active\": true}}", .traits = SECRET, .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("environment-allow-list", "JSON", NULL, "environments that users are limited to: {\"<tenant id>\": {\"<user id>\": [\"<environment id>\"]}}", .check = setting_rule_json_object, .example = "{}"),
+    TEXT_SETTING("portal-url", "URL", "http://localhost:3000", "where the customer portal is: the beginning of the links that are made for customers", .check = setting_rule_url),
+    NUMBER_SETTING("portal-token-hours", "1", 1, API_PORTAL_TOKEN_HOURS_MAX, "how long such a link is good for"),
+    BOOLEAN_SETTING("portal-token-in-fragment", "false", "whether such a link has its token behind # rather than behind ?, so that no log of a proxy has it; the portal must look for it there"),
+    TEXT_SETTING("chat-verify-key", "HEX", NULL, "the key, in hexadecimal digits, with which users prove to a support chat who they are", .traits = SECRET, .check = setting_rule_hex_key, .example = "00112233445566778899aabbccddeeff"),
+    NUMBER_SETTING("users-per-tenant-max", "10", 1, TENANT_LIMIT_MAX, "users that a tenant may have, service accounts included"),
+    NUMBER_SETTING("development-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type development that a tenant may have"),
+    NUMBER_SETTING("production-environments-max", "1000000", 0, TENANT_LIMIT_MAX, "environments of type production that a tenant may have"),
     NUMBER_SETTING("rate-limit-per-key", "0", 0, RATE_LIMIT_MAX, "requests a second with one API key; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),

@@ -56,6 +56,31 @@ static const struct entity active_key_entity = {
 STORE_QUERY(all_active_keys, &active_key_entity, SELECT_ACTIVE_KEYS);
 STORE_QUERY(one_active_key, &active_key_entity, SELECT_ACTIVE_KEYS " AND {s.id = $1}");
 
+static const struct field owned_key_fields[] = {
+    {FIELD(struct owned_key, id, FIELD_TEXT)},
+    {FIELD(struct owned_key, name, FIELD_TEXT)},
+    {FIELD(struct owned_key, environment_id, FIELD_TEXT)},
+    {FIELD(struct owned_key, environment_name, FIELD_TEXT)},
+};
+
+static const struct entity owned_key_entity = {
+    .name = TEXT_LITERAL("secret"),
+    ENTITY_FIELDS(owned_key_fields),
+    .struct_size = sizeof(struct owned_key),
+};
+
+STORE_QUERY(keys_of_user, &owned_key_entity,
+            "SELECT s.id, s.name, e.id, e.name FROM secrets s JOIN scopes c ON c.scope = s.scope "
+            "JOIN environments e ON e.id = c.environment_id WHERE s.user_id = $1 AND s.status = 'published' "
+            "AND s.type IN ('private_key', 'publishable_key') "
+            "AND (s.expires_at IS NULL OR s.expires_at > $2) ORDER BY e.id, s.created_at, s.id");
+
+struct record_list api_keys_of_user(struct transaction *transaction, struct text user_id)
+{
+    return query_records(transaction, &keys_of_user,
+                         VALUES(value_text(user_id), value_instant(transaction->call->now_us)));
+}
+
 struct record_list active_key_list(struct transaction *transaction)
 {
     return query_records(transaction, &all_active_keys, NULL, 0);

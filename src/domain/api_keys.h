@@ -2,6 +2,8 @@
 #ifndef FARTHING_DOMAIN_API_KEYS_H
 #define FARTHING_DOMAIN_API_KEYS_H
 
+#include "domain/actor.h"
+#include "model/page.h"
 #include "model/secret.h"
 #include "model/tenancy.h"
 #include "store/store.h"
@@ -9,7 +11,8 @@
 
 enum { API_KEY_LENGTH = 29 }; /* sk_ and 26 characters of 5 random bits each */
 
-/* Reads and validates a key to be made: name, type, roles, expires_at (which must lie in the future). */
+/* Reads and validates a key to be made: name, type, expires_at (which must lie in the future). It has no
+ * roles of its own. */
 const struct failure *api_key_read_creation(const struct json_value *object, int64_t now_us,
                                             struct arena *arena, struct secret *creation);
 
@@ -33,6 +36,61 @@ struct api_key_listing {
 };
 extern const struct entity api_key_listing_entity;
 struct record_list api_key_list(struct transaction *transaction);
+
+/* What a caller asks for (section 22.4): a key, and whose it shall be; unset: the caller's. */
+struct api_key_minting {
+    struct secret secret;
+    struct text service_account_id;
+};
+/* The field of it that the key does not have. */
+extern const struct field api_key_minting_fields[];
+extern const size_t api_key_minting_field_count;
+const struct failure *api_key_read_minting(const struct json_value *object, int64_t now_us,
+                                           struct arena *arena, struct api_key_minting *minting);
+/* Makes a key in the caller's environment, with its owner's roles as they are now. Whoever has fewer roles
+ * than the owner, with a key that was made so, cannot make one that has them all. */
+const struct failure *api_key_mint(struct transaction *transaction, const struct actor *actor,
+                                   const struct api_key_minting *minting, struct secret *created,
+                                   struct text *plain_key);
+
+/* Which of an environment's keys are wanted. */
+struct api_key_filter {
+    struct text user_id; /* empty: anybody's, for a super admin; others only see their own */
+    int64_t start_time, end_time;
+    bool is_ascending;
+    struct page page;
+};
+struct api_key_page {
+    struct record_list secrets;          /* struct secret */
+    struct record_list service_accounts; /* struct user: those that own some of them */
+    int64_t total;
+};
+/* The published private keys of the caller's environment, expired ones included. */
+const struct failure *api_key_search(struct transaction *transaction, const struct actor *actor,
+                                     const struct api_key_filter *filter, struct api_key_page *page);
+
+/* Marks a key of the caller's environment as deleted: their own, or for a super admin anybody's. Doing it
+ * again changes nothing. */
+const struct failure *api_key_delete(struct transaction *transaction, const struct actor *actor,
+                                     struct text id);
+
+/* The keys of a user that still count, environment by environment: struct owned_key. */
+struct owned_key {
+    struct text id;
+    struct text name;
+    struct text environment_id;
+    struct text environment_name;
+};
+struct record_list api_keys_of_user(struct transaction *transaction, struct text user_id);
+
+/* Notes when keys were last used; a key that was used later already stays as it is. Leaves nothing in the
+ * audit trail. */
+struct api_key_use {
+    struct text id;
+    int64_t scope;
+    int64_t used_at;
+};
+void api_key_note_uses(struct transaction *transaction, const struct api_key_use *uses, size_t count);
 
 /* Marks a key as deleted, whatever its environment, and gives it as it was. Revoking it again changes
  * nothing. */

@@ -48,6 +48,12 @@ const struct failure *customer_get_by_external_id(struct transaction *transactio
     return not_found(transaction, TEXT("lookup_key"), external_id);
 }
 
+void customer_get_by_external_id_ahead(struct transaction *transaction, struct text external_id)
+{
+    query_ahead(transaction, &customer_by_external_id,
+                VALUES(value_integer(transaction->call->scope->number), value_text(external_id)));
+}
+
 void customer_integrations_ahead(struct transaction *transaction, struct text customer_id)
 {
     query_ahead(transaction, &mappings_of_customer,

@@ -2,14 +2,29 @@
 #include "domain/customers.h"
 #include "domain/records.h"
 
+/* Empty when the row names none. */
+static struct text external_id_of(const struct json_value *object)
+{
+    const struct json_value *external_id = json_member(object, TEXT("external_id"));
+
+    return external_id && external_id->type == JSON_STRING ? external_id->text : text_empty;
+}
+
+void customer_import_ahead(struct transaction *transaction, const struct json_value *object)
+{
+    struct text external_id = external_id_of(object);
+
+    if (external_id.length > 0)
+        customer_get_by_external_id_ahead(transaction, external_id);
+}
+
 /* The published customer that the row names. False when it names none or there is none. */
 static bool find_existing(struct transaction *transaction, const struct json_value *object,
                           struct customer *customer)
 {
-    const struct json_value *external_id = json_member(object, TEXT("external_id"));
+    struct text external_id = external_id_of(object);
 
-    return external_id && external_id->type == JSON_STRING && external_id->text.length > 0 &&
-           !customer_get_by_external_id(transaction, external_id->text, customer);
+    return external_id.length > 0 && !customer_get_by_external_id(transaction, external_id, customer);
 }
 
 static const struct failure *import_existing(struct transaction *transaction, const struct json_value *object,

@@ -42,6 +42,11 @@ struct customer_change {
 const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
                                            struct customer_change *change);
 
+/* The same for what customers may change of themselves: name, email, contact, address and timezone. The rest
+ * is not looked at. */
+const struct failure *customer_read_own_change(const struct json_value *object, struct arena *arena,
+                                               struct customer_change *change);
+
 /* Changes a published customer and gives it back as stored. It counts as changed even when nothing differs
  * (section 6.4). A former external_id is remembered in the metadata (section 6.3). */
 const struct failure *customer_update(struct transaction *transaction, struct text id,
@@ -61,6 +66,9 @@ const struct failure *customer_get_published(struct transaction *transaction, st
 /* A published customer of the caller's scope. */
 const struct failure *customer_get_by_external_id(struct transaction *transaction, struct text external_id,
                                                   struct customer *customer);
+
+/* Says that it will be asked for (query_ahead). */
+void customer_get_by_external_id_ahead(struct transaction *transaction, struct text external_id);
 
 /* Archives a published customer; its external id is free again (section 7, without the checks of domains to
  * come). */
@@ -86,6 +94,8 @@ struct customer_import_options {
     bool is_check; /* says what would be done and does nothing: also in the read lane */
 };
 
+/* Says that this row will be imported (query_ahead), as what is there now and not in a row in between. */
+void customer_import_ahead(struct transaction *transaction, const struct json_value *object);
 /* Imports one customer, an object as for customer_read_creation; external_id decides whether it is there
  * already, and then only the fields that are given count, as in a change. What it writes is applied at once,
  * so that the next row of the same transaction sees it. *refusal is why a row was refused. The failure is of

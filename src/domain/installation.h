@@ -6,7 +6,9 @@
 #include "domain/tenancy.h"
 
 struct installation {
-    bool is_new; /* false: there is a tenant already, nothing was made, and what follows is empty */
+    bool is_new; /* false: there is a tenant already, and nothing was made */
+    /* Its tenant is the first one, whose id tells this installation from every other, wherever the database
+     * is moved to; the rest is only there when it is new. */
     struct tenant_opening opening;
     struct secret secret;
     struct text plain_key; /* the only place where the key itself ever is */

@@ -2,7 +2,7 @@
 
 #include "domain/tenancy_operator.h"
 
-STORE_QUERY(any_tenant, &tenant_entity, "SELECT {columns} FROM tenants LIMIT 1");
+STORE_QUERY(first_tenant, &tenant_entity, "SELECT {columns} FROM tenants ORDER BY created_at, id LIMIT 1");
 
 const struct failure *installation_create(struct transaction *transaction, struct text tenant_name,
                                           struct installation *installation)
@@ -13,7 +13,7 @@ const struct failure *installation_create(struct transaction *transaction, struc
 
     *installation = (struct installation){0};
     transaction_take_turns(transaction, STORE_TURNS_INSTALLATION);
-    if (query_record(transaction, &any_tenant, NULL, 0, &opening->tenant))
+    if (query_record(transaction, &first_tenant, NULL, 0, &opening->tenant))
         return NULL;
     const struct failure *failure = tenant_name_check(tenant_name, transaction->arena);
 

@@ -7,19 +7,21 @@
 #include "model/format.h"
 #include "model/role.h"
 
-static const struct text type_user = TEXT_LITERAL("user");
+const struct text user_type_user = TEXT_LITERAL("user");
+const struct text user_type_service_account = TEXT_LITERAL("service_account");
+
 static const struct text user_types[] = {TEXT_LITERAL("user"), TEXT_LITERAL("service_account"), {NULL, 0}};
-static const struct field creation_fields[] = {
+const struct field user_creation_fields[] = {
+    {FIELD(struct user, type, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED, .values = user_types},
     {FIELD(struct user, email, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255, .check = format_email},
     {FIELD(struct user, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255},
-    {FIELD(struct user, type, FIELD_TEXT), .flags = FIELD_INPUT, .fallback = TEXT_LITERAL("user"),
-     .values = user_types},
     {FIELD(struct user, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT},
 };
+const size_t user_creation_field_count = sizeof user_creation_fields / sizeof user_creation_fields[0];
 
 static void check_roles(const struct user *creation, struct arena *arena, struct failure **failure)
 {
-    unsigned holder = text_equal(creation->type, type_user) ? ROLE_OF_USERS : ROLE_OF_SERVICE_ACCOUNTS;
+    unsigned holder = text_equal(creation->type, user_type_user) ? ROLE_OF_USERS : ROLE_OF_SERVICE_ACCOUNTS;
     struct json_error error;
     const struct json_value *roles = json_read(arena, creation->roles, &error);
     const struct json_value *role = json_first(roles);
@@ -36,17 +38,11 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
     }
 }
 
-const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
-                                         struct user *creation)
+/* The rules between fields, when each of them is right. */
+static const struct failure *complete(struct user *creation, struct arena *arena)
 {
     struct failure *failure = NULL;
-
-    *creation = (struct user){0};
-    fields_read_json(creation_fields, sizeof creation_fields / sizeof creation_fields[0], object, creation,
-                     arena, &failure);
-    if (failure)
-        return failure;
-    bool is_person = text_equal(creation->type, type_user),
+    bool is_person = text_equal(creation->type, user_type_user),
          has_roles = creation->roles.length > 0 && !text_equal(creation->roles, TEXT("[]"));
 
     if (is_person && creation->email.length == 0)
@@ -61,6 +57,50 @@ const struct failure *user_read_creation(const struct json_value *object, struct
         creation->roles = TEXT("[\"super_admin\"]");
     if (creation->email.length)
         creation->email = email_lower_case(creation->email, arena);
+    return failure;
+}
+
+static const struct failure *read_creation(const struct json_value *object, bool is_type_required,
+                                           struct arena *arena, struct user *creation)
+{
+    struct field type = user_creation_fields[0];
+    struct failure *failure = NULL;
+
+    *creation = (struct user){0};
+    if (!is_type_required) {
+        type.flags &= ~(unsigned)FIELD_REQUIRED;
+        type.fallback = user_type_user;
+    }
+    fields_read_json(&type, 1, object, creation, arena, &failure);
+    fields_read_json(user_creation_fields + 1, user_creation_field_count - 1, object, creation, arena,
+                     &failure);
+    return failure ? failure : complete(creation, arena);
+}
+
+const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
+                                         struct user *creation)
+{
+    return read_creation(object, false, arena, creation);
+}
+
+const struct failure *user_read_invitation(const struct json_value *object, struct arena *arena,
+                                           struct user *creation)
+{
+    return read_creation(object, true, arena, creation);
+}
+
+const struct failure *user_read_roles(const struct json_value *object, struct arena *arena,
+                                      struct user *change)
+{
+    static const struct field roles = {FIELD(struct user, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT};
+    struct failure *failure = NULL;
+
+    *change = (struct user){.type = user_type_user};
+    fields_read_json(&roles, 1, object, change, arena, &failure);
+    if (!failure && (change->roles.length == 0 || text_equal(change->roles, TEXT("[]"))))
+        failure_add_field(&failure, arena, TEXT("roles"), TEXT("must name at least one role"));
+    if (!failure)
+        check_roles(change, arena, &failure);
     return failure;
 }
 

@@ -31,7 +31,8 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
     record = loop->exchange_free;
     if (record) {
         loop->exchange_free = record->next_free;
-        loop->exchanges_kept--;
+        if (--loop->exchanges_kept < loop->exchanges_spare)
+            loop->exchanges_spare = loop->exchanges_kept;
     } else {
         record = new_record();
     }
@@ -46,6 +47,14 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
     return record;
 }
 
+/* What a reset gives back to the allocator, about: what the use case took beyond the block that is kept. It
+ * may have run on another thread, and the store below it needed as much again for the rows: only the loop
+ * knows when the peak is over. */
+static size_t arena_bytes_freed(const struct arena *arena)
+{
+    return arena->total_bytes > HTTP_BUFFER_BYTES ? arena->total_bytes : 0;
+}
+
 void http_exchange_release(struct http_connection *connection)
 {
     struct http_loop *loop = connection->loop;
@@ -54,6 +63,7 @@ void http_exchange_release(struct http_connection *connection)
     assert(record->magic == HTTP_EXCHANGE_MAGIC);
     connection->record = NULL;
     record->connection = NULL;
+    loop->buffers.freed_bytes += arena_bytes_freed(&record->arena);
     if (!HTTP_POOLS_KEEP_MEMORY || loop->exchanges_kept == HTTP_EXCHANGES_KEPT_MAX) {
         free_record(record);
         loop->buffers.freed_bytes += sizeof *record;
@@ -65,15 +75,28 @@ void http_exchange_release(struct http_connection *connection)
     loop->exchanges_kept++;
 }
 
+static void free_kept_record(struct http_loop *loop)
+{
+    struct http_exchange_record *record = loop->exchange_free;
+
+    loop->exchange_free = record->next_free;
+    loop->exchanges_kept--;
+    free_record(record);
+}
+
+void http_exchanges_shrink(struct http_loop *loop)
+{
+    for (; loop->exchanges_spare && loop->exchanges_kept > HTTP_KEPT_MIN; loop->exchanges_spare--) {
+        free_kept_record(loop);
+        loop->buffers.freed_bytes += sizeof(struct http_exchange_record) + HTTP_BUFFER_BYTES;
+    }
+    loop->exchanges_spare = loop->exchanges_kept;
+}
+
 void http_exchanges_free(struct http_loop *loop)
 {
-    while (loop->exchange_free) {
-        struct http_exchange_record *record = loop->exchange_free;
-
-        loop->exchange_free = record->next_free;
-        free_record(record);
-    }
-    loop->exchanges_kept = 0;
+    while (loop->exchange_free)
+        free_kept_record(loop);
 }
 
 static void begin_handling(struct http_connection *connection)

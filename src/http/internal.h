@@ -37,6 +37,7 @@ enum {
     HTTP_BUFFERS_KEPT_MAX = 128,   /* free ones kept a loop: 2 MiB */
     HTTP_EXCHANGES_KEPT_MAX = 128, /* each with an arena block: 2.5 MiB */
     HTTP_CONNECTIONS_KEPT_MAX = 256,
+    HTTP_KEPT_MIN = 16, /* of each, also when nobody needs them */
     HTTP_EVENTS_PER_WAKE = 256,
     HTTP_TASKS_PER_TURN = 8,      /* so that the replies of a whole commit cannot keep new requests waiting */
     HTTP_TURN_US = 100,           /* of a processor that is shared (base/processor.h) */
@@ -48,9 +49,9 @@ enum {
     HTTP_HANDSHAKES_UNFINISHED_MAX =
         1024,                 /* of a loop, some 36 KiB each; the oldest gives way to a new one */
     HTTP_STEPS_PER_TURN = 64, /* requests handled and reads made before the other connections have a turn */
-    HTTP_OUTPUT_GATHER_BYTES = 64 * 1024,     /* replies of pipelined requests beyond this are sent at once */
-    HTTP_TRIM_BYTES = 4 * 1024 * 1024,        /* freed: worth looking for pages to give back */
-    HTTP_TRIM_DELAY_MS = 1000,                /* after that, so that it happens when the peak is over */
+    HTTP_OUTPUT_GATHER_BYTES = 64 * 1024, /* replies of pipelined requests beyond this are sent at once */
+    HTTP_TIDY_MS = 1000,                  /* how often it is looked what a peak has left behind */
+    HTTP_TRIM_BYTES = 1024 * 1024, /* freed: worth giving pages back; as many since the last look: a peak */
     HTTP_LINGER_TIMEOUT_MS = 2 * 1000,        /* how long, and */
     HTTP_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* how much a closing connection reads and forgets */
     HTTP_DATE_LINE_BYTES = 37,                /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
@@ -207,6 +208,8 @@ bool http_intake_take(struct http_connection *connection);
 struct http_exchange_record *http_exchange_take(struct http_connection *connection);
 /* Empties it and lets it go. */
 void http_exchange_release(struct http_connection *connection);
+/* As http_pool_shrink, of the exchanges that are kept. */
+void http_exchanges_shrink(struct http_loop *loop);
 void http_exchanges_free(struct http_loop *loop);
 /* Asks the handler whether the request whose head is in the record may have its body. When it may not, it has
  * been replied to. */
@@ -283,9 +286,10 @@ struct http_loop {
     struct http_link ready;   /* connections that can go on without waiting for an event */
     struct http_wait_list waits[HTTP_WAIT_COUNT];
     struct http_pool buffers, connections;
-    int64_t trim_due_us;                        /* 0: nothing to give back to the system */
+    int64_t tidy_due_us;                        /* 0: there is nothing to tidy */
+    size_t untrimmed_bytes;                     /* freed, and perhaps not given back to the system */
     struct http_exchange_record *exchange_free; /* these keep a block of their arena */
-    unsigned exchanges_kept;
+    unsigned exchanges_kept, exchanges_spare;
     struct http_listener listeners[HTTP_LISTEN_MAX];
     unsigned listener_count;
     unsigned paused_count; /* listeners that are */

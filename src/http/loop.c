@@ -170,8 +170,8 @@ static int wait_timeout_ms(const struct http_loop *loop)
         next_us = http_listeners_next_us(loop);
     if (loop->is_draining && loop->drain_until_us < next_us)
         next_us = loop->drain_until_us;
-    if (loop->trim_due_us && loop->trim_due_us < next_us)
-        next_us = loop->trim_due_us;
+    if (loop->tidy_due_us && loop->tidy_due_us < next_us)
+        next_us = loop->tidy_due_us;
     if (next_us == INT64_MAX)
         return -1;
     int64_t wait_us = next_us > loop->now_us ? next_us - loop->now_us : 0;
@@ -264,20 +264,43 @@ static bool is_over(const struct http_loop *loop)
     return loop->is_draining && (loop->connection_count == 0 || loop->now_us >= loop->drain_until_us);
 }
 
+static size_t freed_bytes(const struct http_loop *loop)
+{
+    return loop->buffers.freed_bytes + loop->connections.freed_bytes;
+}
+
+static bool is_untidy(const struct http_loop *loop)
+{
+    return loop->buffers.kept > HTTP_KEPT_MIN || loop->connections.kept > HTTP_KEPT_MIN ||
+           loop->exchanges_kept > HTTP_KEPT_MIN ||
+           loop->untrimmed_bytes + freed_bytes(loop) >= HTTP_TRIM_BYTES;
+}
+
 /* After a peak the allocator keeps what was freed, in pages that nobody else can use: they go back to the
- * system once the peak is over. */
+ * system. */
 static void give_memory_back(struct http_loop *loop)
 {
-    size_t freed = loop->buffers.freed_bytes + loop->connections.freed_bytes;
+    bool is_peak = freed_bytes(loop) >= HTTP_TRIM_BYTES;
 
-    if (loop->trim_due_us && loop->now_us >= loop->trim_due_us) {
-        malloc_trim(0);
-        loop->trim_due_us = 0;
-    }
-    if (freed < HTTP_TRIM_BYTES)
-        return;
+    http_pool_shrink(&loop->buffers, HTTP_KEPT_MIN);
+    http_pool_shrink(&loop->connections, HTTP_KEPT_MIN);
+    http_exchanges_shrink(loop);
+    loop->untrimmed_bytes += freed_bytes(loop);
     loop->buffers.freed_bytes = loop->connections.freed_bytes = 0;
-    loop->trim_due_us = loop->now_us + HTTP_TRIM_DELAY_MS * INT64_C(1000);
+    if (is_peak || loop->untrimmed_bytes < HTTP_TRIM_BYTES)
+        return;
+    malloc_trim(0);
+    loop->untrimmed_bytes = 0;
+}
+
+static void tidy(struct http_loop *loop)
+{
+    if (loop->tidy_due_us && loop->now_us >= loop->tidy_due_us) {
+        give_memory_back(loop);
+        loop->tidy_due_us = 0;
+    }
+    if (!loop->tidy_due_us && is_untidy(loop))
+        loop->tidy_due_us = loop->now_us + HTTP_TIDY_MS * INT64_C(1000);
 }
 
 static void turn(struct http_loop *loop)
@@ -300,7 +323,7 @@ static void turn(struct http_loop *loop)
     /* Only now: an event of this batch may have been for a connection that closed before its turn. */
     free_connections(loop, HTTP_WAIT_REAP);
     end_batch(loop);
-    give_memory_back(loop);
+    tidy(loop);
 }
 
 /* The drain is over. Exchanges that are still with the handler keep their memory until http_loop_free. */

@@ -20,7 +20,7 @@ void http_pool_free(struct http_pool *pool)
         pool->free = block->next;
         free(block);
     }
-    pool->kept = 0;
+    pool->kept = pool->spare = 0;
 }
 
 void *http_pool_take(struct http_pool *pool)
@@ -34,7 +34,8 @@ void *http_pool_take(struct http_pool *pool)
         return block;
     }
     pool->free = block->next;
-    pool->kept--;
+    if (--pool->kept < pool->spare)
+        pool->spare = pool->kept;
     return block;
 }
 
@@ -50,6 +51,19 @@ void http_pool_give(struct http_pool *pool, void *memory)
     block->next = pool->free;
     pool->free = block;
     pool->kept++;
+}
+
+void http_pool_shrink(struct http_pool *pool, unsigned kept_min)
+{
+    for (; pool->spare && pool->kept > kept_min; pool->spare--) {
+        struct http_pool_block *block = pool->free;
+
+        pool->free = block->next;
+        pool->kept--;
+        free(block);
+        pool->freed_bytes += pool->block_bytes;
+    }
+    pool->spare = pool->kept;
 }
 
 /* Each connection may have a block; only what is beyond it counts, or strangers with a byte each would use up

@@ -19,6 +19,8 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
+    unsigned spare;                  /* of those kept, how many nobody has needed since the last
+                                        http_pool_shrink */
     size_t freed_bytes;              /* given back to the allocator since somebody last cleared this */
     _Atomic uint64_t buffered_bytes; /* memory of those http_bytes of this pool that one block is too
                                         small for; other loops look at it */
@@ -29,6 +31,9 @@ void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_ma
 void http_pool_free(struct http_pool *pool);
 void *http_pool_take(struct http_pool *pool);
 void http_pool_give(struct http_pool *pool, void *memory);
+/* Frees kept blocks that nobody has needed since the last call; `kept_min` stay in any case. Called once in a
+ * while: what a peak has left behind goes, what is in use all the time stays. */
+void http_pool_shrink(struct http_pool *pool, unsigned kept_min);
 
 /* Bytes on their way in or out: those from `start` to `end` are of interest. Memory is held only while there
  * are some: a block of the loop's buffer pool, or an own allocation when that is too small. */

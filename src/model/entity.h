@@ -74,17 +74,20 @@ struct field {
     struct text created_by;                                                                                  \
     struct text updated_by
 
-/* `status_flags` and `instant_flags` say what is special about them in this entity. */
-#define ENTITY_BASE_FIELDS(struct_type, status_flags, instant_flags)                                         \
+/* `status_flags`, `instant_flags` and `actor_flags` say what is special about them in this entity. */
+#define ENTITY_BASE_FIELDS_WITH(struct_type, status_flags, instant_flags, actor_flags)                       \
     {FIELD(struct_type, status, FIELD_TEXT), .flags = (status_flags), .length_max = 20,                      \
      .values = entity_statuses},                                                                             \
         {FIELD(struct_type, created_at, FIELD_INSTANT), .flags = (instant_flags) | FIELD_STAMP},             \
         {FIELD(struct_type, updated_at, FIELD_INSTANT),                                                      \
          .flags = (instant_flags) | FIELD_STAMP | FIELD_EVENT_ALWAYS},                                       \
-        {FIELD(struct_type, created_by, FIELD_TEXT), .flags = FIELD_STAMP},                                  \
+        {FIELD(struct_type, created_by, FIELD_TEXT), .flags = (actor_flags) | FIELD_STAMP},                  \
     {                                                                                                        \
-        FIELD(struct_type, updated_by, FIELD_TEXT), .flags = FIELD_STAMP                                     \
+        FIELD(struct_type, updated_by, FIELD_TEXT), .flags = (actor_flags) | FIELD_STAMP                     \
     }
+/* The same of an entity that shows by whom it was made and changed. */
+#define ENTITY_BASE_FIELDS(struct_type, status_flags, instant_flags)                                         \
+    ENTITY_BASE_FIELDS_WITH(struct_type, status_flags, instant_flags, 0)
 
 enum entity_scoping {
     SCOPED_GLOBALLY,       /* tenants */
@@ -103,7 +106,8 @@ struct entity {
     const struct field *fields; /* the first one is `id` */
     size_t field_count;
     size_t struct_size;
-    bool is_cached; /* processes keep what they need of it in memory, and must hear of its changes */
+    bool is_cached;    /* processes keep what they need of it in memory, and must hear of its changes */
+    bool has_no_trail; /* rows that only help the product with its work: nothing of them is audited */
     /* The events that creating, changing and archiving it send out; unset: none. */
     struct text event_created, event_updated, event_archived;
 };

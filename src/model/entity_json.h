@@ -38,6 +38,11 @@ void field_write_json(struct json_writer *writer, const struct field *field, con
 void fields_read_json(const struct field *fields, size_t field_count, const struct json_value *object,
                       void *record, struct arena *arena, struct failure **failure);
 
+/* The same for the object that is the member `name` of an object; fields are reported as `name.field`. False,
+ * and nothing is read, when there is no such member or it is null. */
+bool fields_read_member(const struct field *fields, size_t field_count, const struct json_value *object,
+                        struct text name, void *record, struct arena *arena, struct failure **failure);
+
 /* The same for a change of a record that exists: only fields that are given are read, and `record` has
  * nothing else afterwards. "" empties a text, also one that creation would not take as a value, but not one
  * that is required or whose fallback is not empty (10-customers section 6.2). Returns the fields that were
@@ -47,5 +52,8 @@ uint64_t fields_read_change(const struct field *fields, size_t field_count, cons
 
 /* Adds one failing field to *failure, which is made when it is NULL. */
 void failure_add_field(struct failure **failure, struct arena *arena, struct text path, struct text reason);
+/* Adds the failing fields of an object that is the member `parent` of the whole: `parent.field`. */
+void failure_add_inner(struct failure **failure, struct arena *arena, struct text parent,
+                       const struct failure *inner);
 
 #endif

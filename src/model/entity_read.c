@@ -246,6 +246,27 @@ static void read_boolean(const struct reading *reading, const struct field *fiel
         *(bool *)((char *)record + field->offset) = value->type == JSON_TRUE;
 }
 
+/* Decimal digits with perhaps a minus: no fraction, no exponent (conventions section 7.4). */
+static bool parse_integer(struct text digits, int64_t *integer)
+{
+    bool is_negative = digits.length > 0 && digits.data[0] == '-';
+    uint64_t magnitude;
+
+    if (!text_to_uint64(text_from(digits, is_negative), &magnitude) || magnitude > INT64_MAX)
+        return false;
+    *integer = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return true;
+}
+
+static void read_integer(const struct reading *reading, const struct field *field,
+                         const struct json_value *value, void *record)
+{
+    if (value->type != JSON_NUMBER)
+        refuse_type(reading, field->name, "an integer", JSON_NUMBER, value);
+    else if (!parse_integer(value->text, (int64_t *)((char *)record + field->offset)))
+        refuse(reading, field->name, "must be an integer, written without fraction or exponent");
+}
+
 static void read_array(const struct reading *reading, const struct field *field,
                        const struct json_value *value, void *record)
 {
@@ -277,9 +298,10 @@ static void read_value(const struct reading *reading, const struct field *field,
     case FIELD_JSON_ARRAY:
         read_array(reading, field, value, record);
         break;
-    case FIELD_JSON_OBJECT: /* no input has a free-form object or a number; their readers come with the first
-                               one */
     case FIELD_INTEGER:
+        read_integer(reading, field, value, record);
+        break;
+    case FIELD_JSON_OBJECT: /* no input has a free-form object; the reader comes with the first one */
     case FIELD_TENANT_ID:
     case FIELD_ENVIRONMENT_ID:
         __builtin_unreachable();
@@ -339,4 +361,40 @@ uint64_t fields_read_change(const struct field *fields, size_t field_count, cons
             read_value(&reading, field, value, record);
     }
     return given;
+}
+
+void failure_add_inner(struct failure **failure, struct arena *arena, struct text parent,
+                       const struct failure *inner)
+{
+    for (const struct failure_detail *detail = inner->details; detail; detail = detail->next) {
+        if (text_equal(detail->name, TEXT("field")))
+            failure_add(*failure, arena, detail->name,
+                        arena_format(arena, "%.*s.%.*s", TEXT_FORMAT(parent), TEXT_FORMAT(detail->value)));
+        else if (text_equal(detail->name, TEXT("expected")))
+            failure_add(*failure, arena, detail->name, detail->value);
+        else
+            failure_add_field(
+                failure, arena,
+                arena_format(arena, "%.*s.%.*s", TEXT_FORMAT(parent), TEXT_FORMAT(detail->name)),
+                detail->value);
+    }
+}
+
+bool fields_read_member(const struct field *fields, size_t field_count, const struct json_value *object,
+                        struct text name, void *record, struct arena *arena, struct failure **failure)
+{
+    const struct reading reading = {arena, failure};
+    const struct json_value *member = json_member(object, name);
+    struct failure *inner = NULL;
+
+    if (!member || member->type == JSON_NULL)
+        return false;
+    if (member->type != JSON_OBJECT) {
+        refuse_type(&reading, name, "an object", JSON_OBJECT, member);
+        return true;
+    }
+    fields_read_json(fields, field_count, member, record, arena, &inner);
+    if (inner)
+        failure_add_inner(failure, arena, name, inner);
+    return true;
 }

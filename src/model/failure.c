@@ -10,7 +10,8 @@ struct failure *failure_new(struct arena *arena, enum failure_code code, struct 
     return failure;
 }
 
-struct failure *failure_add(struct failure *failure, struct arena *arena, struct text name, struct text value)
+static struct failure *add(struct failure *failure, struct arena *arena, struct text name, struct text value,
+                           bool is_json)
 {
     for (const struct failure_detail *detail = failure->details; detail; detail = detail->next)
         if (text_equal(detail->name, name))
@@ -19,9 +20,21 @@ struct failure *failure_add(struct failure *failure, struct arena *arena, struct
 
     detail->name = name;
     detail->value = value;
+    detail->is_json = is_json;
     *failure->details_end = detail;
     failure->details_end = &detail->next;
     return failure;
+}
+
+struct failure *failure_add(struct failure *failure, struct arena *arena, struct text name, struct text value)
+{
+    return add(failure, arena, name, value, false);
+}
+
+struct failure *failure_add_json(struct failure *failure, struct arena *arena, struct text name,
+                                 struct text json)
+{
+    return add(failure, arena, name, json, true);
 }
 
 struct failure *failure_copy(const struct failure *failure, struct arena *arena)
@@ -29,6 +42,6 @@ struct failure *failure_copy(const struct failure *failure, struct arena *arena)
     struct failure *copy = failure_new(arena, failure->code, arena_copy(arena, failure->message));
 
     for (const struct failure_detail *detail = failure->details; detail; detail = detail->next)
-        failure_add(copy, arena, arena_copy(arena, detail->name), arena_copy(arena, detail->value));
+        add(copy, arena, arena_copy(arena, detail->name), arena_copy(arena, detail->value), detail->is_json);
     return copy;
 }

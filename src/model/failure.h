@@ -27,6 +27,7 @@ struct failure_detail {
     struct failure_detail *next;
     struct text name;
     struct text value;
+    bool is_json; /* the value is JSON text rather than a text */
 };
 
 struct failure {
@@ -46,5 +47,8 @@ struct failure *failure_copy(const struct failure *failure, struct arena *arena)
  * only the first failing rule of a field is reported (conventions section 7.3). */
 struct failure *failure_add(struct failure *failure, struct arena *arena, struct text name,
                             struct text value);
+/* The same with a number, an array or an object, as JSON text. */
+struct failure *failure_add_json(struct failure *failure, struct arena *arena, struct text name,
+                                 struct text json);
 
 #endif

@@ -18,14 +18,13 @@ static const struct field secret_fields[] = {
     {FIELD(struct secret, provider, FIELD_TEXT), .length_max = 50},
     {FIELD(struct secret, value, FIELD_TEXT), .flags = FIELD_INTERNAL | FIELD_SECRET | FIELD_UNIQUE},
     {FIELD(struct secret, display_id, FIELD_TEXT), .length_max = 50},
-    {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT | FIELD_OMIT_EMPTY,
-     .values = role_ids},
+    {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_OMIT_EMPTY, .values = role_ids},
     {FIELD(struct secret, user_type, FIELD_TEXT), .length_max = 20},
     {FIELD(struct secret, user_id, FIELD_TEXT), .length_max = 50},
     {FIELD(struct secret, expires_at, FIELD_INSTANT), .flags = FIELD_INPUT | FIELD_OMIT_UNSET},
     {FIELD(struct secret, last_used_at, FIELD_INSTANT), .flags = FIELD_OMIT_UNSET},
     {FIELD_FROM_SCOPE(environment_id, FIELD_ENVIRONMENT_ID), .flags = FIELD_INTERNAL},
-    ENTITY_BASE_FIELDS(struct secret, 0, 0),
+    ENTITY_BASE_FIELDS_WITH(struct secret, 0, 0, FIELD_INTERNAL),
 };
 
 const struct entity secret_entity = {

@@ -15,9 +15,9 @@ static const struct field tenant_fields[] = {
     {FIELD(struct tenant, name, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED, .length_max = 100},
     {FIELD(struct tenant, internal_status, FIELD_TEXT), .flags = FIELD_INTERNAL, .length_max = 20,
      .values = internal_statuses},
-    {FIELD(struct tenant, billing_details, FIELD_JSON_OBJECT)},
+    {FIELD(struct tenant, billing_details, FIELD_JSON_OBJECT), .flags = FIELD_INTERNAL}, /* written by hand */
     {FIELD(struct tenant, metadata, FIELD_STRING_MAP)},
-    ENTITY_BASE_FIELDS(struct tenant, 0, FIELD_WHOLE_SECONDS),
+    ENTITY_BASE_FIELDS_WITH(struct tenant, 0, FIELD_WHOLE_SECONDS, FIELD_INTERNAL),
 };
 
 static const struct field environment_fields[] = {
@@ -26,7 +26,7 @@ static const struct field environment_fields[] = {
     {FIELD(struct environment, name, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED, .length_max = 50},
     {FIELD(struct environment, type, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED, .length_max = 20,
      .values = environment_types},
-    ENTITY_BASE_FIELDS(struct environment, FIELD_INTERNAL, FIELD_WHOLE_SECONDS),
+    ENTITY_BASE_FIELDS_WITH(struct environment, FIELD_INTERNAL, FIELD_WHOLE_SECONDS, FIELD_INTERNAL),
 };
 
 static const struct field user_fields[] = {
@@ -37,7 +37,7 @@ static const struct field user_fields[] = {
     {FIELD(struct user, type, FIELD_TEXT), .length_max = 20, .values = user_types},
     {FIELD(struct user, roles, FIELD_STRING_LIST), .flags = FIELD_OMIT_EMPTY},
     {FIELD(struct user, metadata, FIELD_STRING_MAP), .flags = FIELD_OMIT_EMPTY},
-    ENTITY_BASE_FIELDS(struct user, FIELD_INTERNAL, FIELD_INTERNAL),
+    ENTITY_BASE_FIELDS_WITH(struct user, FIELD_INTERNAL, FIELD_INTERNAL, FIELD_INTERNAL),
 };
 
 const struct entity tenant_entity = {

@@ -40,8 +40,8 @@ static bool is_ours_without_database(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lock") == 0 ||
            strcmp(name, "admin.sock") == 0 || strcmp(name, "command.sock") == 0 ||
-           strcmp(name, "farthing.conf") == 0 || strcmp(name, "secrets") == 0 ||
-           strcmp(name, "secrets.new") == 0;
+           strcmp(name, "database.new") == 0 || strcmp(name, "farthing.conf") == 0 ||
+           strcmp(name, "secrets") == 0 || strcmp(name, "secrets.new") == 0;
 }
 
 enum data_directory_state data_directory_state(const struct data_directory *directory)
@@ -67,34 +67,61 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
     return state;
 }
 
-struct text data_directory_belongs_to(const struct data_directory *directory, struct arena *arena)
+/* Takes the first line off the text; unset when it is empty. */
+static struct text take_line(struct text *rest, struct arena *arena)
 {
-    char name[BELONGS_BYTES_MAX];
-    int fd = open(directory->belongs_path.data, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, name, sizeof name) : -1;
+    size_t length = text_find(*rest, '\n');
+    struct text line = text_slice(*rest, 0, length);
 
-    if (fd >= 0)
-        close(fd);
-    struct text line = {name, length > 0 ? (size_t)length : 0};
-
-    line = text_slice(line, 0, text_find(line, '\n'));
+    *rest = text_from(*rest, length < rest->length ? length + 1 : length);
     return line.length > 0 ? arena_copy(arena, line) : text_none;
 }
 
-bool data_directory_belong(const struct data_directory *directory, struct text name, struct arena *arena,
-                           struct text *reason)
+struct belonging data_directory_belongs_to(const struct data_directory *directory, struct arena *arena)
 {
-    if (!text_is_set(name) || text_equal(name, data_directory_belongs_to(directory, arena)))
-        return true;
-    struct text line = arena_format(arena, "%.*s\n", TEXT_FORMAT(name));
-    int fd = open(directory->belongs_path.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool is_written = fd >= 0 && write(fd, line.data, line.length) == (ssize_t)line.length;
+    char bytes[BELONGS_BYTES_MAX];
+    struct belonging belonging;
+    int fd = open(directory->belongs_path.data, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, bytes, sizeof bytes) : -1;
 
-    if (!is_written)
-        *reason = arena_format(arena, "cannot write %s: %s", directory->belongs_path.data, strerror(errno));
     if (fd >= 0)
         close(fd);
+    struct text rest = {bytes, length > 0 ? (size_t)length : 0};
+
+    belonging.name = take_line(&rest, arena);
+    belonging.installation_id = take_line(&rest, arena);
+    return belonging;
+}
+
+/* Also to the disk, so that the new name of the file never stands for less than was written. */
+static bool write_file(const char *path, struct text content)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_written =
+        fd >= 0 && write(fd, content.data, content.length) == (ssize_t)content.length && fsync(fd) == 0;
+
+    if (fd >= 0 && close(fd) != 0)
+        is_written = false;
     return is_written;
+}
+
+bool data_directory_belong(const struct data_directory *directory, struct belonging belonging,
+                           struct arena *arena, struct text *reason)
+{
+    const char *path = directory->belongs_path.data;
+    char *new_path = arena_string(arena, arena_format(arena, "%s.new", path));
+    struct belonging before = data_directory_belongs_to(directory, arena);
+
+    if (text_equal(before.name, belonging.name) &&
+        text_equal(before.installation_id, belonging.installation_id))
+        return true;
+    if (write_file(new_path, arena_format(arena, "%.*s\n%.*s\n", TEXT_FORMAT(belonging.name),
+                                          TEXT_FORMAT(belonging.installation_id))) &&
+        rename(new_path, path) == 0)
+        return true;
+    *reason = arena_format(arena, "cannot write %s: %s", path, strerror(errno));
+    unlink(new_path);
+    return false;
 }
 
 /* Makes a new directory's name durable, so that a power cut cannot take the database away with it. */

@@ -33,13 +33,16 @@ struct data_directory data_directory_at(struct arena *arena, struct text path);
 
 enum data_directory_state data_directory_state(const struct data_directory *directory);
 
-/* The PostgreSQL database that the directory's server uses ("host:5432/name"), as it was last told; unset:
- * none. */
-struct text data_directory_belongs_to(const struct data_directory *directory, struct arena *arena);
-/* Remembers that, for those who are not told of it; an unset name: nothing to remember. False with a reason.
- */
-bool data_directory_belong(const struct data_directory *directory, struct text name, struct arena *arena,
-                           struct text *reason);
+/* The PostgreSQL database that the directory's server uses: so that it is not left for another one, or for
+ * the embedded one, without a word. */
+struct belonging {
+    struct text name; /* "host:5432/name", for people, as it was when it was last used; unset: none */
+    struct text installation_id; /* which stays when the database is moved, restored or failed over to */
+};
+struct belonging data_directory_belongs_to(const struct data_directory *directory, struct arena *arena);
+/* Remembers it; a full disk leaves what was there. False with a one-line reason. */
+bool data_directory_belong(const struct data_directory *directory, struct belonging belonging,
+                           struct arena *arena, struct text *reason);
 
 /* Makes the directory if need be and takes the lock. False with a one-line reason: who holds it, or what to
  * do. */

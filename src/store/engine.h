@@ -32,6 +32,9 @@ enum { CONNECTION_VARYING_MAX = 64 };
 struct engine {
     /* Rows of environments are stored under the keys of row_key.h, in a column of their own. */
     bool has_row_keys;
+    /* What stands before and behind a parameter in a query for the elements of the JSON array that it holds.
+     */
+    const char *elements_before, *elements_after;
 
     /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
      * several), or NULL when there is none yet. */
@@ -49,7 +52,8 @@ struct engine {
     void (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record);
 
-    /* Sends the statement ahead of a `start` with the same parameters. NULL where nothing is won by that. */
+    /* Sends the statement ahead of a `start` with the same parameters, unless that was done before. NULL
+     * where nothing is won by that. */
     void (*ask_ahead)(struct statement *statement, const struct value *parameters, size_t parameter_count);
 
     /* Runs a statement that changes the row of `write`, or one of its trail (`write` is NULL). STEP_DONE may

@@ -43,6 +43,8 @@ static void append_row_condition(struct buffer *buffer, struct text condition)
                          ROW_KEY_PROBES - 1, TEXT_FORMAT(row));
 }
 
+static const struct text elements_of = TEXT_LITERAL("elements of ");
+
 /* One mark in braces (struct query). */
 static void append_mark(struct buffer *buffer, struct text mark, const struct entity *entity,
                         const struct connection *connection)
@@ -51,6 +53,10 @@ static void append_mark(struct buffer *buffer, struct text mark, const struct en
         append_columns(buffer, entity);
     else if (text_equal(mark, TEXT("lock")))
         buffer_append(buffer, connection->locks_rows ? TEXT("FOR NO KEY UPDATE") : text_empty);
+    else if (text_starts_with(mark, elements_of))
+        buffer_append_format(buffer, "%s%.*s%s", connection->engine->elements_before,
+                             TEXT_FORMAT(text_from(mark, elements_of.length)),
+                             connection->engine->elements_after);
     else if (connection->engine->has_row_keys)
         append_row_condition(buffer, mark);
     else
@@ -80,14 +86,25 @@ struct text query_expand(const struct query *query, const struct connection *con
     return expanded;
 }
 
+/* FNV-1a: of a text that was put together, which has no address to go by. */
+static uint64_t text_key(struct text text)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+
+    for (size_t i = 0; i < text.length; i++)
+        hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
 struct statement *query_statement(struct transaction *transaction, const struct query *query)
 {
-    uint64_t key = (uintptr_t)query;
+    uint64_t key = query->is_composed ? text_key(query->text) : (uintptr_t)query;
     struct connection *connection = transaction->connection;
     struct statement *statement = connection->engine->find(connection, key);
 
     if (!statement)
-        statement = connection->engine->prepare(connection, key, STATEMENT_FIXED,
+        statement = connection->engine->prepare(connection, key,
+                                                query->is_composed ? STATEMENT_VARYING : STATEMENT_FIXED,
                                                 query_expand(query, connection, transaction->arena));
     if (!statement)
         transaction_fail(transaction);

@@ -138,21 +138,17 @@ const struct failure *store_away_failure(struct store *store, struct arena *aren
     return postgres_away_failure(store->postgres, arena);
 }
 
-const char *store_check_url(struct text url, struct arena *arena)
-{
-    return postgres_check_url(url, arena);
-}
-
 struct text store_name(const struct store *store)
 {
     return store->postgres ? postgres_name(store->postgres) : text_from_string(store->database_path);
 }
 
-bool store_inspect(struct text database, bool thorough, int *schema_version, struct arena *arena,
+bool store_inspect(struct text database, bool thorough, struct store_facts *facts, struct arena *arena,
                    struct text *reason)
 {
-    return store_is_url(database) ? postgres_inspect(database, schema_version, arena, reason)
-                                  : sqlite_inspect(database, thorough, schema_version, arena, reason);
+    *facts = (struct store_facts){0};
+    return store_is_url(database) ? postgres_inspect(database, facts, arena, reason)
+                                  : sqlite_inspect(database, thorough, &facts->schema_version, arena, reason);
 }
 
 int store_schema_version(struct text database)

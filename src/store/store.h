@@ -75,18 +75,19 @@ struct transaction {
 
 /* A query is one portable text; parameters are $1, $2, …. In braces stand `{columns}` for the columns of
  * `entity`, in order; `{scope = $1 AND id = $2}` for the one row of a table of environments that has this
- * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; and `{lock}`, at the
- * end, when what is read in the write lane must stay as it is until the commit, also where there are other
- * writers. */
+ * id in this scope (`{a.id = $2}`: in whichever), which the engine finds its own way; `{elements of $2}` for
+ * a query of the texts in a JSON array (`id IN ({elements of $2})`); and `{lock}`, at the end, when what is
+ * read in the write lane must stay as it is until the commit, also where there are other writers. */
 struct query {
     struct text text;
     const struct entity *entity;
+    bool is_composed; /* put together for one request (store/list_query.h), not one of the program's texts */
 };
 
 /* Declares a query and lists it, so that a test can prepare every statement of the program on every engine.
  */
 #define STORE_QUERY(query_name, result_entity, sql)                                                          \
-    static const struct query query_name = {TEXT_LITERAL(sql), (result_entity)};                             \
+    static const struct query query_name = {TEXT_LITERAL(sql), (result_entity), false};                      \
     static const struct query *const query_name##_listed __attribute__((used, section("store_queries"))) =   \
         &query_name
 
@@ -122,7 +123,8 @@ bool query_record(struct transaction *transaction, const struct query *query, co
                   size_t parameter_count, void *record);
 
 /* Says that this query will be asked for in the same transaction, so that its answer can come along with an
- * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. */
+ * earlier one's. Only a hint: it may do nothing, and the query need not be asked for after all. In the write
+ * lane the first time that it is asked for is answered as of here, and every other time anew. */
 void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
                  size_t parameter_count);
 
@@ -161,7 +163,8 @@ enum store_turns {
     STORE_TURNS_INSTALLATION = 1,
     STORE_TURNS_TENANTS,
     STORE_TURNS_ENVIRONMENTS,
-    STORE_TURNS_SIGN_UP
+    STORE_TURNS_USERS,
+    STORE_TURNS_SIGN_UP,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
@@ -253,15 +256,15 @@ static inline bool store_is_url(struct text database)
     return text_starts_with(database, TEXT("postgres://")) ||
            text_starts_with(database, TEXT("postgresql://"));
 }
-/* NULL when the URL can be read, or what is wrong with it; nothing is connected to. */
-const char *store_check_url(struct text url, struct arena *arena);
 /* What the database is called in a log: without a password. */
 struct text store_name(const struct store *store);
 
 /* Told of a change that another process made to an entity that is kept in memory (`is_cached`): its name and
- * the row's id, both empty for "anything may have changed". False when it could not be taken in: then it is
- * told again, of anything. On a thread of the store's; may call store_read. */
-typedef bool store_change_listener(void *context, struct text entity_name, struct text id);
+ * the row's id, both empty for "anything may have changed". It reads in the transaction, on a thread and a
+ * session of the store's that do nothing else, so that no slow request is in the way; when that fails, it is
+ * told again, of anything. */
+typedef void store_change_listener(void *context, struct transaction *transaction, struct text entity_name,
+                                   struct text id);
 /* Has the listener told of all changes from now on, beginning with "anything". Nothing happens on the
  * embedded database, which no other process changes. Once. */
 void store_listen(struct store *store, store_change_listener *listener, void *context);
@@ -275,10 +278,23 @@ bool store_is_current(const struct store *store);
 /* Waits for the commands under way, copies the log back and closes. All readers must be closed. */
 void store_close(struct store *store);
 
-/* Looks at the database file in a data directory that the caller has locked, without changing anything:
- * whether this program can read it, and its schema's version (0: it is empty). `thorough` reads every page.
- * False with a one-line reason (in `arena`) when something is wrong. */
-bool store_inspect(struct text database, bool thorough, int *schema_version, struct arena *arena,
+/* What can be told of a database. */
+struct store_facts {
+    int schema_version; /* 0: it holds nothing of ours */
+    /* Of a PostgreSQL database; unset of the embedded one, and as far as could not be asked. */
+    struct text library_version; /* of the client library: "15.14" */
+    struct text name;            /* as store_name */
+    struct text role;            /* who we are to the server */
+    struct text server_version;  /* as the server says it: "15.14 (Debian 15.14-0+deb12u1)" */
+    struct text encoding;        /* "UTF8" */
+    struct text installation_id; /* the first tenant's id (installation.h); unset: there is none */
+};
+
+/* Looks at a database without changing anything: the file in a data directory that the caller has locked, or
+ * a PostgreSQL database by its URL; whether this program can use it, and what it is. `thorough` reads every
+ * page of a file. False with a one-line reason (in `arena`), which says what to do about a PostgreSQL
+ * database, when something is wrong; the facts then are what was learned before that. */
+bool store_inspect(struct text database, bool thorough, struct store_facts *facts, struct arena *arena,
                    struct text *reason);
 
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be

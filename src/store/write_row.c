@@ -77,7 +77,7 @@ static struct text update_sql(const struct transaction *transaction, const struc
         buffer_append_format(&sql, "{scope = $%u AND id = $%u}", number + 1, number + 2);
     else
         buffer_append_format(&sql, "id = $%u", number + 1);
-    const struct query query = {buffer_text(&sql), write->entity};
+    const struct query query = {.text = buffer_text(&sql), .entity = write->entity};
     struct arena *arena = transaction->arena;
     struct text text = arena_copy(arena, query_expand(&query, transaction->connection, arena));
 
@@ -165,8 +165,8 @@ static bool id_is_taken(struct transaction *transaction, const struct write *wri
     const struct engine *engine = transaction->connection->engine;
     struct arena *arena = transaction->arena;
     const struct query query = {
-        arena_format(arena, "SELECT 1 FROM %.*s WHERE {id = $1}", TEXT_FORMAT(write->entity->table)),
-        write->entity};
+        .text = arena_format(arena, "SELECT 1 FROM %.*s WHERE {id = $1}", TEXT_FORMAT(write->entity->table)),
+        .entity = write->entity};
     uint64_t key = (uintptr_t)&write->entity->table; /* an address of the entity that no other text has */
     struct statement *statement = engine->find(transaction->connection, key);
 

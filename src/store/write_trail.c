@@ -147,6 +147,8 @@ static const struct failure *write_event(struct transaction *transaction, const 
 const struct failure *write_trail(struct transaction *transaction, const struct write *write,
                                   struct buffer *scratch)
 {
+    if (write->entity->has_no_trail)
+        return NULL;
     enum action action = action_of(write);
     const struct failure *failure = write_audit(transaction, write, action, scratch);
 

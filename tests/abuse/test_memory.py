@@ -19,6 +19,9 @@ SLACK = 8 * MIB  # the allocator's, the database's, and that of the free lists
 # A connection and the beginning of a request: what was sent, its share of a page, the exchange.
 CONNECTION_BYTES = 8 * KIB
 
+# Once is enough for what ends before there is a request to ask the database for.
+is_same_on_postgres = pytest.mark.embedded("nothing of it reaches a database")
+
 
 class Target:
     """A server with one large customer, and how much memory it has."""
@@ -87,6 +90,7 @@ def send_what_fits(connection, data):
     connection.socket.settimeout(20)
 
 
+@is_same_on_postgres
 def test_a_flood_of_connections(target):
     with crowd(target, 2000):
         assert target.grown() < 2000 * KIB + SLACK
@@ -94,6 +98,7 @@ def test_a_flood_of_connections(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_a_flood_of_connections_that_come_and_go(target):
     for _ in range(5):
         with crowd(target, 500, b"GET /health HTTP/1.1\r\n"):
@@ -102,6 +107,7 @@ def test_a_flood_of_connections_that_come_and_go(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_slow_loris(target):
     with crowd(target, 2000, b"GET /health HTTP/1.1\r\nHost: ") as connections:
         for byte in b"farthing.test\r\nX-A: ":
@@ -112,6 +118,7 @@ def test_slow_loris(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_huge_headers(target):
     """As large as they may be, and never whole: 62 MiB if all were taken."""
     head = b"GET /health HTTP/1.1\r\nHost: h\r\nX-A: " + b"x" * 32_000
@@ -121,6 +128,7 @@ def test_huge_headers(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_never_ending_headers(target):
     with crowd(target, 200, b"GET /health HTTP/1.1\r\nHost: h\r\nX-A: " + b"x" * 500_000):
         assert target.grown() < BUFFERED_BYTES_MAX + SLACK
@@ -180,6 +188,7 @@ def test_who_is_refused_for_want_of_memory_is_told_when_to_come_again(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_strangers_cannot_fill_a_buffer(target):
     with crowd(target, 200, body_head(target, ("Content-Length", "10000000"), key=None) + b"x" * 1_000_000):
         assert target.grown() < SLACK
@@ -195,6 +204,7 @@ def test_readers_that_stop_reading(target):
     target.assert_given_back()
 
 
+@is_same_on_postgres
 def test_pipelining_without_reading(target):
     with crowd(target, 100, request_bytes("GET", "/health") * 5000):
         assert target.grown() < BUFFERED_BYTES_MAX + 100 * 32 * KIB + SLACK

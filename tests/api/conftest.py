@@ -9,20 +9,13 @@ import itertools
 import pytest
 
 import farthing_server
-import left_out
-from farthing_server import BINARY, Server
+from farthing_server import Server
 from shared_server import Shared
+from suites import pytest_configure, pytest_sessionstart
+
+__all__ = ["pytest_configure", "pytest_sessionstart"]
 
 pytest.register_assert_rewrite("expectations")
-
-
-def pytest_configure(config):
-    left_out.register(config)
-
-
-def pytest_sessionstart(session):
-    if not BINARY.exists():
-        pytest.exit(f"there is no binary at {BINARY}; build it or set FARTHING_BINARY", returncode=3)
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,7 @@ ERROR_CODES = {
     414: {"validation_error"},
     429: {"too_many_requests"},
     431: {"validation_error"},
+    500: {"internal_error"},
     501: {"not_implemented"},
     503: {"service_unavailable"},
     505: {"not_implemented"},

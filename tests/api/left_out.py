@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config, items):
     # Every mark is read on either engine, so that one without a reason is found at once.
     embedded = {item: reason_of(mark) for item in items for mark in item.iter_markers("embedded")}
     if ON_POSTGRES:
-        leave_out(config, items, "they are about the embedded database", embedded)
+        leave_out(config, items, "they run on the embedded database alone", embedded)
 
 
 def reason_of(mark):

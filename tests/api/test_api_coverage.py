@@ -83,10 +83,8 @@ def test_not_yet_served(api, described):
 @pytest.mark.parametrize("method, path", BEYOND)
 def test_served_beyond_the_contract(api, method, path):
     reply = api.request(method, example(path))
-    if reply.status == 400:  # it needs a body
-        assert method == "POST" and "body" in reply.json()["message"]
-    else:
-        assert reply.status == 200 or reply.json().get("details", {}).get("lookup_key") == "nobody"
+    # Whatever it says to a body that is missing or an id that nobody has, it is not that there is no such route.
+    assert reply.status < 300 or "there is no endpoint" not in reply.json()["message"]
 
 
 def test_all_that_is_described_is_in_the_document(described):

@@ -232,6 +232,16 @@ def test_key_names_are_any_text(initialised, start_server, running):
     assert "ünï 日本 😀" in run_ok("key", "list", "--data", directory)
 
 
+def test_a_name_that_is_not_utf8_is_refused(initialised):
+    """It was kept with a replacement character for each byte."""
+    directory, _ = initialised
+    for command in (["key", "create", "--name", "caf\udce9"], ["tenant", "create", "caf\udce9"]):
+        process = run(*command, "--data", directory)
+        assert_usage_error(process)
+        assert "is not UTF-8" in process.stderr
+    assert "caf" not in run_ok("key", "list", "--data", directory)
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 def test_a_key_needs_a_name(initialised, start_server, running):
     directory, _ = initialised

@@ -41,7 +41,7 @@ def test_a_sound_installation(initialised):
     code, subjects = examine("--data", directory, "--listen", "127.0.0.1:0")
     assert code == 0
     for subject in ("configuration", "data directory", "permissions", "database", "listen", "time zones"):
-        assert verdicts(subjects, subject) == ["ok"], subjects[subject]
+        assert set(verdicts(subjects, subject)) == {"ok"}, subjects[subject]
     assert {"disk", "limits", "clock", "libraries"} <= subjects.keys()
     assert any("SQLite" in finding for _, finding, _ in subjects["libraries"])
     assert any("OpenSSL" in finding for _, finding, _ in subjects["libraries"])
@@ -75,6 +75,7 @@ def test_it_changes_nothing(initialised):
     assert not list(directory.glob("*.sock"))
 
 
+@pytest.mark.embedded("tests/postgres asks what is said of a new directory there")
 def test_no_data_directory(tmp_path):
     code, subjects = examine("--data", tmp_path / "none", "--listen", "127.0.0.1:0")
     assert (code, verdicts(subjects, "data directory")) == (0, ["warn"])
@@ -147,7 +148,7 @@ def test_settings_that_are_wrong(initialised, tmp_path):
     code, subjects = examine("--data", directory, "--config", config)
     assert (code, verdicts(subjects, "configuration")) == (1, ["fail"])
     assert f"{config}:1" in subjects["configuration"][0][1]
-    assert verdicts(subjects, "database") == ["ok"], "the rest is looked at all the same"
+    assert set(verdicts(subjects, "database")) == {"ok"}, "the rest is looked at all the same"
     code, subjects = examine("--data", directory, FARTHING_LOOPS="x")
     assert (code, verdicts(subjects, "configuration")) == (1, ["fail"])
     code, subjects = examine("--data", directory, "--listen", "127.0.0.1:0", FARTHING_LOPS="1")
@@ -232,6 +233,7 @@ def test_others_who_have_access(initialised):
     assert "chmod 600" in subjects["permissions"][1][2]
 
 
+@pytest.mark.embedded("what lies in the directory may be lost there")
 @pytest.mark.needs("memory disk")
 def test_in_memory():
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))

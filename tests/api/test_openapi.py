@@ -149,10 +149,12 @@ def test_every_operation_is_complete(document):
 def test_every_operation_needs_the_key_or_says_that_it_does_not(document, api):
     schemes = document["components"]["securitySchemes"]
     assert schemes["ApiKeyAuth"] == {"type": "apiKey", "name": "x-api-key", "in": "header"}
+    assert schemes["SessionToken"] == {"type": "apiKey", "name": "X-Session-Token", "in": "header"}
     for method, path, operation in operations(document):
         security = operation.get("security", document.get("security", []))
         reply = api.request(method, path.replace("{", "").replace("}", ""), key=None)
-        assert (reply.status == 401) == ({"ApiKeyAuth": []} in security), (method, path)
+        assert (reply.status == 401) == bool(security), (method, path)
+        assert security in ([], [{"ApiKeyAuth": []}], [{"SessionToken": []}]), (method, path)
 
 
 def test_the_described_customer_is_the_served_one(document, api):

@@ -2,6 +2,7 @@
 
 They use the harness of tests/api. `--long` (or FARTHING_TEST_LONG=1) goes on for many more rounds."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -14,42 +15,16 @@ import pytest  # noqa: E402
 
 pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks")
 
-import left_out  # noqa: E402
-from farthing_server import BINARY, SLOWDOWN  # noqa: E402
+from farthing_server import SLOWDOWN  # noqa: E402
 from nodes import Place  # noqa: E402
 from postgres_cluster import Cluster  # noqa: E402
+from proxy import Proxy  # noqa: E402
+from suites import pytest_addoption, pytest_configure, pytest_sessionstart, rounds, seed  # noqa: E402
 
-LONG_FACTOR = 25
+# A sanitizer has memory of its own: there is nothing to be said about ours.
+collect_ignore = ["test_memory_of_batches.py"] if SLOWDOWN != 1 else []
 
-
-def pytest_configure(config):
-    left_out.register(config)
-
-
-def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="many more rounds")
-    parser.addoption("--seed", type=int, default=None, help="repeat a run's random choices")
-
-
-def pytest_sessionstart(session):
-    if not BINARY.exists():
-        pytest.exit(f"there is no binary at {BINARY}; build it or set FARTHING_BINARY", returncode=3)
-
-
-@pytest.fixture
-def rounds(request):
-    """Turns a usual number of rounds into that of this run."""
-    long = request.config.getoption("--long", default=False) or os.environ.get("FARTHING_TEST_LONG") == "1"
-    return lambda usual: usual * LONG_FACTOR if long else max(2, round(usual / SLOWDOWN))
-
-
-@pytest.fixture
-def seed(request):
-    """Printed when a test fails, so that its choices (not the machine's timing) can be repeated."""
-    given = request.config.getoption("--seed", default=None)
-    chosen = given if given is not None else int.from_bytes(os.urandom(4), "big")
-    print(f"seed {chosen}")
-    return chosen
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionstart", "rounds", "seed"]
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +55,25 @@ def cluster(new_cluster):
     return new_cluster()
 
 
+@pytest.fixture(scope="session")
+def shared_cluster(fresh_data):
+    """For tests that have a database of their own in it and leave the cluster itself alone."""
+    cluster = Cluster().initialise(like=fresh_data)
+    yield cluster
+    cluster.remove()
+
+
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database(shared_cluster):
+    """The name of one in the shared cluster that is the test's own, and is gone with all that is in it behind the test."""
+    name = f"farthing_{next(_database_numbers)}"
+    yield name
+    shared_cluster.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def new_place(tmp_path):
     """Makes a database with nodes; those that run at the end of the test must end cleanly."""
@@ -100,5 +94,24 @@ def new_place(tmp_path):
 
 
 @pytest.fixture
-def place(new_place, cluster):
+def place(shared_cluster, database, new_place):
+    return new_place(shared_cluster, database=database)
+
+
+@pytest.fixture
+def own_place(cluster, new_place):
+    """For tests that stop the cluster, or change its settings or its role."""
     return new_place(cluster)
+
+
+@pytest.fixture
+def proxy(shared_cluster):
+    with Proxy(shared_cluster.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far_place(shared_cluster, database, proxy, new_place):
+    """A place whose nodes reach the database through the proxy, where they can be heard (no TLS)."""
+    url = shared_cluster.url(database, port=proxy.port, sslmode="disable")
+    return new_place(shared_cluster, database=database, url=url)

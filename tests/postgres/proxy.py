@@ -19,7 +19,9 @@ class Proxy:
         self.may_flow = threading.Event()
         self.may_flow.set()
         self.refuses = False
-        self.rule = forward_all
+        self.keeps_waiting = False
+        self.waiting = []  # connections that were made and lead nowhere
+        self.rule = self.next_rule = forward_all
         self.lock = threading.Lock()
         self.sockets = set()
         self.is_closed = False
@@ -49,10 +51,21 @@ class Proxy:
     def admit(self):
         self.refuses = False
 
-    def cut_by(self, rule):
-        """`rule` (direction, data) says how much of the data to forward before everything is cut, or None for no cut; after
-        a cut everything flows again."""
-        self.rule = rule
+    @contextlib.contextmanager
+    def keeping_newcomers(self):
+        """Who is connected stays so; connections can be made, and nobody says anything on them, which ends in a cut."""
+        self.keeps_waiting = True
+        try:
+            yield self.waiting
+        finally:
+            self.keeps_waiting = False
+            while self.waiting:
+                reset(self.waiting.pop())
+
+    def cut_by(self, rule, every_time=False):
+        """`rule` (direction, data) says how much of the data to forward before everything is cut, or None for no cut. After
+        a cut everything flows again, unless it is to be cut `every_time`."""
+        self.rule, self.next_rule = rule, rule if every_time else forward_all
 
     def close(self):
         self.is_closed = True
@@ -74,6 +87,8 @@ class Proxy:
                 client, _ = self.listener.accept()
                 if self.refuses:
                     reset(client)
+                elif self.keeps_waiting:
+                    self.waiting.append(client)
                 else:
                     self._connect(client)
 
@@ -108,7 +123,7 @@ class Proxy:
         with self.lock:  # one cut for one rule
             count = self.rule(direction, data)
             if count is not None:
-                self.rule = forward_all
+                self.rule = self.next_rule
         sink.sendall(data if count is None else data[:count])
         return count is not None
 
@@ -153,6 +168,15 @@ def lose_commit(passed_over=0):
             if left < 0:
                 return 0
         return None
+
+    return rule
+
+
+def cut_before(word):
+    """Cuts instead of forwarding this to the server, with what stands in front of it forwarded."""
+
+    def rule(direction, data):
+        return data.index(word) if direction == TO_SERVER and word in data else None
 
     return rule
 

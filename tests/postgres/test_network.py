@@ -8,28 +8,12 @@ import time
 import pytest
 
 from farthing_server import seconds, wait_until
-from nodes import assert_refused
-from proxy import Proxy, cut_after, cut_behind, lose_commit
+from nodes import assert_refused, customer
+from proxy import cut_after, cut_behind, lose_commit
 from steady_load import SteadyLoad
 
 # A request that the database does not answer is answered within this, whatever it is.
 PATIENCE_SECONDS = 25
-
-
-@pytest.fixture
-def proxy(cluster):
-    with Proxy(cluster.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far_place(cluster, proxy, new_place):
-    """A place whose nodes reach the database through the proxy, where they can be heard (no TLS)."""
-    return new_place(cluster, url=cluster.url("farthing", port=proxy.port, sslmode="disable"))
-
-
-def customer(name):
-    return {"external_id": name, "name": name}
 
 
 def ask_patiently(node, key, method, path, body=None):
@@ -217,22 +201,15 @@ def test_an_outcome_that_cannot_be_found_out_is_told(far_place, proxy):
 def test_an_operators_commit_is_lost(far_place, proxy, which):
     """A key that was reported is as it was reported."""
     node = far_place.node()
-    key, key_id = new_key(node)
+    key, key_id = node.new_key()
     for _ in range(5):
         proxy.cut_by(lose_commit())
         if which == "made":
-            key, key_id = new_key(node)
+            key, key_id = node.new_key()
             expected = 404
         else:
             node.command("key", "revoke", key_id)
             expected = 401
         with node.client(key) as client:
             assert client.get("/v1/customers/x").status == expected
-        key, key_id = new_key(node)
-
-
-def new_key(node):
-    from farthing_server import variables_of
-
-    variables = variables_of(node.command("key", "create", "--name", "k"))
-    return variables["FARTHING_API_KEY"], variables["FARTHING_API_KEY_ID"]
+        key, key_id = node.new_key()

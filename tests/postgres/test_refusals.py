@@ -8,48 +8,42 @@ import time
 import pytest
 
 from farthing_server import run, seconds, wait_until
-from nodes import assert_refused
-from postgres_cluster import Session, give_to_server_user, new_folder
+from http_client import RawConnection, request_bytes
+from nodes import assert_refused, customer
+from postgres_cluster import give_to_server_user, new_folder
 from steady_load import SteadyLoad
-
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'farthing'"
-
-
-def customer(name):
-    return {"external_id": name, "name": name}
-
 
 # ---- connections ----
 
 
-def test_the_role_may_have_no_more_connections(place):
-    node = place.node()
-    with SteadyLoad(place.key, [node]) as load:
+def test_the_role_may_have_no_more_connections(own_place):
+    node = own_place.node()
+    with SteadyLoad(own_place.key, [node]) as load:
         load.wait_for_progress()
-        place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 0")
+        own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 0")
         load.wait_for_progress()  # those that it has stay
-        place.cluster.sql(TERMINATE)
+        own_place.end_sessions()
         load.wait_for_reason("too_many_connections")
         wait_until(lambda: not node.is_ready(), 10, "the node not to be ready")
-        place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
+        own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
         load.wait_for_progress()
         node.wait_until_ready()
-    load.assert_kept(place.stored())
+    load.assert_kept(own_place.stored())
 
 
-def test_fewer_connections_than_it_would_like_are_enough(place):
+def test_fewer_connections_than_it_would_like_are_enough(own_place):
     """What it can have it uses; it does not refuse everybody because some of its sessions are missing."""
-    node = place.node()
-    place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 3")
-    place.cluster.sql(TERMINATE)
+    node = own_place.node()
+    own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 3")
+    own_place.end_sessions()
     time.sleep(1)
-    with node.client(place.key) as client:
+    with node.client(own_place.key) as client:
         statuses = [client.post("/v1/customers", customer(f"c{number}")).status for number in range(30)]
         statuses += [client.get(f"/v1/customers/external/c{number}").status for number in range(30)]
     assert 201 in statuses or 503 in statuses
-    place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
+    own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
     node.wait_until_ready()
-    with node.client(place.key) as client:
+    with node.client(own_place.key) as client:
         assert client.post("/v1/customers", customer("afterwards")).status == 201
 
 
@@ -60,10 +54,9 @@ def test_others_hold_all_connections(new_cluster, new_place):
     with SteadyLoad(place.key, [node]) as load:
         load.wait_for_progress()
         cluster.sql("CREATE ROLE greedy LOGIN")
-        cluster.sql(TERMINATE)
-        others = take_connections(cluster, 17)
+        others = take_connections(place, 17)
         try:
-            cluster.sql(TERMINATE)
+            place.end_sessions()
             load.wait_for_reason("too_many_connections")
         finally:
             for other in others:
@@ -74,13 +67,12 @@ def test_others_hold_all_connections(new_cluster, new_place):
     load.assert_kept(place.stored())
 
 
-def take_connections(cluster, count):
+def take_connections(place, count):
     """All that are not reserved for superusers, whoever else wants them."""
-    command = [word if word != "postgres" else "greedy" for word in cluster.psql_command()[:-1]] + ["postgres"]
+    command = [word if word != "postgres" else "greedy" for word in place.cluster.psql_command()[:-1]] + ["postgres"]
     others = []
-    while int(cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'greedy'")) < count:
-        cluster.sql(TERMINATE)
-        missing = count - int(cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'greedy'"))
+    while (missing := count - int(place.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'greedy'"))) > 0:
+        place.end_sessions()
         for _ in range(missing):
             others.append(subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={}
@@ -89,12 +81,12 @@ def take_connections(cluster, count):
     return others
 
 
-def test_a_first_start_without_a_connection_says_why(place):
-    place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 0")
-    process = place.new_node().try_command("serve", "--listen", "127.0.0.1:0")
+def test_a_first_start_without_a_connection_says_why(own_place):
+    own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT 0")
+    process = own_place.new_node().try_command("serve", "--listen", "127.0.0.1:0")
     assert process.returncode == 1 and len(process.stderr.strip().splitlines()) == 1, process
     assert "too many connections" in process.stderr
-    place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
+    own_place.cluster.sql("ALTER ROLE farthing CONNECTION LIMIT -1")
 
 
 # ---- room ----
@@ -109,6 +101,20 @@ def small_disk():
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
     folder.rmdir()
+
+
+@pytest.fixture
+def small_place(small_disk, place):
+    """A place whose tables are on that disk."""
+    tables = small_disk / "tables"
+    tables.mkdir()
+    give_to_server_user(tables)
+    place.cluster.sql(f"CREATE TABLESPACE small LOCATION '{tables}'")
+    place.cluster.sql(f"ALTER DATABASE {place.database} SET TABLESPACE small")
+    yield place
+    place.stop()
+    place.cluster.sql(f"DROP DATABASE {place.database} WITH (FORCE)")
+    place.cluster.sql("DROP TABLESPACE small")
 
 
 def fill(folder):
@@ -127,42 +133,28 @@ def empty(folder):
 
 
 @pytest.mark.needs("mount")
-def test_the_disk_of_the_tables_is_full(small_disk, new_cluster, new_place):
-    cluster = new_cluster()
-    place = new_place(cluster)
-    tables = small_disk / "tables"
-    tables.mkdir()
-    give_to_server_user(tables)
-    cluster.sql(f"CREATE TABLESPACE small LOCATION '{tables}'")
-    cluster.sql("ALTER DATABASE farthing SET TABLESPACE small")
-    node = place.node()
-    with SteadyLoad(place.key, [node]) as load:
+def test_the_disk_of_the_tables_is_full(small_disk, small_place):
+    node = small_place.node()
+    with SteadyLoad(small_place.key, [node]) as load:
         load.wait_for_progress()
         fill(small_disk)
         load.wait_for_reason("disk_full", limit_seconds=60)
         wait_until(lambda: not node.is_ready(), 10, "the node not to be ready")
-        with node.client(place.key) as client:
+        with node.client(small_place.key) as client:
             known, customer_id = next(iter(load.acknowledged.items()))
             assert client.get(f"/v1/customers/{customer_id}").json()["external_id"] == known, "reads go on"
         empty(small_disk)
         load.wait_for_progress()
         node.wait_until_ready()
-    load.assert_kept(place.stored())
+    load.assert_kept(small_place.stored())
 
 
 @pytest.mark.needs("mount")
-def test_ready_again_after_a_full_disk_without_a_write(small_disk, new_cluster, new_place):
+def test_ready_again_after_a_full_disk_without_a_write(small_disk, small_place):
     """Whoever waits for it to be ready sends none."""
-    cluster = new_cluster()
-    place = new_place(cluster)
-    tables = small_disk / "tables"
-    tables.mkdir()
-    give_to_server_user(tables)
-    cluster.sql(f"CREATE TABLESPACE small LOCATION '{tables}'")
-    cluster.sql("ALTER DATABASE farthing SET TABLESPACE small")
-    node = place.node()
+    node = small_place.node()
     fill(small_disk)
-    with node.client(place.key) as client:
+    with node.client(small_place.key) as client:
         number = 0
         while (reply := client.post("/v1/customers", customer(f"c{number}" + "x" * 200))).status == 201:
             number += 1
@@ -219,7 +211,7 @@ def test_a_table_that_somebody_else_has_locked(place):
     node = place.node()
     with node.client(place.key) as client:
         created = client.create(customer("before"))
-        with Session(place.cluster, "farthing") as other:
+        with place.session() as other:
             other.sql("BEGIN")
             other.sql("LOCK TABLE customers IN EXCLUSIVE MODE")  # readers may, writers may not
             begun = time.monotonic()
@@ -237,10 +229,11 @@ def test_a_table_that_nobody_may_read(place):
     node = place.node()
     with node.client(place.key) as client:
         created = client.create(customer("before"))
-        with Session(place.cluster, "farthing") as other:
+        with place.session() as other:
             other.sql("BEGIN")
             other.sql("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
-            assert_refused(client.get(f"/v1/customers/{created['id']}"), "busy", "timeout")
+            replies = ask_at_once(place, node, "GET", [f"/v1/customers/{created['id']}"] * 12)
+            assert [assert_refused(reply, "busy") for reply in replies] == ["busy"] * 12
             other.sql("ROLLBACK")
         assert client.get(f"/v1/customers/{created['id']}").status == 200
         assert client.post("/v1/customers", customer("afterwards")).status == 201
@@ -251,7 +244,7 @@ def test_a_row_that_somebody_else_is_writing(place):
     """An equal external id in a transaction that is not over: the create waits, and is told what came of it."""
     node = place.node()
     for ending, status in (("COMMIT", 409), ("ROLLBACK", 201)):
-        with node.client(place.key) as client, Session(place.cluster, "farthing") as other:
+        with node.client(place.key) as client, place.session() as other:
             model = client.create(customer(f"model of {ending}"))
             other.sql("BEGIN")
             other.sql(copy_statement(model["id"], "contested " + ending))
@@ -262,6 +255,57 @@ def test_a_row_that_somebody_else_is_writing(place):
             time.sleep(0.3)
             other.sql(ending)
             assert client.connection.getresponse().status == status
+
+
+def ask_at_once(place, node, method, paths, bodies=None):
+    """The replies, which come one after the other within the time that a client has for one."""
+    connections = [RawConnection(node.address) for _ in paths]
+    for number, (connection, path) in enumerate(zip(connections, paths)):
+        connection.send(request_bytes(method, path, place.key, bodies[number] if bodies else None))
+    replies = [connection.read_reply() for connection in connections]
+    for connection in connections:
+        connection.close()
+    return replies
+
+
+@pytest.fixture
+def one_writer(place):
+    """What is written at once shares a transaction."""
+    return place.new_node("--database-connections", "2").start()
+
+
+def test_a_row_that_many_wait_for(place, one_writer):
+    """One wait in all and not one after the other; those who are not concerned are served."""
+    names = ["contested"] * 14 + [f"free {number}" for number in range(6)]
+    with one_writer.client(place.key) as client, place.session() as other:
+        model = client.create(customer("model"))
+        other.sql("BEGIN")
+        other.sql(copy_statement(model["id"], "contested"))
+        replies = ask_at_once(place, one_writer, "POST", ["/v1/customers"] * len(names), [customer(name) for name in names])
+        assert [reply.status for reply in replies] == [503] * 14 + [201] * 6
+        assert {assert_refused(reply) for reply in replies[:14]} == {"busy"}
+        other.sql("ROLLBACK")
+        assert client.post("/v1/customers", customer("contested")).status == 201
+        assert client.get("/ready").status == 200
+
+
+def test_a_stop_while_many_wait_for_a_row(place, one_writer):
+    """Who is cut off waits no longer, and what they wanted is not done behind their backs."""
+    with one_writer.client(place.key) as client, place.session() as other:
+        model = client.create(customer("model"))
+        one_writer.stop()
+        one_writer.flags = (*one_writer.flags, "--drain-timeout-ms", "200")
+        one_writer.start()
+        other.sql("BEGIN")
+        other.sql(copy_statement(model["id"], "contested"))
+        connections = [RawConnection(one_writer.address) for _ in range(30)]
+        for connection in connections:
+            connection.send(request_bytes("POST", "/v1/customers", place.key, customer("contested")))
+        wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "somebody to wait for the row")
+        one_writer.stop()
+        assert not place.backends("wait_event_type = 'Lock'"), "nobody is left behind"
+        other.sql("ROLLBACK")
+    assert sorted(place.stored()) == ["model"]
 
 
 def copy_statement(customer_id, external_id):
@@ -277,11 +321,8 @@ def copy_statement(customer_id, external_id):
 def test_a_write_that_takes_too_long_is_given_up(place):
     """Something of the keeper's own slows one table down; the others who write are not kept for long."""
     node = place.node()
-    place.cluster.sql(
-        "CREATE FUNCTION sleep_a_while() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN IF NEW.name = 'slow' THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$;"
-        "CREATE TRIGGER slow BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION sleep_a_while()",
-        "farthing",
+    place.on_change(
+        "BEFORE INSERT ON customers", "IF NEW.name = 'slow' THEN PERFORM pg_sleep(60); END IF; RETURN NEW;"
     )
     with node.client(place.key) as client:
         begun = time.monotonic()
@@ -300,7 +341,7 @@ def test_deadlocks_with_somebody_else_are_nobodys_business(place, rounds):
     with SteadyLoad(place.key, [node]) as load:
         load.wait_for_progress()
         for _ in range(rounds(5)):
-            with Session(place.cluster, "farthing") as other:
+            with place.session() as other:
                 other.sql("BEGIN")
                 other.sql("LOCK TABLE system_events IN EXCLUSIVE MODE")
                 time.sleep(0.1)
@@ -315,11 +356,11 @@ def test_a_keeper_who_takes_rights_away_and_gives_them_back(place):
     node = place.node()
     with node.client(place.key) as client:
         created = client.create(customer("before"))
-        place.cluster.sql("ALTER TABLE customers OWNER TO postgres", "farthing")
+        place.sql("ALTER TABLE customers OWNER TO postgres")
         reply = client.post("/v1/customers", customer("during"))
         assert reply.status in (500, 503), reply
         assert "permission denied" not in reply.body.decode(), "what the database says is for the log"
-        place.cluster.sql("ALTER TABLE customers OWNER TO farthing", "farthing")
+        place.sql("ALTER TABLE customers OWNER TO farthing")
         assert client.post("/v1/customers", customer("during")).status == 201
         assert client.get(f"/v1/customers/{created['id']}").status == 200
     assert sorted(place.stored()) == ["before", "during"]
@@ -330,10 +371,10 @@ def test_a_database_that_is_gone(place):
     node = place.node()
     with node.client(place.key) as client:
         client.create(customer("before"))
-        place.cluster.sql("DROP DATABASE farthing WITH (FORCE)")
+        place.cluster.sql(f"DROP DATABASE {place.database} WITH (FORCE)")
         wait_until(lambda: client.get("/ready").status == 503, 10, "the node to notice")
         assert_refused(client.post("/v1/customers", customer("during")))
-        place.cluster.create_database("farthing")
+        place.cluster.create_database(place.database)
         reply = client.post("/v1/customers", customer("during"))
         assert reply.status in (500, 503), "an empty database in its place is not ours"
     node.stop()

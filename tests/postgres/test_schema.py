@@ -26,15 +26,15 @@ def test_every_statement_and_every_column_fits(place):
 
 
 def test_a_column_that_is_missing_is_found(place):
-    place.cluster.sql("ALTER TABLE customers DROP COLUMN timezone", "farthing")
+    place.sql("ALTER TABLE customers DROP COLUMN timezone")
     report = look_at(place)
     assert report.returncode == 1
     assert "customers.timezone" in report.stdout
 
 
 def test_a_table_that_would_be_read_from_end_to_end_is_found(place):
-    place.cluster.sql("ALTER TABLE customers DROP CONSTRAINT customers_pkey", "farthing")
-    place.cluster.sql("DROP INDEX customers_external_id, customers_by_creation, customers_email", "farthing")
+    place.sql("ALTER TABLE customers DROP CONSTRAINT customers_pkey")
+    place.sql("DROP INDEX customers_external_id, customers_by_creation, customers_email")
     report = look_at(place)
     assert report.returncode == 1
     assert "reads a large table from end to end" in report.stdout
@@ -42,13 +42,13 @@ def test_a_table_that_would_be_read_from_end_to_end_is_found(place):
 
 def test_a_newer_schema_that_allows_this_program_is_used(place):
     """Old and new processes run side by side while one replaces the other."""
-    place.cluster.sql("INSERT INTO schema_versions (version, oldest_reader) VALUES (1000, 1)", "farthing")
+    place.sql("INSERT INTO schema_versions (version, oldest_reader) VALUES (1000, 1)")
     with place.client() as client:
         assert client.create({"external_id": "a", "name": "A"})["external_id"] == "a"
 
 
 def test_a_newer_schema_that_does_not_is_refused(place):
-    place.cluster.sql("INSERT INTO schema_versions (version, oldest_reader) VALUES (1000, 999)", "farthing")
+    place.sql("INSERT INTO schema_versions (version, oldest_reader) VALUES (1000, 999)")
     where = ("--data", place.folder / "new", "--database", place.url)
     said = run("serve", *where, "--listen", "127.0.0.1:0")
     assert said.returncode == 1

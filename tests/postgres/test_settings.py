@@ -7,7 +7,7 @@ import pytest
 
 from farthing_server import BINARY, environment, run, run_ok
 from nodes import SECRETS, Node, Place
-from postgres_cluster import HOST_RULES, PASSWORD, ROLE, Cluster, give_to_server_user, quoted
+from postgres_cluster import HOST_RULES, PASSWORD, ROLE, give_to_server_user, quoted
 from tls import Certificate
 
 
@@ -18,13 +18,12 @@ def one_line_refusal(process, code=1):
 
 
 @pytest.fixture(scope="module")
-def still_place(fresh_data, tmp_path_factory):
+def still_place(shared_cluster, tmp_path_factory):
     """For tests that change nothing in it."""
-    cluster = Cluster().initialise(like=fresh_data)
-    place = Place(tmp_path_factory.mktemp("still"), cluster)
+    place = Place(tmp_path_factory.mktemp("still"), shared_cluster)
     yield place
     place.stop()
-    cluster.remove()
+    shared_cluster.sql(f"DROP DATABASE {place.database} WITH (FORCE)")
 
 
 # ---- where the password may come from ----
@@ -73,16 +72,16 @@ SOURCES = [
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_password_from(place, tmp_path, source):
-    url, variables = source(place, tmp_path)
-    node = place.new_node(url=url, **variables).start()
-    with node.client(place.key) as client:
+def test_a_password_from(own_place, tmp_path, source):
+    url, variables = source(own_place, tmp_path)
+    node = own_place.new_node(url=url, **variables).start()
+    with node.client(own_place.key) as client:
         assert client.post("/v1/customers", {"external_id": "a", "name": "A"}).status == 201
     node.command("key", "create", "--name", "another")
     # A session that is lost is opened anew from the same source.
-    place.cluster.restart()
+    own_place.cluster.restart()
     node.wait_until_ready()
-    with node.client(place.key) as client:
+    with node.client(own_place.key) as client:
         assert client.post("/v1/customers", {"external_id": "b", "name": "B"}).status == 201
 
 
@@ -115,22 +114,22 @@ def flags_of(how, url):
 # ---- that nobody sees it ----
 
 
-def test_the_password_is_nowhere_to_be_seen(place, tmp_path):
+def test_the_password_is_nowhere_to_be_seen(own_place, tmp_path):
     """Not in logs of any level, settings, reports, errors, nor in what the process's title shows of a variable."""
-    node = place.new_node("--log-level", "debug", "--metrics-token", "0123456789abcdef-metrics").start()
-    with node.client(place.key) as client:
+    node = own_place.new_node("--log-level", "debug", "--metrics-token", "0123456789abcdef-metrics").start()
+    with node.client(own_place.key) as client:
         client.create({"external_id": "a", "name": "A"})
         replies = [client.get(path) for path in ("/ready", "/health", "/metrics", "/openapi.json")]
-        place.cluster.stop()
+        own_place.cluster.stop()
         replies.append(client.post("/v1/customers", {"external_id": "b", "name": "B"}))
         replies.append(client.get("/ready"))
-        place.cluster.start()
+        own_place.cluster.start()
     node.wait_until_ready()
-    place.cluster.sql(f"ALTER ROLE {ROLE} PASSWORD 'changed'")
-    place.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'farthing'")
-    with node.client(place.key) as client:
+    own_place.cluster.sql(f"ALTER ROLE {ROLE} PASSWORD 'changed'")
+    own_place.end_sessions()
+    with node.client(own_place.key) as client:
         replies.append(client.post("/v1/customers", {"external_id": "c", "name": "C"}))
-    place.cluster.sql(f"ALTER ROLE {ROLE} PASSWORD {quoted(PASSWORD)}")
+    own_place.cluster.sql(f"ALTER ROLE {ROLE} PASSWORD {quoted(PASSWORD)}")
     assert not any(PASSWORD in str(reply) for reply in replies)
     assert PASSWORD not in node.log
     for path in node.directory.iterdir():
@@ -149,10 +148,12 @@ def test_settings_are_shown_without_the_password(still_place, tmp_path, command,
         path = tmp_path / "farthing.conf"
         path.write_text(f"database = {still_place.url}\n")
         path.chmod(0o600)
-        flags = ("--config", path)
+        flags, variables = ("--config", path), {"FARTHING_DATABASE": ""}
     process = run(*command, "--data", still_place.nodes[0].directory, "--listen", "127.0.0.1:0", *flags, **SECRETS, **variables)
     assert process.returncode == 0, process
     assert PASSWORD not in process.stdout + process.stderr
+    if "show" in command:
+        assert still_place.url.replace(PASSWORD, "***") in process.stdout, "all but the password helps"
 
 
 @pytest.mark.parametrize(
@@ -283,8 +284,8 @@ def test_a_server_that_takes_nobody_without_tls(tls_cluster, tmp_path):
 
 def test_tables_are_in_the_schema_that_the_search_path_names_first(place, tmp_path):
     """Two installations in one database, each in a schema of its own."""
-    place.cluster.sql(f"CREATE SCHEMA billing AUTHORIZATION {ROLE}", "farthing")
-    url = place.cluster.url("farthing", options="-c search_path=billing")
+    place.sql(f"CREATE SCHEMA billing AUTHORIZATION {ROLE}")
+    url = place.cluster.url(place.database, options="-c search_path=billing")
     node = place.new_node(url=url)
     key = node.command("init").splitlines()[2].split("=")[1]
     node.start()
@@ -299,38 +300,34 @@ def test_tables_are_in_the_schema_that_the_search_path_names_first(place, tmp_pa
 
 def test_a_schema_of_a_newer_version_is_refused_and_left_alone(place):
     """Unless that version says that ours may still read it."""
-    place.cluster.sql(
-        "INSERT INTO schema_versions (version, oldest_reader) VALUES (9999, 9999)", "farthing"
-    )
+    place.sql("INSERT INTO schema_versions (version, oldest_reader) VALUES (9999, 9999)")
     before = place.rows("SELECT * FROM schema_versions ORDER BY version")
     node = place.nodes[0]
     for command in (["serve", "--listen", "127.0.0.1:0"], ["init"], ["key", "list"]):
         assert "9999" in one_line_refusal(node.try_command(*command))
     assert place.rows("SELECT * FROM schema_versions ORDER BY version") == before
-    place.cluster.sql("UPDATE schema_versions SET oldest_reader = 1 WHERE version = 9999", "farthing")
+    place.sql("UPDATE schema_versions SET oldest_reader = 1 WHERE version = 9999")
     with place.client() as client:
         client.create({"external_id": "a", "name": "A"})
 
 
-def test_a_database_of_something_else_is_refused_and_left_alone(new_cluster, tmp_path):
+def test_a_database_of_something_else_is_refused_and_left_alone(shared_cluster, database, tmp_path):
     """Tables by our names that are not ours are not touched."""
-    cluster = new_cluster()
-    url = cluster.create_database("farthing")
-    cluster.sql(f"CREATE TABLE customers (id text); ALTER TABLE customers OWNER TO {ROLE}", "farthing")
+    url = shared_cluster.create_database(database)
+    shared_cluster.sql(f"CREATE TABLE customers (id text); ALTER TABLE customers OWNER TO {ROLE}", database)
     for command in (["serve", "--listen", "127.0.0.1:0"], ["init"]):
         one_line_refusal(run(*command, "--data", tmp_path / "data", FARTHING_DATABASE=url))
-    assert cluster.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", "farthing") == [
-        [("table_name", "customers")]
-    ]
+    tables = shared_cluster.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", database)
+    assert tables == [[("table_name", "customers")]]
 
 
-def test_a_role_that_may_not_make_tables(new_cluster, tmp_path):
+def test_a_role_that_may_not_make_tables(shared_cluster, database, tmp_path):
     """The schema is somebody else's: said in one line, and nothing is left half made."""
-    cluster = new_cluster()
-    url = cluster.create_database("farthing")
-    cluster.sql("ALTER DATABASE farthing OWNER TO postgres", "farthing")
+    url = shared_cluster.create_database(database)
+    shared_cluster.sql(f"ALTER DATABASE {database} OWNER TO postgres")
     said = one_line_refusal(run("init", "--data", tmp_path / "data", FARTHING_DATABASE=url))
-    assert "permission denied" in said
+    assert "may not make tables in the PostgreSQL database farthing" in said
+    assert f"ALTER DATABASE {database} OWNER TO {ROLE}" in said
 
 
 # ---- the library ----

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from farthing_server import run, seconds, variables_of, wait_until
+from farthing_server import run, seconds, wait_until
 from http_client import RawConnection, request_bytes
 from nodes import Place
 from steady_load import SteadyLoad
@@ -19,16 +19,6 @@ CONTENDERS = 24
 def two(place):
     """(place, one node, the other)"""
     return place, place.node(0), place.node(1)
-
-
-def new_key(node, *arguments):
-    variables = variables_of(node.command("key", "create", "--name", "k", *arguments))
-    return variables["FARTHING_API_KEY"], variables["FARTHING_API_KEY_ID"]
-
-
-def status(node, key, method="GET", path="/v1/customers/x", body=None):
-    with node.client(key) as client:
-        return client.request(method, path, body=body).status
 
 
 def assert_soon(condition, what):
@@ -47,7 +37,7 @@ def ears(request, place):
 
     def end_sessions():
         if request.param != "listening":
-            place.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'farthing'")
+            place.end_sessions()
 
     return end_sessions
 
@@ -56,13 +46,13 @@ def test_a_key_that_is_made_and_revoked_on_the_other(two, ears, rounds):
     _, one, other = two
     for _ in range(rounds(4)):
         ears()
-        key, key_id = new_key(one)
-        assert status(one, key) == 404
-        assert_soon(lambda: status(other, key) == 404, "the other node to know the key")
+        key, key_id = one.new_key()
+        assert one.status(key) == 404
+        assert_soon(lambda: other.status(key) == 404, "the other node to know the key")
         ears()
         one.command("key", "revoke", key_id)
-        assert status(one, key) == 401
-        assert_soon(lambda: status(other, key) == 401, "the other node to refuse the key")
+        assert one.status(key) == 401
+        assert_soon(lambda: other.status(key) == 401, "the other node to refuse the key")
 
 
 def test_a_tenant_that_is_suspended_on_the_other(two, ears, rounds):
@@ -72,7 +62,7 @@ def test_a_tenant_that_is_suspended_on_the_other(two, ears, rounds):
     def write(expected):
         nonlocal number
         number += 1
-        return status(other, place.key, "POST", "/v1/customers", {"external_id": f"c{number}", "name": "n"}) == expected
+        return other.status(place.key, "POST", "/v1/customers", {"external_id": f"c{number}", "name": "n"}) == expected
 
     for _ in range(rounds(3)):
         ears()
@@ -91,36 +81,69 @@ def test_a_revoked_key_never_works_again_behind_the_promise(two, rounds):
     def disturb():
         generator = random.Random(0)
         while not is_over.is_set():
-            place.cluster.sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'farthing' AND random() < 0.4"
-            )
+            place.end_sessions("random() < 0.4")
             time.sleep(generator.uniform(0.02, 0.3))
 
     thread = threading.Thread(target=disturb)
     thread.start()
     try:
         for _ in range(rounds(8)):
-            key, key_id = new_key(one)
-            wait_until(lambda: status(other, key) == 404, 10, "the other node to know the key")
+            key, key_id = one.new_key()
+            wait_until(lambda: other.status(key) == 404, 10, "the other node to know the key")
             one.command("key", "revoke", key_id)
             time.sleep(seconds(SEEN_SECONDS_MAX))
             for _ in range(20):
-                assert status(other, key) in (401, 503)
+                assert other.status(key) in (401, 503)
     finally:
         is_over.set()
         thread.join()
 
 
+def test_a_key_is_revoked_while_all_who_read_wait(two):
+    """What others change is read on a session that no slow query is in the way of: keys are neither trusted for longer, nor is
+    everybody refused because nobody knows."""
+    place, one, _ = two
+    other = place.new_node("--database-connections", "2").start()
+    key, key_id = one.new_key()
+    wait_until(lambda: other.status(key) == 404, 10, "the other node to know the key")
+    is_over = threading.Event()
+
+    def read():
+        while not is_over.is_set():
+            other.status(place.key)
+
+    def refused_by_its_body():
+        return other.status(key, "POST", "/v1/customers", {})
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    with place.session() as somebody:
+        somebody.sql("BEGIN")
+        somebody.sql("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        for reader in readers:
+            reader.start()
+        try:
+            wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "a read to wait")
+            one.command("key", "revoke", key_id)
+            seen = []
+            wait_until(lambda: seen.append(refused_by_its_body()) or seen[-1] == 401, 20, "the key to be refused")
+            assert set(seen) <= {400, 401}, seen
+        finally:
+            somebody.sql("ROLLBACK")
+            is_over.set()
+            for reader in readers:
+                reader.join()
+
+
 def test_a_key_made_while_the_other_cannot_hear(two):
     """The database is away for one of them only: what it missed it learns when it is back."""
     place, one, other = two
-    key, key_id = new_key(one)
-    assert_soon(lambda: status(other, key) == 404, "the other node to know the key")
+    key, key_id = one.new_key()
+    assert_soon(lambda: other.status(key) == 404, "the other node to know the key")
     other.kill()
     one.command("key", "revoke", key_id)
-    late, _ = new_key(one)
+    late, _ = one.new_key()
     other.start()
-    assert (status(other, key), status(other, late)) == (401, 404)
+    assert (other.status(key), other.status(late)) == (401, 404)
 
 
 # ---- one truth ----
@@ -176,34 +199,56 @@ def test_equal_names_over_two_nodes(two, rounds):
         assert sorted(codes) == [0, 1, 1, 1]
 
 
+@pytest.mark.parametrize("what", ["tenant", "environment"])
+def test_equal_names_over_two_nodes_that_no_index_keeps_apart(two, what):
+    """Operators take turns to look for the name and to make it: both are amid that at the same time."""
+    place, *nodes = two
+    processes = []
+    threads = [
+        threading.Thread(target=lambda node=node: processes.append(node.try_command(what, "create", "Same")))
+        for node in nodes
+    ]
+    with place.session() as other:
+        other.sql("BEGIN")
+        other.sql(f"LOCK TABLE {what}s IN EXCLUSIVE MODE")  # to look is allowed
+        for thread in threads:
+            thread.start()
+        place.wait_for_blocked(2)
+        other.sql("COMMIT")
+    for thread in threads:
+        thread.join()
+    assert sorted(process.returncode for process in processes) == [0, 1], processes
+    (refused,) = [process.stderr for process in processes if process.returncode == 1]
+    assert f'{what} called "Same" already' in refused
+    assert place.rows(f"SELECT count(*) FROM {what}s WHERE name = 'Same'") == [(1,)]
+
+
 # ---- starts ----
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_nodes_that_start_together_on_an_empty_database(new_cluster, tmp_path, rounds, count):
+def test_nodes_that_start_together_on_an_empty_database(shared_cluster, database, tmp_path, rounds, count):
     """The schema is made once and there is one first tenant, whoever was first."""
-    cluster = new_cluster()
     for round_number in range(rounds(4)):
         folder = tmp_path / f"round{round_number}"
         folder.mkdir()
-        place = Place(folder, cluster, is_initialised=False)
+        place = Place(folder, shared_cluster, database, is_initialised=False)
         nodes = [place.new_node().start(wait=False) for _ in range(count)]
         for node in nodes:
             node.server.wait_for_start()
         assert place.rows("SELECT count(*) FROM tenants") == [(1,)]
         versions = [version for (version,) in place.rows("SELECT version FROM schema_versions ORDER BY version")]
         assert versions == list(range(1, len(versions) + 1))
-        key, _ = new_key(nodes[0])
-        assert_soon(lambda: status(nodes[-1], key) == 404, "the other node to know the key")
-        assert status(nodes[-1], key, "POST", "/v1/customers", {"external_id": "a", "name": "A"}) == 201
+        key, _ = nodes[0].new_key()
+        assert_soon(lambda: nodes[-1].status(key) == 404, "the other node to know the key")
+        assert nodes[-1].status(key, "POST", "/v1/customers", {"external_id": "a", "name": "A"}) == 201
         place.stop()
-        cluster.sql("DROP DATABASE farthing")
+        shared_cluster.sql(f"DROP DATABASE {database}")
 
 
-def test_init_on_two_directories_at_once(new_cluster, tmp_path):
+def test_init_on_two_directories_at_once(shared_cluster, database, tmp_path):
     """One of them makes the first tenant; the other says that there is one."""
-    cluster = new_cluster()
-    place = Place(tmp_path, cluster, is_initialised=False)
+    place = Place(tmp_path, shared_cluster, database, is_initialised=False)
     processes = []
     threads = [
         threading.Thread(target=lambda node=place.new_node(): processes.append(node.try_command("init"))) for _ in range(3)
@@ -273,16 +318,38 @@ def test_a_directory_is_still_for_one_process(two):
     assert process.returncode == 1 and len(process.stderr.splitlines()) == 1, process
 
 
+def test_commands_that_wait_for_each_other(place):
+    """Without a server each connects by itself, in turns: the second waits for as long as a slow database keeps the first."""
+    node = place.nodes[0]  # its directory is there
+    processes = []
+
+    def make_a_key():
+        processes.append(node.try_command("key", "create", "--name", "k"))
+
+    threads = [threading.Thread(target=make_a_key) for _ in range(2)]
+    with place.session() as somebody:
+        somebody.sql("BEGIN")
+        somebody.sql("LOCK TABLE schema_versions IN ACCESS EXCLUSIVE MODE")
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: place.backends("wait_event_type = 'Lock'"), 10, "the first to be kept by the database")
+        time.sleep(1.5)  # the second is not refused meanwhile
+        somebody.sql("ROLLBACK")
+    for thread in threads:
+        thread.join()
+    assert [process.returncode for process in processes] == [0, 0], processes
+
+
 def test_a_directory_remembers_its_database(two):
     """Started without its URL, it says so instead of beginning anew with an embedded one."""
     place, one, _ = two
     one.stop()
-    name = f"127.0.0.1:{place.cluster.port}/farthing"
-    assert (one.directory / "database").read_text() == name + "\n"
+    name = f"127.0.0.1:{place.cluster.port}/{place.database}"
+    assert (one.directory / "database").read_text() == f"{name}\n{place.credentials.tenant_id}\n"
     for command in (["serve", "--listen", "127.0.0.1:0"], ["key", "list"], ["init"]):
         process = run(*command, "--data", one.directory, FARTHING_DATABASE="")
         assert process.returncode == 1 and len(process.stderr.splitlines()) == 1, process
         assert name in process.stderr and "--database" in process.stderr
     assert not (one.directory / "farthing.db").exists()
     one.start()
-    assert status(one, place.key) == 404
+    assert one.status(place.key) == 404

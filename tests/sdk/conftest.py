@@ -5,8 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 
-import left_out  # noqa: E402
+from suites import pytest_configure, pytest_sessionstart  # noqa: E402
 
-
-def pytest_configure(config):
-    left_out.register(config)
+__all__ = ["pytest_configure", "pytest_sessionstart"]

@@ -397,6 +397,32 @@ static void test_a_secret_is_not_repeated(void **state)
     expect_text(reason, "--token must not be empty");
 }
 
+static const char *shown_url(const char *url)
+{
+    static const struct setting database = {.traits = SECRET, .show = setting_show_database};
+
+    return arena_string(&arena, setting_shown(&database, text_from_string(url), &arena));
+}
+
+static void test_a_url_is_shown_without_its_passwords(void **state)
+{
+    (void)state;
+    assert_string_equal(shown_url("postgres://"), "postgres://");
+    assert_string_equal(shown_url("postgres://h/d?sslmode=require"), "postgres://h/d?sslmode=require");
+    assert_string_equal(shown_url("postgres://u@h:1,i:2/d"), "postgres://u@h:1,i:2/d");
+    assert_string_equal(shown_url("postgresql://u:hush@h:1/d?a=b"), "postgresql://u:***@h:1/d?a=b");
+    assert_string_equal(shown_url("postgres://u:@h"), "postgres://u:***@h");
+    assert_string_equal(shown_url("postgres://u:hu@sh/hu?sh@h/d"), "postgres://u:***@h/d");
+    assert_string_equal(shown_url("postgres://h/d?password=hush&user=u"),
+                        "postgres://h/d?password=***&user=u");
+    assert_string_equal(shown_url("postgres://h?sslpassword=hush&"), "postgres://h?sslpassword=***&");
+    assert_string_equal(shown_url("postgres://h/d?p%61ssword=hush"), "postgres://h/d?p%61ssword=***");
+    assert_string_equal(shown_url("postgres://h/d?passfile=/f&x"), "postgres://h/d?passfile=/f&x");
+    assert_string_equal(arena_string(&arena, setting_shown(&settings_table[settings_find(TEXT("token"))],
+                                                           TEXT("hush"), &arena)),
+                        "***");
+}
+
 #define SETTINGS_TEST(name) cmocka_unit_test_setup(name, begin)
 
 static int end(void **state)
@@ -422,6 +448,7 @@ int main(void)
         SETTINGS_TEST(test_loading_again),
         SETTINGS_TEST(test_a_file_that_contradicts_its_place),
         SETTINGS_TEST(test_a_secret_is_not_repeated),
+        SETTINGS_TEST(test_a_url_is_shown_without_its_passwords),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);

@@ -77,11 +77,11 @@ static void test_read_only_file(void **state)
 static int inspect_read_only_file(struct store_fixture *fixture)
 {
     struct text reason = text_empty;
-    int version;
+    struct store_facts facts;
 
     if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
         return 1;
-    if (store_inspect(text_from_string(fixture->database), false, &version, &fixture->arena, &reason))
+    if (store_inspect(text_from_string(fixture->database), false, &facts, &fixture->arena, &reason))
         return 2;
     return memmem(reason.data, reason.length, "(mode 0444", 10) ? 0 : 3;
 }

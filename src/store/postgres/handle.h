@@ -4,6 +4,7 @@
 #define FARTHING_STORE_POSTGRES_HANDLE_H
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "base/ulid.h"
 #include "store/postgres/libpq.h"
 #include "store/postgres/postgres.h"
@@ -17,6 +18,15 @@ enum {
     POSTGRES_PAYLOAD_BYTES_MAX = 256, /* of a notification */
 };
 
+/* A lock was not had in time; and a statement was ended, because its time was over or somebody said so. */
+#define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
+#define SQLSTATE_CANCELED           "57014"
+
+/* The session has no statement of that name; and what is said, among other things, when a statement was
+ * prepared before its table changed. */
+#define SQLSTATE_NO_STATEMENT  "26000"
+#define SQLSTATE_NOT_SUPPORTED "0A000"
+
 /* Where changes are announced. */
 #define POSTGRES_CHANNEL "farthing_changes"
 
@@ -25,6 +35,7 @@ enum {
 
 struct statement {
     struct postgres_connection *connection;
+    unsigned number; /* of all that the connection has had: an address may come again, this does not */
     char name[STATEMENT_NAME_BYTES];
     char *sql;
     bool is_prepared; /* on the server, as far as we know */
@@ -33,14 +44,16 @@ struct statement {
     bool owns_result;
 };
 
-/* A question of a use case that reads, with its answer when that has come. In the command's arena. */
+/* A question of a use case that reads, with its answer when that has come, in the command's arena; or one
+ * that was asked ahead of its time where each question is answered at once (`is_ahead`), in the connection's.
+ */
 struct asked {
     struct asked *next;
-    struct statement *statement;
+    unsigned statement_number;
     const struct value *values;
     size_t value_count;
     PGresult *result;
-    bool is_sent;
+    bool is_sent, is_ahead;
 };
 
 /* A command that reads, and what it has asked so far. */
@@ -80,6 +93,7 @@ struct postgres_connection {
     int64_t connect_after_us; /* not before, after a failed attempt */
 
     int64_t plans_until_us; /* when the server's plans are made anew */
+    uint64_t plans_until_changes;
 
     struct statement_table statements;
     unsigned statement_count; /* ever made: the next one's name */
@@ -90,7 +104,10 @@ struct postgres_connection {
     unsigned command;        /* the one that runs, of its batch */
     uint64_t update_count;   /* of the next, those that must find a row */
     uint64_t change_count;   /* changes sent on this connection */
+    size_t sent_bytes;       /* of parameters, since it was last known that the server had taken all */
     struct reading *reading; /* whose questions are gathered; NULL: each is answered at once */
+    struct reading ahead;    /* what was asked ahead, when it is NULL, in its order */
+    struct arena ahead_arena;
     struct postgres_error error;
 
     /* Called while an answer takes longer than POSTGRES_PATIENCE_MS, with how long it has taken; false: it is
@@ -153,7 +170,9 @@ bool postgres_wait(struct postgres_connection *connection);
 bool postgres_run_simply(struct postgres_connection *connection, const char *sql);
 /* Runs statements that take no parameters, outside of the pipeline; none of their rows are read. */
 bool postgres_run_script(struct postgres_connection *connection, const char *sql);
-/* Leaves the pipeline for good: for a session that listens. */
+/* A session is in the pipeline from its beginning on, and must be for all that has parameters; one that
+ * listens leaves it while it asks nothing. */
+bool postgres_enter_pipeline(struct postgres_connection *connection);
 bool postgres_leave_pipeline(struct postgres_connection *connection);
 
 /* ---- error.c: what an error means ---- */
@@ -166,6 +185,29 @@ bool postgres_error_is_conflict(const struct postgres_error *error);
  */
 bool postgres_error_is_everybodys(const struct postgres_error *error);
 enum store_state postgres_error_state(const struct postgres_error *error);
+/* As an operator is told it, with what to do about it: one line. */
+struct text postgres_cannot_use(const struct postgres_error *error, struct arena *arena);
+
+/* ---- patience.c: what takes too long takes it once (postgres.h) ---- */
+
+/* Of a batch, from zero on. */
+struct patience {
+    int64_t begun_us; /* when what is awaited was sent */
+    int64_t until_us; /* 0: nothing has taken too long so far */
+};
+
+/* What follows is sent now. */
+void patience_begin(struct patience *patience);
+/* Whether the error is that of a statement that had its whole time, for a lock or in all, rather than its
+ * command's or of somebody who canceled it; the batch hurries from then on. */
+bool patience_is_tried(struct patience *patience, const struct postgres_error *error);
+bool patience_is_over(const struct patience *patience);
+/* Sends the short limits of a batch that hurries, for the transaction that is being sent. */
+void patience_send_limits(const struct patience *patience, struct postgres_connection *connection);
+/* The usual ones again, before what must not be hurried: a commit that waits for a standby. */
+void patience_send_commit_limits(const struct patience *patience, struct postgres_connection *connection);
+/* What those are told for whom there is no time left. */
+const struct failure *patience_failure(struct arena *arena);
 
 /* ---- statement.c ---- */
 
@@ -175,12 +217,14 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
 void postgres_statements_free(struct postgres_connection *connection);
 /* After a new session: nothing is prepared on it. */
 void postgres_statements_forget(struct postgres_connection *connection);
+/* At the end of a command whose questions are answered at once: what it has asked ahead and did not need. */
+void postgres_forget_ahead(struct postgres_connection *connection);
 
 /* ---- read_batch.c, write_batch.c ---- */
 
 /* Runs the commands and answers each. */
-void postgres_read_batch(struct postgres_connection *connection, struct store_command *const *commands,
-                         size_t count);
+void postgres_read_batch(const struct postgres *postgres, struct postgres_connection *connection,
+                         struct store_command *const *commands, size_t count);
 void postgres_write_batch(struct postgres *postgres, struct postgres_connection *connection,
                           struct store_command **commands, size_t count);
 
@@ -208,15 +252,48 @@ enum commit_outcome commit_record_outcome(struct postgres_connection *connection
  * False with a one-line reason. */
 bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
                       struct text *reason);
-/* The schema's version; 0: there is none. */
+/* The schema's version; 0: there is none. False with a one-line reason when this program cannot use the
+ * database: for its encoding, or for a schema that is too new. */
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);
 
+/* Whether a schema can be made: there is one for our tables, and our role may make them there. False with a
+ * one-line reason. */
+bool postgres_may_create(struct postgres_connection *connection, struct arena *arena, struct text *reason);
+/* The id of the first tenant; unset when there is none, or the schema is not there. */
+struct text postgres_first_tenant(struct postgres_connection *connection, struct arena *arena);
+
+/* ---- inspect.c ---- */
+
+/* Of a session: "host:5432/name", without a password. */
+struct text postgres_name_of(const struct postgres_connection *connection, struct arena *arena);
+
+/* ---- log_limit.c: the same is not said over and over ---- */
+
+/* From zero on. */
+struct log_limit {
+    int64_t taken_until_us;
+};
+
+/* Whether a line may be written: `burst` at once, and one each POSTGRES_LOG_EVERY_MS. */
+bool log_limit_take(struct log_limit *limit, int burst);
+/* As log_write, at most once each POSTGRES_LOG_EVERY_MS for each `kind` (a code, or the message itself), with
+ * how many lines were left out before it. At most three fields. */
+void postgres_log(enum log_level level, const char *kind, const char *message, const struct log_field *fields,
+                  unsigned count);
+
 /* ---- pool.c ---- */
 
-/* What the pool knows of the database, by the last attempt of any connection. */
+/* What the pool knows of the database, by the last attempt of any connection: what is wrong, or that it can
+ * be reached. */
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection);
+/* The same after something was committed: nothing is wrong. */
+void postgres_publish_commit(struct postgres *postgres, const struct postgres_connection *connection);
 /* Whether the database has been away for longer than writes wait. */
 bool postgres_is_away_for_long(const struct postgres *postgres);
+/* Whether nobody waits for answers any more. */
+bool postgres_is_closing(const struct postgres *postgres);
+/* What those are told who wait all the same. */
+const struct failure *postgres_closing_failure(struct arena *arena);
 
 #endif

@@ -11,7 +11,8 @@
     FUNCTION(PQbackendPID)                                                                                   \
     FUNCTION(PQclear)                                                                                        \
     FUNCTION(PQcmdTuples)                                                                                    \
-    FUNCTION(PQconnectdbParams)                                                                              \
+    FUNCTION(PQconnectPoll)                                                                                  \
+    FUNCTION(PQconnectStartParams)                                                                           \
     FUNCTION(PQconninfoFree)                                                                                 \
     FUNCTION(PQconninfoParse)                                                                                \
     FUNCTION(PQconsumeInput)                                                                                 \
@@ -30,10 +31,13 @@
     FUNCTION(PQgetvalue)                                                                                     \
     FUNCTION(PQhost)                                                                                         \
     FUNCTION(PQisBusy)                                                                                       \
+    FUNCTION(PQlibVersion)                                                                                   \
     FUNCTION(PQnotifies)                                                                                     \
     FUNCTION(PQntuples)                                                                                      \
+    FUNCTION(PQparameterStatus)                                                                              \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
+    FUNCTION(PQreset)                                                                                        \
     FUNCTION(PQresultErrorField)                                                                             \
     FUNCTION(PQresultStatus)                                                                                 \
     FUNCTION(PQsendFlushRequest)                                                                             \
@@ -46,7 +50,8 @@
     FUNCTION(PQsetnonblocking)                                                                               \
     FUNCTION(PQsocket)                                                                                       \
     FUNCTION(PQstatus)                                                                                       \
-    FUNCTION(PQtransactionStatus)
+    FUNCTION(PQtransactionStatus)                                                                            \
+    FUNCTION(PQuser)
 
 /* Called as libpq.PQstatus(handle). */
 extern struct libpq {

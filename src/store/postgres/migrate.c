@@ -20,32 +20,55 @@ static bool run(struct postgres_connection *connection, const char *sql)
     return postgres_send_text(connection, sql) && postgres_finish(connection);
 }
 
-/* A row of two integers, as text. False on an error; *count is the rows. */
-static bool ask_integers(struct postgres_connection *connection, const char *sql, int *count,
-                         int64_t values[2])
+/* The answer, to be cleared; NULL on an error. */
+static PGresult *ask(struct postgres_connection *connection, const char *sql)
 {
     struct statement question = {.connection = connection};
 
-    *count = 0;
     if (postgres_send_text(connection, sql)) {
         struct awaited *last = &connection->awaited[connection->awaited_end - 1];
 
         last->kind = AWAITED_QUERY;
         last->statement = &question;
     }
-    bool is_answered = postgres_finish(connection) && question.result;
-
-    if (is_answered)
-        *count = libpq.PQntuples(question.result);
-    for (int i = 0; i < 2 && *count > 0; i++)
-        values[i] = postgres_read_integer(question.result, 0, i);
+    if (postgres_finish(connection))
+        return question.result;
     libpq.PQclear(question.result);
-    return is_answered;
+    return NULL;
+}
+
+/* A row of two integers. False on an error; *count is the rows. */
+static bool ask_integers(struct postgres_connection *connection, const char *sql, int *count,
+                         int64_t values[2])
+{
+    PGresult *result = ask(connection, sql);
+
+    *count = result ? libpq.PQntuples(result) : 0;
+    for (int i = 0; i < 2 && *count > 0; i++)
+        values[i] = postgres_read_integer(result, 0, i);
+    libpq.PQclear(result);
+    return result != NULL;
 }
 
 static bool tell_error(const struct postgres_connection *connection, struct arena *arena, struct text *reason)
 {
-    *reason = arena_format(arena, "cannot use the PostgreSQL database: %s", connection->error.message);
+    *reason = postgres_cannot_use(&connection->error, arena);
+    return false;
+}
+
+/* Texts of ours are UTF-8, whatever the server would make of them. */
+static bool is_in_utf8(const struct postgres_connection *connection, struct arena *arena, struct text *reason)
+{
+    struct text encoding = text_from_string(libpq.PQparameterStatus(connection->handle, "server_encoding"));
+
+    if (text_equal(encoding, TEXT("UTF8")))
+        return true;
+    *reason = arena_format(
+        arena,
+        "the PostgreSQL database %.*s has the encoding %.*s, and UTF8 is needed, which cannot be changed "
+        "later: CREATE DATABASE another_name OWNER %s ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0",
+        TEXT_FORMAT(postgres_name_of(connection, arena)), TEXT_FORMAT(encoding),
+        libpq.PQuser(connection->handle));
     return false;
 }
 
@@ -56,6 +79,8 @@ bool postgres_schema_version(struct postgres_connection *connection, int *versio
     int count;
 
     *version = *oldest_reader = 0;
+    if (!is_in_utf8(connection, arena, reason))
+        return false;
     if (!ask_integers(connection,
                       "SELECT count(*), 0::bigint FROM pg_class WHERE oid = to_regclass('schema_versions')",
                       &count, values))
@@ -99,6 +124,48 @@ static bool is_empty(struct postgres_connection *connection, struct arena *arena
     return false;
 }
 
+bool postgres_may_create(struct postgres_connection *connection, struct arena *arena, struct text *reason)
+{
+    const char *role = libpq.PQuser(connection->handle), *database = libpq.PQdb(connection->handle);
+    int64_t values[2] = {0, 0};
+    int count;
+
+    if (!ask_integers(connection,
+                      "SELECT count(current_schema()), count(*) FILTER (WHERE "
+                      "has_schema_privilege(current_schema(), 'CREATE'))",
+                      &count, values))
+        return tell_error(connection, arena, reason);
+    if (values[0] == 0)
+        *reason =
+            arena_format(arena,
+                         "no schema that the search_path names is there for %s to use in the PostgreSQL "
+                         "database %s; make the one that the URL names (options=-csearch_path%%3DNAME) "
+                         "in it: CREATE SCHEMA NAME AUTHORIZATION %s",
+                         role, database, role);
+    else if (values[1] == 0)
+        *reason = arena_format(
+            arena,
+            "the role %s may not make tables in the PostgreSQL database %s; as PostgreSQL's "
+            "administrator: ALTER DATABASE %s OWNER TO %s, or give it a schema of its own: CREATE "
+            "SCHEMA NAME AUTHORIZATION %s, named by ?options=-csearch_path%%3DNAME in the URL",
+            role, database, database, role, role);
+    return values[0] > 0 && values[1] > 0;
+}
+
+struct text postgres_first_tenant(struct postgres_connection *connection, struct arena *arena)
+{
+    PGresult *result = ask(connection, "SELECT id FROM tenants ORDER BY created_at, id LIMIT 1");
+    struct text id = text_none;
+
+    if (!result)
+        postgres_forget_error(connection);
+    else if (libpq.PQntuples(result) > 0)
+        id = arena_copy(
+            arena, (struct text){libpq.PQgetvalue(result, 0, 0), (size_t)libpq.PQgetlength(result, 0, 0)});
+    libpq.PQclear(result);
+    return id;
+}
+
 static bool apply(struct postgres_connection *connection, int version, struct arena *arena,
                   struct text *reason)
 {
@@ -128,11 +195,16 @@ static bool migrate_locked(struct postgres_connection *connection, bool must_exi
         (version == 0 && !is_empty(connection, arena, reason)))
         return false;
     if (version == 0 && must_exist) {
-        *reason = TEXT(
-            "the PostgreSQL database holds nothing of Farthing's; `farthing init` with a new data directory "
-            "makes a new one there");
+        *reason = arena_format(
+            arena,
+            "the PostgreSQL database %.*s holds nothing of Farthing's (it was emptied, or is not the one "
+            "that "
+            "was meant); `farthing init` with a new data directory makes a tenant and a key in it",
+            TEXT_FORMAT(postgres_name_of(connection, arena)));
         return false;
     }
+    if (version == 0 && !postgres_may_create(connection, arena, reason))
+        return false;
     for (int next = version + 1; next <= postgres_migration_count; next++)
         if (!apply(connection, next, arena, reason))
             return false;

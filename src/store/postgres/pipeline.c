@@ -24,12 +24,20 @@ void postgres_forget_error(struct postgres_connection *connection)
     connection->error = (struct postgres_error){0};
 }
 
+/* Of several lines, which libpq says of several hosts, one; those that only ask back are left out. */
 static void copy_line(char *out, size_t size, const char *text)
 {
-    snprintf(out, size, "%s", text ? text : "");
-    size_t end = strcspn(out, "\n");
+    size_t length = 0;
 
-    out[end] = '\0';
+    out[0] = '\0';
+    for (const char *at = text ? text : ""; *at && length < size;) {
+        size_t line = strcspn(at, "\n");
+
+        if (line > 0 && *at != '\t')
+            length +=
+                (size_t)snprintf(out + length, size - length, "%s%.*s", length ? "; " : "", (int)line, at);
+        at += line + (at[line] == '\n');
+    }
 }
 
 void postgres_lost(struct postgres_connection *connection, const char *message)
@@ -39,13 +47,26 @@ void postgres_lost(struct postgres_connection *connection, const char *message)
     connection->error.is_set = connection->error.is_lost = true;
 }
 
+/* Whether the session has forgotten its statements, as after a DISCARD ALL of somebody between it and us, or
+ * has them of a table whose columns have another type by now. */
+static bool has_lost_statements(const PGresult *result, const char *sqlstate)
+{
+    const char *function = libpq.PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+    return strcmp(sqlstate, SQLSTATE_NO_STATEMENT) == 0 ||
+           (strcmp(sqlstate, SQLSTATE_NOT_SUPPORTED) == 0 && function &&
+            strcmp(function, "RevalidateCachedQuery") == 0);
+}
+
 /* Whether the session is of no more use: the server says these while it ends it (shutdown, crash of another
  * session, not ready yet), and one that has become read-only belongs to a server that others have taken over
- * from. */
-static bool ends_session(const char *sqlstate)
+ * from. One that has lost its statements may have lost what it was set to as well, so it is not mended. */
+static bool ends_session(const PGresult *result)
 {
-    return strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
-           strcmp(sqlstate, "25006") == 0;
+    const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    return sqlstate && (strncmp(sqlstate, "57P0", 4) == 0 || strncmp(sqlstate, "08", 2) == 0 ||
+                        strcmp(sqlstate, "25006") == 0 || has_lost_statements(result, sqlstate));
 }
 
 /* What a caller does wrong, and what happens between callers, is nothing for the log. */
@@ -58,8 +79,7 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
 {
     struct postgres_error *error = &connection->error;
     const char *sqlstate = libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    bool is_lost =
-        libpq.PQstatus(connection->handle) != CONNECTION_OK || (sqlstate && ends_session(sqlstate));
+    bool is_lost = libpq.PQstatus(connection->handle) != CONNECTION_OK || ends_session(result);
 
     if (!error->is_set) {
         error->is_set = true;
@@ -71,10 +91,78 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
                   libpq.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
         copy_line(error->table, sizeof error->table, libpq.PQresultErrorField(result, PG_DIAG_TABLE_NAME));
         if (!is_lost && !connection->is_quiet && !is_everyday(error->sqlstate))
-            LOG_ERROR("database error", LOG_STRING("error", error->message),
-                      LOG_STRING("code", error->sqlstate));
+            postgres_log(LOG_LEVEL_ERROR, error->sqlstate, "database error",
+                         (const struct log_field[]){LOG_STRING("error", error->message),
+                                                    LOG_STRING("code", error->sqlstate)},
+                         2);
+        if (is_lost && sqlstate && has_lost_statements(result, sqlstate))
+            postgres_log(LOG_LEVEL_INFO, error->sqlstate,
+                         "a session is begun anew, because its statements do not fit any more",
+                         &LOG_STRING("error", error->message), 1);
     }
     error->is_lost = error->is_lost || is_lost;
+}
+
+/* ---- waiting ---- */
+
+static bool is_patient(const struct postgres_connection *connection, int64_t waited_us)
+{
+    if (connection->is_patient)
+        return connection->is_patient(connection->patience_context, waited_us);
+    return connection->waits_forever || waited_us < postgres_after(0, POSTGRES_ANSWER_MAX_MS);
+}
+
+/* Until the socket takes or has something. The server may be gone without a word, and a proxy in between may
+ * keep the connection alive: libpq would wait for ever. `since_us`: since when nothing has moved; 0 at first.
+ * False when the connection is lost. */
+static bool wait_for_socket(struct postgres_connection *connection, bool is_unsent, int64_t *since_us)
+{
+    struct pollfd file = {.fd = libpq.PQsocket(connection->handle),
+                          .events = is_unsent ? POLLIN | POLLOUT : POLLIN};
+    int ready = poll(&file, 1, *since_us ? POSTGRES_WAIT_STEP_MS : POSTGRES_PATIENCE_MS);
+
+    if (ready != 0)
+        return true;
+    if (!*since_us)
+        *since_us = monotonic_now_us();
+    if (is_patient(connection, monotonic_now_us() - *since_us))
+        return true;
+    postgres_lost(connection, "the server does not answer");
+    return false;
+}
+
+bool postgres_wait(struct postgres_connection *connection)
+{
+    PGconn *handle = connection->handle;
+    int64_t since_us = 0;
+    int unsent;
+
+    while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
+        if (!wait_for_socket(connection, unsent, &since_us))
+            return false;
+        if (libpq.PQconsumeInput(handle) != 1)
+            break;
+    }
+    return true; /* what is wrong with the connection, PQgetResult says */
+}
+
+/* libpq keeps what the server has not taken yet, in memory that it never gives back: a batch of large rows
+ * waits for the server instead. */
+static bool limit_unsent(struct postgres_connection *connection, size_t more_bytes)
+{
+    int64_t since_us = 0;
+
+    connection->sent_bytes += more_bytes;
+    if (connection->sent_bytes < POSTGRES_UNSENT_BYTES_MAX)
+        return true;
+    connection->sent_bytes = 0;
+    while (libpq.PQflush(connection->handle) == 1) {
+        if (!wait_for_socket(connection, true, &since_us))
+            return false;
+        if (libpq.PQconsumeInput(connection->handle) != 1)
+            break;
+    }
+    return true; /* as above */
 }
 
 /* ---- sending ---- */
@@ -122,9 +210,10 @@ void postgres_renew_plans(struct postgres_connection *connection)
 {
     int64_t now_us = monotonic_now_us();
 
-    if (now_us < connection->plans_until_us)
+    if (now_us < connection->plans_until_us && connection->change_count < connection->plans_until_changes)
         return;
     connection->plans_until_us = postgres_after(now_us, POSTGRES_PLANS_MS);
+    connection->plans_until_changes = 2 * connection->change_count + POSTGRES_PLANS_CHANGES;
     postgres_send_text(connection, "DISCARD PLANS");
 }
 
@@ -215,7 +304,7 @@ bool postgres_send(struct statement *statement, const struct value *values, size
                                                         parameters.formats, FORMAT_BINARY)))
         return false;
     await(connection, awaited);
-    return true;
+    return limit_unsent(connection, connection->parameters.length);
 }
 
 /* ---- taking answers ---- */
@@ -266,10 +355,13 @@ static void take_skipped(const struct awaited *awaited)
         awaited->asked->is_sent = false;
 }
 
-/* The error of a reading's question is that reading's alone, and stays in its answer. */
-static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited)
+/* The error of a reading's question is that reading's alone, and stays in its answer, unless it is the
+ * session's. */
+static bool is_readings_own(struct postgres_connection *connection, const struct awaited *awaited,
+                            const PGresult *result)
 {
-    return awaited->asked && libpq.PQstatus(connection->handle) == CONNECTION_OK;
+    return awaited->asked && !awaited->asked->is_ahead &&
+           libpq.PQstatus(connection->handle) == CONNECTION_OK && !ends_session(result);
 }
 
 static void take_result(struct postgres_connection *connection, const struct awaited *awaited,
@@ -288,7 +380,7 @@ static void take_result(struct postgres_connection *connection, const struct awa
         break;
     default:
         take_skipped(awaited);
-        if (is_readings_own(connection, awaited)) {
+        if (is_readings_own(connection, awaited, result)) {
             awaited->asked->is_sent = true;
             is_kept = hand_over(awaited, result);
         } else {
@@ -298,37 +390,6 @@ static void take_result(struct postgres_connection *connection, const struct awa
     }
     if (!is_kept)
         libpq.PQclear(result);
-}
-
-static bool is_patient(const struct postgres_connection *connection, int64_t waited_us)
-{
-    if (connection->is_patient)
-        return connection->is_patient(connection->patience_context, waited_us);
-    return connection->waits_forever || waited_us < postgres_after(0, POSTGRES_ANSWER_MAX_MS);
-}
-
-/* The server may be gone without a word, and a proxy in between may keep the connection alive: libpq would
- * wait for ever. */
-bool postgres_wait(struct postgres_connection *connection)
-{
-    PGconn *handle = connection->handle;
-    int64_t since_us = 0;
-    int unsent;
-
-    while ((unsent = libpq.PQflush(handle)) >= 0 && libpq.PQisBusy(handle)) {
-        struct pollfd file = {.fd = libpq.PQsocket(handle), .events = unsent ? POLLIN | POLLOUT : POLLIN};
-        int ready = poll(&file, 1, since_us ? POSTGRES_WAIT_STEP_MS : POSTGRES_PATIENCE_MS);
-
-        if (!since_us && ready == 0)
-            since_us = monotonic_now_us();
-        if (ready == 0 && !is_patient(connection, monotonic_now_us() - since_us)) {
-            postgres_lost(connection, "the server does not answer");
-            return false;
-        }
-        if (ready != 0 && libpq.PQconsumeInput(handle) != 1)
-            break;
-    }
-    return true; /* what is wrong with the connection, PQgetResult says */
 }
 
 /* Each answer is followed by an end. */

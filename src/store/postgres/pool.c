@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_MAGIC = 0x504f4f4c, THREAD_NAME_BYTES = 16, NAME_BYTES_MAX = 512 };
+enum { POOL_MAGIC = 0x504f4f4c, THREAD_NAME_BYTES = 16 };
 
 /* ---- what is known of the database ---- */
 
@@ -32,28 +32,59 @@ static void keep_away_error(struct postgres *postgres, const struct postgres_con
     pthread_mutex_unlock(&postgres->mutex);
 }
 
+void pool_tell_state(struct postgres *postgres)
+{
+    char error[ERROR_MESSAGE_BYTES];
+
+    pthread_mutex_lock(&postgres->mutex);
+    enum store_state state = atomic_load(&postgres->state);
+    bool is_told =
+        state == postgres->told_state || !log_limit_take(&postgres->told_limit, POSTGRES_LOG_STATES);
+
+    if (!is_told)
+        postgres->told_state = state;
+    memcpy(error, postgres->state_error, sizeof error);
+    pthread_mutex_unlock(&postgres->mutex);
+    if (!is_told && state == STORE_WELL)
+        LOG_INFO("the database takes writes again");
+    else if (!is_told)
+        LOG_WARNING("the database cannot be used", LOG_STRING("reason", store_state_name(state)),
+                    LOG_STRING("error", error));
+}
+
+static void set_state(struct postgres *postgres, enum store_state state,
+                      const struct postgres_connection *connection)
+{
+    if (atomic_exchange(&postgres->state, state) == state)
+        return;
+    pthread_mutex_lock(&postgres->mutex);
+    memcpy(postgres->state_error, connection->error.message, sizeof postgres->state_error);
+    pthread_mutex_unlock(&postgres->mutex);
+    pool_tell_state(postgres);
+}
+
 void postgres_publish(struct postgres *postgres, const struct postgres_connection *connection)
 {
     enum store_state state = postgres_error_state(&connection->error);
+    int64_t never = 0;
 
     if (state == STORE_UNREACHABLE && is_one_of_many(postgres))
         return;
-    if (state == STORE_UNREACHABLE)
-        keep_away_error(postgres, connection);
     if (state == STORE_UNREACHABLE) {
-        int64_t never = 0;
-
+        keep_away_error(postgres, connection);
         atomic_compare_exchange_strong(&postgres->away_since_us, &never, monotonic_now_us());
     } else {
         atomic_store(&postgres->away_since_us, 0);
     }
-    enum store_state before = atomic_exchange(&postgres->state, state);
+    /* That a disk has room again, only a write shows. */
+    if (state != STORE_WELL || postgres_state(postgres) == STORE_UNREACHABLE)
+        set_state(postgres, state, connection);
+}
 
-    if (before != state && state == STORE_WELL)
-        LOG_INFO("the database takes writes again");
-    else if (before != state)
-        LOG_WARNING("the database cannot be used", LOG_STRING("reason", store_state_name(state)),
-                    LOG_STRING("error", connection->error.message));
+void postgres_publish_commit(struct postgres *postgres, const struct postgres_connection *connection)
+{
+    atomic_store(&postgres->away_since_us, 0);
+    set_state(postgres, STORE_WELL, connection);
 }
 
 const struct failure *postgres_away_failure(struct postgres *postgres, struct arena *arena)
@@ -71,6 +102,19 @@ bool postgres_is_away_for_long(const struct postgres *postgres)
     int64_t since_us = atomic_load(&postgres->away_since_us);
 
     return since_us && monotonic_now_us() > postgres_after(since_us, POSTGRES_RETRY_MS);
+}
+
+bool postgres_is_closing(const struct postgres *postgres)
+{
+    return atomic_load(&postgres->stopping);
+}
+
+const struct failure *postgres_closing_failure(struct arena *arena)
+{
+    return failure_add(
+        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the server is stopping; nothing was changed, try again on another one or later")),
+        arena, TEXT("reason"), TEXT("stopping"));
 }
 
 enum store_state postgres_state(const struct postgres *postgres)
@@ -201,9 +245,12 @@ static bool is_patient(void *context, int64_t waited_us)
 {
     struct worker *worker = context;
     bool is_silent = !postgres_is_current(worker->postgres);
+    int limit_ms = postgres_is_closing(worker->postgres) ? POSTGRES_CLOSING_MS
+                   : is_silent                           ? POSTGRES_SILENCE_MAX_MS
+                                                         : POSTGRES_ANSWER_MAX_MS;
 
     wake_if_needed(worker->postgres, worker->work);
-    return waited_us < postgres_after(0, is_silent ? POSTGRES_SILENCE_MAX_MS : POSTGRES_ANSWER_MAX_MS);
+    return waited_us < postgres_after(0, limit_ms);
 }
 
 /* The wake-up was for somebody with a session, whom it has missed. */
@@ -280,7 +327,7 @@ static void run(struct worker *worker, struct store_command **commands, size_t c
         metrics_subtract(&metrics_here()->writer_commands_waiting, count);
         return;
     }
-    postgres_read_batch(worker->connection, commands, count);
+    postgres_read_batch(postgres, worker->connection, commands, count);
     if (worker->connection->error.is_lost || postgres_state(postgres) == STORE_UNREACHABLE)
         postgres_publish(postgres, worker->connection);
 }
@@ -312,40 +359,24 @@ static void start_worker(struct worker *worker, unsigned number)
 
 /* ---- opening and closing ---- */
 
-const char *postgres_check_url(struct text url, struct arena *arena)
+bool postgres_check_url(struct text url, struct arena *arena, struct text *reason)
 {
     char *error = NULL;
-    struct text reason;
 
-    if (!libpq_load(arena, &reason))
-        return reason.data;
+    if (!libpq_load(arena, reason))
+        return false;
     PQconninfoOption *options = libpq.PQconninfoParse(arena_string(arena, url), &error);
 
     if (options) {
         libpq.PQconninfoFree(options);
-        return NULL;
+        return true;
     }
     /* The library's message may repeat the URL, with its password. */
     libpq.PQfreemem(error);
-    return "is not a URL that PostgreSQL's client library can read: "
-           "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-}
-
-static void set_name(struct postgres *postgres, const struct postgres_connection *connection)
-{
-    const char *host = libpq.PQhost(connection->handle), *port = libpq.PQport(connection->handle);
-    char name[NAME_BYTES_MAX];
-
-    snprintf(name, sizeof name, "%s%s%s/%s", host ? host : "", port && *port ? ":" : "", port ? port : "",
-             libpq.PQdb(connection->handle));
-    postgres->name = strdup(name);
-    if (!postgres->name)
-        abort();
-}
-
-static struct text cannot_use(const struct postgres_connection *connection, struct arena *arena)
-{
-    return arena_format(arena, "cannot use the PostgreSQL database: %s", connection->error.message);
+    *reason = TEXT("the setting database is not a URL that PostgreSQL's client library can read: "
+                   "postgres://USER:PASSWORD@HOST:PORT/DATABASE, where special characters are "
+                   "percent-encoded (%40 for @, %2F for /, %25 for %)");
+    return false;
 }
 
 /* The schema must be there before a session can keep its commit record in it. */
@@ -358,9 +389,9 @@ static bool prepare_database(struct postgres *postgres, bool must_exist, struct 
     bool is_ready = postgres_connect(connection);
 
     if (!is_ready)
-        *reason = cannot_use(connection, arena);
+        *reason = postgres_cannot_use(&connection->error, arena);
     else
-        set_name(postgres, connection);
+        postgres->name = strdup(arena_string(arena, postgres_name_of(connection, arena)));
     is_ready = is_ready && postgres_migrate(connection, must_exist, arena, reason);
     if (is_ready && !commit_record_sweep(connection))
         postgres_forget_error(connection); /* it is only tidiness */
@@ -404,13 +435,9 @@ static void free_pool(struct postgres *postgres)
 struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason)
 {
-    const char *complaint = postgres_check_url(url, arena);
-
     assert(options->connections >= STORE_CONNECTIONS_MIN && options->connections <= STORE_CONNECTIONS_MAX);
-    if (complaint) {
-        *reason = arena_format(arena, "the setting database %s", complaint);
+    if (!postgres_check_url(url, arena, reason))
         return NULL;
-    }
     struct postgres *postgres = calloc(1, sizeof *postgres);
 
     if (!postgres || !(postgres->url = strndup(url.data, url.length)))
@@ -436,7 +463,7 @@ void postgres_close(struct postgres *postgres)
     assert(postgres->magic == POOL_MAGIC);
     listener_stop(postgres); /* it may be asking the pool */
     pthread_mutex_lock(&postgres->mutex);
-    postgres->stopping = true;
+    atomic_store(&postgres->stopping, true);
     pthread_mutex_unlock(&postgres->mutex);
     for (unsigned work = 0; work < WORKS; work++)
         pthread_cond_broadcast(&postgres->woken[work]);
@@ -445,25 +472,4 @@ void postgres_close(struct postgres *postgres)
         postgres_connection_free(postgres->workers[i].connection);
     }
     free_pool(postgres);
-}
-
-bool postgres_inspect(struct text url, int *schema_version, struct arena *arena, struct text *reason)
-{
-    const char *complaint = postgres_check_url(url, arena);
-    int oldest_reader;
-
-    if (complaint) {
-        *reason = arena_format(arena, "the setting database %s", complaint);
-        return false;
-    }
-    struct postgres_connection *connection = postgres_connection_new(arena_string(arena, url), false);
-
-    connection->is_quiet = true;
-    bool is_right = postgres_connect(connection);
-
-    if (!is_right)
-        *reason = cannot_use(connection, arena);
-    is_right = is_right && postgres_schema_version(connection, schema_version, &oldest_reader, arena, reason);
-    postgres_connection_free(connection);
-    return is_right;
 }

@@ -34,10 +34,16 @@ struct postgres {
     unsigned idle_counts[WORKS];    /* of the workers that wait to be woken */
     bool is_waking[WORKS];          /* a worker was woken that has not come yet */
     int64_t taken_at_us[WORKS];     /* when the last batch was taken */
-    bool stopping;
+
+    atomic_bool stopping; /* set with the mutex held */
 
     struct postgres_error
         away_error; /* of the last attempt to connect that failed; guarded by the mutex, too */
+
+    /* Of what the log was told; guarded by the mutex. */
+    enum store_state told_state;
+    struct log_limit told_limit;
+    char state_error[ERROR_MESSAGE_BYTES];
 
     _Atomic(enum store_state) state;
     _Atomic int64_t away_since_us; /* since when no attempt to connect has succeeded; 0: it is there */
@@ -53,6 +59,10 @@ struct postgres {
     _Atomic bool has_listener;
     int listener_wake[2]; /* a pipe: closed to end the thread */
 };
+
+/* Tells the log of the database's state, if it has changed and there was not much about it lately; otherwise
+ * it is told later. */
+void pool_tell_state(struct postgres *postgres);
 
 /* Ends the listening thread, if there is one. */
 void listener_stop(struct postgres *postgres);

@@ -15,6 +15,13 @@
  * - A batch of writes is one transaction. Changes are sent without waiting for their answers, so that a batch
  * that reads nothing is one round trip. When a command's change is refused, the batch runs again without it,
  * and it by itself afterwards.
+ * - A lock that somebody does not let go of, or a statement that takes for ever, costs a batch its time once,
+ * and not once for each command: the command that has waited for it all its time is refused (503, "busy" or
+ * "timeout") and not tried again. From then on the batch hurries: it runs again without that one, with limits
+ * so short that each command may run into them in turn; who touches nothing that is locked gets done. Whoever
+ * is left when POSTGRES_HURRY_MS are over is refused without a further attempt.
+ * - When the pool is closed, nobody waits for answers any more (the requests were drained, or cut): what
+ * waits is refused at once, and what is under way is not waited for longer than POSTGRES_CLOSING_MS.
  * - A connection that is lost before the commit was sent costs nothing: the batch runs again on a new one. If
  * it is lost after that, what became of the commit is looked up (commit_record.h) and never guessed. */
 #ifndef FARTHING_STORE_POSTGRES_POSTGRES_H
@@ -29,9 +36,15 @@ enum {
         16, /* commands that wait for each batch under way before another thread is woken */
     POSTGRES_PATIENCE_MS =
         2, /* how long a batch may be under way before those that wait get another thread */
+    POSTGRES_UNSENT_BYTES_MAX = 256 * 1024, /* beyond, a batch waits until the server has taken all */
     POSTGRES_STATEMENT_TIMEOUT_MS = 10000,
     POSTGRES_LOCK_TIMEOUT_MS = 5000,
-    POSTGRES_PLANS_MS = 3000, /* how long a session keeps the plans of the server */
+    POSTGRES_HURRY_MS = 10000,      /* what a batch has left when one of its statements had its time */
+    POSTGRES_HURRIED_LOCK_MS = 100, /* in place of the two above */
+    POSTGRES_HURRIED_STATEMENT_MS = 1000,
+    POSTGRES_CLOSING_MS = 1000,    /* how long an answer is waited for while the pool is closed */
+    POSTGRES_PLANS_MS = 3000,      /* how long a session keeps the plans of the server */
+    POSTGRES_PLANS_CHANGES = 1000, /* ... or until it has changed as much again, and so many rows more */
     POSTGRES_ANSWER_MAX_MS =
         12000, /* from a question to its answer: the server ends a statement before that */
     POSTGRES_SILENCE_MAX_MS = 5000,   /* the same while the listening session hears nothing either */
@@ -44,6 +57,10 @@ enum {
     POSTGRES_OUTCOME_MS = 15000,      /* how long the outcome of a commit is looked for */
     POSTGRES_HEARTBEAT_MS = 250,      /* how often a node asks whether it still hears of changes */
     POSTGRES_HEARTBEAT_MAX_MS = 1000, /* how long an answer may take before the connection counts as lost */
+    POSTGRES_LOG_EVERY_MS = 5000,     /* between two lines of one kind in the log */
+    POSTGRES_LOG_STATES = 4,          /* lines about the database's state that may come at once */
+    POSTGRES_QUICK_CONNECT_MS =
+        500, /* how long a server may take to let us in before libpq's own limits count */
     POSTGRES_SERVER_VERSION_MIN = 140000,
 };
 
@@ -51,13 +68,13 @@ extern const struct engine postgres_engine;
 
 struct postgres;
 
-/* NULL when the library can read the URL, or what is wrong with it (in the arena), without a password. */
-const char *postgres_check_url(struct text url, struct arena *arena);
+/* Loads the client library and has it read the URL. False with a one-line reason, without a password. */
+bool postgres_check_url(struct text url, struct arena *arena, struct text *reason);
 
 /* Connects, makes or migrates the schema, and starts the pool. NULL and a one-line reason. */
 struct postgres *postgres_open(struct text url, const struct store_options *options, struct arena *arena,
                                struct text *reason);
-/* Finishes the commands that wait, and closes. */
+/* Refuses the commands that wait, ends those under way, and closes. */
 void postgres_close(struct postgres *postgres);
 
 /* False when the queue is full or the pool is closing: the command was not taken. */
@@ -78,6 +95,6 @@ struct text postgres_name(const struct postgres *postgres);
 void postgres_listen(struct postgres *postgres, store_change_listener *listener, void *context);
 
 /* As store_inspect. */
-bool postgres_inspect(struct text url, int *schema_version, struct arena *arena, struct text *reason);
+bool postgres_inspect(struct text url, struct store_facts *facts, struct arena *arena, struct text *reason);
 
 #endif

@@ -14,6 +14,8 @@ enum {
 };
 
 struct read_batch {
+    const struct postgres *postgres;
+    struct patience patience;
     struct postgres_connection *connection;
     struct reading readings[POSTGRES_READ_BATCH_MAX];
     bool is_done[POSTGRES_READ_BATCH_MAX];
@@ -67,6 +69,7 @@ static bool run_round(struct read_batch *batch)
         connection->reading = &batch->readings[i];
         connection->command = (unsigned)i;
         run(batch, i);
+        patience_is_tried(&batch->patience, &connection->error);
         if (!connection->error.is_lost)
             postgres_forget_error(connection); /* it was the command's own */
         waits = waits || !batch->is_done[i];
@@ -84,11 +87,38 @@ static void run_at_once(struct read_batch *batch, size_t index)
 
     forget_answers(&batch->readings[index]);
     postgres_forget_error(connection);
+    patience_begin(&batch->patience);
+    patience_send_limits(&batch->patience, connection);
     transaction_init(&transaction, &connection->base, command->arena, command->call);
     const struct failure *failure = command->run(command, &transaction);
 
+    postgres_forget_ahead(connection);
+    patience_is_tried(&batch->patience, &connection->error);
     if (postgres_finish(connection) || !connection->error.is_lost)
         answer(batch, index, transaction.failure ? transaction.failure : failure);
+}
+
+/* Why no further attempt is made; NULL: one is. */
+static const struct failure *reason_to_end(const struct read_batch *batch, struct arena *arena)
+{
+    if (postgres_is_closing(batch->postgres))
+        return postgres_closing_failure(arena);
+    return patience_is_over(&batch->patience) ? patience_failure(arena) : NULL;
+}
+
+/* Refuses whoever is not done, if there is a reason. Whether nobody is left. */
+static bool end_with_reason(struct read_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct failure *failure =
+            batch->is_done[i] ? NULL : reason_to_end(batch, batch->readings[i].command->arena);
+
+        if (failure)
+            answer(batch, i, failure);
+        else if (!batch->is_done[i])
+            return false;
+    }
+    return true;
 }
 
 /* False when the session was lost; then some commands are not done. */
@@ -100,17 +130,23 @@ static bool run_all(struct read_batch *batch)
     postgres_renew_plans(connection);
     for (unsigned round = 0; round < GATHERED_ROUNDS_MAX; round++) {
         postgres_forget_error(connection);
+        patience_send_limits(&batch->patience, connection);
         if (!run_round(batch) && !connection->error.is_lost)
             break;
+        patience_begin(&batch->patience);
         if (!postgres_finish(connection))
             break; /* not a question's own error: each command is tried by itself, if there is still a session
                     */
+        if (end_with_reason(batch))
+            return true;
     }
     if (connection->error.is_lost)
         return false;
-    for (size_t i = 0; i < batch->count && !connection->error.is_lost; i++)
+    for (size_t i = 0; i < batch->count && !connection->error.is_lost && !end_with_reason(batch); i++)
         if (!batch->is_done[i])
             run_at_once(batch, i);
+    if (batch->patience.until_us)
+        postgres_finish(connection); /* the short limits end with the part that they were sent in */
     return !connection->error.is_lost;
 }
 
@@ -128,17 +164,17 @@ static void forget_all_answers(struct read_batch *batch)
             forget_answers(&batch->readings[i]);
 }
 
-void postgres_read_batch(struct postgres_connection *connection, struct store_command *const *commands,
-                         size_t count)
+void postgres_read_batch(const struct postgres *postgres, struct postgres_connection *connection,
+                         struct store_command *const *commands, size_t count)
 {
-    struct read_batch batch = {.connection = connection, .count = count};
+    struct read_batch batch = {.postgres = postgres, .connection = connection, .count = count};
     const struct timespec pause = {.tv_nsec = ATTEMPT_PAUSE_MS * 1000000L};
 
     assert(count <= POSTGRES_READ_BATCH_MAX);
     metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
     for (size_t i = 0; i < count; i++)
         batch.readings[i] = (struct reading){.command = commands[i]};
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX && !end_with_reason(&batch); attempt++) {
         if (!postgres_connect(connection)) {
             nanosleep(&pause, NULL);
             continue;

@@ -6,6 +6,7 @@
 #include "metrics/metrics.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ struct postgres_connection *postgres_connection_new(const char *url, bool is_wri
     connection->base = (struct connection){.engine = &postgres_engine, .locks_rows = is_writer};
     connection->magic = CONNECTION_MAGIC;
     connection->url = url;
+    arena_init(&connection->ahead_arena);
     return connection;
 }
 
@@ -56,6 +58,7 @@ void postgres_connection_free(struct postgres_connection *connection)
     assert(connection->magic == CONNECTION_MAGIC);
     postgres_disconnect(connection);
     postgres_statements_free(connection);
+    arena_free(&connection->ahead_arena);
     buffer_free(&connection->parameters);
     free(connection->awaited);
     connection->magic = 0;
@@ -101,7 +104,7 @@ static bool is_new_enough(struct postgres_connection *connection)
     return false;
 }
 
-static bool enter_pipeline(struct postgres_connection *connection)
+bool postgres_enter_pipeline(struct postgres_connection *connection)
 {
     if (libpq.PQsetnonblocking(connection->handle, 1) == 0 &&
         libpq.PQenterPipelineMode(connection->handle) == 1)
@@ -145,7 +148,7 @@ bool postgres_run_script(struct postgres_connection *connection, const char *sql
         return false;
     bool is_done = postgres_run_simply(connection, sql);
 
-    return enter_pipeline(connection) && is_done;
+    return postgres_enter_pipeline(connection) && is_done;
 }
 
 static bool begin_session(struct postgres_connection *connection)
@@ -154,11 +157,34 @@ static bool begin_session(struct postgres_connection *connection)
         postgres_lost(connection, libpq.PQerrorMessage(connection->handle));
         return false;
     }
-    libpq.PQsetNoticeProcessor(connection->handle, take_notice, NULL);
     connection->backend_pid = libpq.PQbackendPID(connection->handle);
-    if (!is_new_enough(connection) || !set_session(connection) || !enter_pipeline(connection))
+    if (!is_new_enough(connection) || !set_session(connection) || !postgres_enter_pipeline(connection))
         return false;
     return !connection->base.locks_rows || commit_record_open(connection);
+}
+
+/* Goes on with a connection that was begun, instead of having it made at once, so that the server's words are
+ * taken by us from the first one on: libpq writes them to standard error otherwise. Its limits of time, and
+ * the way from one host to the next when they are over, are in its own loop only: whoever is slow to let us
+ * in is left to that, from the beginning. */
+static void establish(PGconn *handle)
+{
+    int64_t deadline_us = postgres_after(monotonic_now_us(), POSTGRES_QUICK_CONNECT_MS);
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+    while (libpq.PQstatus(handle) != CONNECTION_BAD &&
+           (status == PGRES_POLLING_WRITING || status == PGRES_POLLING_READING)) {
+        struct pollfd file = {.fd = libpq.PQsocket(handle),
+                              .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int64_t left_us = deadline_us - monotonic_now_us();
+
+        if (left_us <= 0) {
+            libpq.PQreset(handle);
+            return;
+        }
+        if (poll(&file, 1, (int)(left_us / 1000) + 1) > 0)
+            status = libpq.PQconnectPoll(handle);
+    }
 }
 
 static PGconn *open_handle(struct postgres_connection *connection)
@@ -172,7 +198,11 @@ static PGconn *open_handle(struct postgres_connection *connection)
     values[DEFAULT_COUNT] = connection->url;
     values[DEFAULT_COUNT + 1] = application_name;
     values[DEFAULT_COUNT + 2] = NULL;
-    return libpq.PQconnectdbParams(default_keywords, values, 1);
+    PGconn *handle = libpq.PQconnectStartParams(default_keywords, values, 1);
+
+    libpq.PQsetNoticeProcessor(handle, take_notice, NULL);
+    establish(handle);
+    return handle;
 }
 
 bool postgres_is_connected(const struct postgres_connection *connection)

@@ -62,7 +62,8 @@ static struct statement *prepare(struct connection *base, uint64_t key, enum sta
     if (!statement || !(statement->sql = strndup(sql.data, sql.length)))
         abort();
     statement->connection = connection;
-    snprintf(statement->name, sizeof statement->name, "farthing_%u", ++connection->statement_count);
+    statement->number = ++connection->statement_count;
+    snprintf(statement->name, sizeof statement->name, "farthing_%u", statement->number);
     struct statement *forgotten = statement_table_add(&connection->statements, key, sort, statement);
 
     if (forgotten)
@@ -78,12 +79,12 @@ struct statement *postgres_kept_statement(struct postgres_connection *connection
                      : prepare(&connection->base, (uintptr_t)sql, STATEMENT_FIXED, text_from_string(sql));
 }
 
-/* ---- running ---- */
+/* ---- asking ---- */
 
 static bool is_same_question(const struct asked *asked, struct statement *statement,
                              const struct value *values, size_t count)
 {
-    if (asked->statement != statement || asked->value_count != count)
+    if (asked->statement_number != statement->number || asked->value_count != count)
         return false;
     for (size_t i = 0; i < count; i++)
         if (asked->values[i].type != values[i].type || asked->values[i].integer != values[i].integer ||
@@ -93,21 +94,28 @@ static bool is_same_question(const struct asked *asked, struct statement *statem
     return true;
 }
 
-static struct asked *find_asked(struct reading *reading, struct statement *statement,
-                                const struct value *values, size_t count)
+/* Where the question is, or where it would be. */
+static struct asked **find_asked(struct reading *reading, struct statement *statement,
+                                 const struct value *values, size_t count)
 {
     struct asked **place = &reading->asked;
 
-    for (; *place; place = &(*place)->next)
-        if (is_same_question(*place, statement, values, count))
-            return *place;
-    struct asked *asked = ARENA_NEW(reading->command->arena, struct asked);
-    struct value *copies = ARENA_ARRAY(reading->command->arena, struct value, count);
+    while (*place && !is_same_question(*place, statement, values, count))
+        place = &(*place)->next;
+    return place;
+}
 
-    if (count)
-        memcpy(copies, values, count * sizeof *values);
-    *asked = (struct asked){.statement = statement, .values = copies, .value_count = count};
-    *place = asked;
+static struct asked *new_asked(struct arena *arena, struct statement *statement, const struct value *values,
+                               size_t count)
+{
+    struct asked *asked = ARENA_NEW(arena, struct asked);
+    struct value *copies = ARENA_ARRAY(arena, struct value, count);
+
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = values[i];
+        copies[i].text = arena_copy(arena, values[i].text);
+    }
+    *asked = (struct asked){.statement_number = statement->number, .values = copies, .value_count = count};
     return asked;
 }
 
@@ -120,7 +128,11 @@ static enum step first_row(struct statement *statement)
 static enum step ask(struct statement *statement, const struct value *values, size_t count)
 {
     struct postgres_connection *connection = statement->connection;
-    struct asked *asked = find_asked(connection->reading, statement, values, count);
+    struct asked **place = find_asked(connection->reading, statement, values, count);
+
+    if (!*place)
+        *place = new_asked(connection->reading->command->arena, statement, values, count);
+    struct asked *asked = *place;
 
     if (asked->result) {
         statement->result = asked->result;
@@ -137,12 +149,62 @@ static enum step ask(struct statement *statement, const struct value *values, si
     return connection->error.is_lost ? STEP_FAILED : STEP_PENDING;
 }
 
+/* ---- ahead, where questions are answered at once ---- */
+
+static void send_ahead(struct statement *statement, const struct value *values, size_t count)
+{
+    struct postgres_connection *connection = statement->connection;
+    struct asked **place = find_asked(&connection->ahead, statement, values, count);
+
+    if (*place || connection->error.is_set)
+        return;
+    struct asked *asked = new_asked(&connection->ahead_arena, statement, values, count);
+
+    asked->is_ahead = true;
+    asked->is_sent =
+        postgres_send(statement, values, count, (struct awaited){.kind = AWAITED_QUERY, .asked = asked});
+    *place = asked;
+}
+
 static void ask_ahead(struct statement *statement, const struct value *values, size_t count)
 {
     if (statement->connection->reading)
         ask(statement, values, count);
+    else
+        send_ahead(statement, values, count);
     statement->result = NULL;
 }
+
+/* The answer to what was asked ahead, once; NULL: it was not, or something went wrong. */
+static PGresult *take_ahead(struct statement *statement, const struct value *values, size_t count)
+{
+    struct postgres_connection *connection = statement->connection;
+    struct asked **place = find_asked(&connection->ahead, statement, values, count);
+    struct asked *asked = *place;
+
+    if (!asked)
+        return NULL;
+    if (!asked->result && asked->is_sent)
+        postgres_catch_up(connection);
+    *place = asked->next;
+    return asked->result;
+}
+
+void postgres_forget_ahead(struct postgres_connection *connection)
+{
+    for (size_t i = connection->awaited_first; i < connection->awaited_end; i++)
+        if (connection->awaited[i].asked && connection->awaited[i].asked->is_ahead) {
+            connection->awaited[i].asked = NULL;
+            connection->awaited[i].kind = AWAITED_OTHER;
+        }
+    for (struct asked *asked = connection->ahead.asked; asked; asked = asked->next)
+        libpq.PQclear(asked->result);
+    if (connection->ahead_arena.total_bytes)
+        arena_reset(&connection->ahead_arena);
+    connection->ahead.asked = NULL;
+}
+
+/* ---- running ---- */
 
 static enum step start(struct statement *statement, const struct value *values, size_t count)
 {
@@ -154,6 +216,11 @@ static enum step start(struct statement *statement, const struct value *values, 
         return STEP_FAILED; /* the transaction is over */
     if (connection->reading)
         return ask(statement, values, count);
+    statement->result = take_ahead(statement, values, count);
+    if (statement->result)
+        return first_row(statement);
+    if (connection->error.is_set)
+        return STEP_FAILED;
     if (!postgres_send(statement, values, count,
                        (struct awaited){.kind = AWAITED_QUERY, .statement = statement}) ||
         !postgres_catch_up(connection) || !statement->result)
@@ -321,6 +388,8 @@ static struct text conflict_column(struct connection *connection, struct arena *
 }
 
 const struct engine postgres_engine = {
+    .elements_before = "SELECT jsonb_array_elements_text(",
+    .elements_after = "::jsonb)",
     .find = find,
     .prepare = prepare,
     .start = start,

@@ -27,9 +27,12 @@ enum outcome {
 struct write_batch {
     struct postgres *postgres;
     struct postgres_connection *connection;
+    struct patience *patience; /* shared with those that run alone */
     struct store_command **commands;
     size_t count;
     size_t refused;
+    bool has_changes;
+    bool has_waited; /* the refused one as long as anybody may: it is not tried again */
     struct buffer scratch;
 };
 
@@ -53,6 +56,7 @@ static bool run_commands(struct write_batch *batch)
 
         connection->command = (unsigned)i;
         command->failure = transaction_run_command(&connection->base, command, &batch->scratch);
+        postgres_forget_ahead(connection);
         if (command->failure && connection->change_count != changes && !connection->error.is_set) {
             batch->refused = i;
             return false;
@@ -88,6 +92,7 @@ static enum outcome outcome_of_error(struct write_batch *batch)
     struct store_command *command = batch->commands[batch->refused];
 
     command->failure = postgres_failure(error, command->arena);
+    batch->has_waited = patience_is_tried(batch->patience, error);
     return ATTEMPT_REFUSED;
 }
 
@@ -110,8 +115,11 @@ static enum outcome commit(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
     int64_t started_us = monotonic_now_us();
-    bool is_sent =
-        are_updates_right(batch) && commit_record_send(connection) && send_kept(connection, commit_sql);
+    bool is_sent = are_updates_right(batch) && commit_record_send(connection);
+
+    if (is_sent)
+        patience_send_commit_limits(batch->patience, connection);
+    is_sent = is_sent && send_kept(connection, commit_sql);
     bool is_done = is_sent && postgres_finish(connection);
 
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
@@ -148,9 +156,12 @@ static enum outcome attempt(struct write_batch *batch)
 
     connection->command = 0;
     connection->update_count = 0;
+    batch->has_waited = false;
+    patience_begin(batch->patience);
     postgres_renew_plans(connection);
     if (!send_kept(connection, begin_sql))
         return ATTEMPT_LOST;
+    patience_send_limits(batch->patience, connection);
     bool may_stand = run_commands(batch);
 
     if (connection->error.is_lost)
@@ -166,7 +177,8 @@ static enum outcome attempt(struct write_batch *batch)
                : is_commands_own         ? ATTEMPT_REFUSED
                                          : outcome_of_error(batch);
     }
-    return connection->change_count == changes ? end_without_changes(batch) : commit(batch);
+    batch->has_changes = connection->change_count != changes;
+    return batch->has_changes ? commit(batch) : end_without_changes(batch);
 }
 
 /* ---- the batch ---- */
@@ -187,10 +199,15 @@ static void pause_after_conflict(unsigned conflicts)
     sleep_ms(1 + random % (4 + (int)conflicts * 4));
 }
 
+static void answer(struct store_command *command)
+{
+    command->done(command); /* it may be gone when this returns */
+}
+
 static void answer_all(struct write_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
-        batch->commands[i]->done(batch->commands[i]); /* the command may be gone when this returns */
+        answer(batch->commands[i]);
     batch->count = 0;
 }
 
@@ -224,7 +241,8 @@ static void tell_of_doubt(enum commit_outcome outcome)
     };
 
     metrics_add(&metrics_here()->database_commits_in_doubt[words[outcome].doubt], 1);
-    LOG_WARNING("a connection was lost amid a commit", LOG_STRING("outcome", words[outcome].word));
+    postgres_log(LOG_LEVEL_WARNING, words[outcome].word, "a connection was lost amid a commit",
+                 &LOG_STRING("outcome", words[outcome].word), 1);
 }
 
 static const struct failure *session_ends(struct arena *arena)
@@ -246,13 +264,14 @@ static enum commit_outcome find_outcome(struct write_batch *batch)
 
     memcpy(id, connection->id, sizeof id);
     postgres_disconnect(connection);
-    while (outcome == COMMIT_UNKNOWN && monotonic_now_us() < deadline_us) {
+    do {
         if (postgres_connect(connection))
             outcome = commit_record_outcome(connection, id, commit_number);
         if (outcome == COMMIT_UNKNOWN)
             sleep_ms(POSTGRES_RETRY_STEP_MS);
         postgres_publish(batch->postgres, connection);
-    }
+    } while (outcome == COMMIT_UNKNOWN && monotonic_now_us() < deadline_us &&
+             !postgres_is_closing(batch->postgres));
     tell_of_doubt(outcome);
     return outcome;
 }
@@ -266,6 +285,20 @@ static struct store_command *take_refused(struct write_batch *batch)
         batch->commands[i - 1] = batch->commands[i];
     batch->count--;
     return refused;
+}
+
+/* Whether there is something left to do; when no further attempt is made, what is left is refused. */
+static bool goes_on(struct write_batch *batch)
+{
+    if (batch->count == 0)
+        return false;
+    struct arena *arena = batch->commands[0]->arena;
+
+    if (postgres_is_closing(batch->postgres))
+        fail_all(batch, postgres_closing_failure(arena));
+    else if (patience_is_over(batch->patience))
+        fail_all(batch, patience_failure(arena));
+    return batch->count > 0;
 }
 
 /* Whether the one command of the batch was refused because another transaction was quicker. */
@@ -316,7 +349,7 @@ static void run_batch(struct write_batch *batch)
     size_t refused_count = 0;
     unsigned conflicts = 0, losses = 0;
 
-    while (batch->count > 0) {
+    while (goes_on(batch)) {
         enum outcome outcome = attempt(batch);
 
         if (outcome == ATTEMPT_UNKNOWN) {
@@ -332,7 +365,10 @@ static void run_batch(struct write_batch *batch)
                 continue;
             outcome = ATTEMPT_COMMITTED;
         }
-        postgres_publish(batch->postgres, batch->connection);
+        if (outcome == ATTEMPT_COMMITTED && batch->has_changes)
+            postgres_publish_commit(batch->postgres, batch->connection);
+        else
+            postgres_publish(batch->postgres, batch->connection);
         switch (outcome) {
         case ATTEMPT_COMMITTED:
             metrics_add(&metrics_here()->writer_batches[METRICS_BATCH_COMMITTED], 1);
@@ -341,7 +377,9 @@ static void run_batch(struct write_batch *batch)
             break;
         case ATTEMPT_REFUSED:
             metrics_add(&metrics_here()->writer_replays, 1);
-            if (batch->count > 1)
+            if (batch->has_waited)
+                answer(take_refused(batch));
+            else if (batch->count > 1)
                 refused[refused_count++] = take_refused(batch);
             else if (!may_look_again(batch) || ++conflicts > POSTGRES_CONFLICTS_MAX)
                 answer_all(batch);
@@ -370,8 +408,11 @@ static void run_batch(struct write_batch *batch)
 
 static void run_alone(struct write_batch *batch, struct store_command *command)
 {
-    struct write_batch alone = {
-        .postgres = batch->postgres, .connection = batch->connection, .commands = &command, .count = 1};
+    struct write_batch alone = *batch;
+
+    alone.commands = &command;
+    alone.count = 1;
+    alone.scratch = (struct buffer){0};
 
     run_batch(&alone);
     buffer_free(&alone.scratch);
@@ -380,8 +421,12 @@ static void run_alone(struct write_batch *batch, struct store_command *command)
 void postgres_write_batch(struct postgres *postgres, struct postgres_connection *connection,
                           struct store_command **commands, size_t count)
 {
-    struct write_batch batch = {
-        .postgres = postgres, .connection = connection, .commands = commands, .count = count};
+    struct patience patience = {0};
+    struct write_batch batch = {.postgres = postgres,
+                                .connection = connection,
+                                .patience = &patience,
+                                .commands = commands,
+                                .count = count};
 
     assert(count > 0 && count <= POSTGRES_WRITE_BATCH_MAX);
     run_batch(&batch);

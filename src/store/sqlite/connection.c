@@ -197,6 +197,8 @@ static int64_t changed_rows(struct connection *connection)
 
 const struct engine sqlite_engine = {
     .has_row_keys = true,
+    .elements_before = "SELECT value FROM json_each(",
+    .elements_after = ")",
     .find = sqlite_find,
     .prepare = sqlite_prepare,
     .start = sqlite_start,

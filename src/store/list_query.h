@@ -1,0 +1,64 @@
+/* list_query.h: a page of a list together with the number of all rows that match, in one statement and so of
+ * one moment; conditions and order are put together as the request has them.
+ *
+ *     struct list_query list;
+ *     list_query_begin(&list, transaction, &customer_entity);
+ *     list_query_where(&list, TEXT("status"), LIST_EQUAL, value_text(status_published));
+ *     list_query_sort(&list, TEXT("created_at"), true);
+ *     rows = list_query_run(&list, &page, &total);
+ *
+ * Names of fields are those of the entity's description (asserted): whoever passes on what a client sent
+ * looks them up before. Values never get into the text, so that the statements are few. */
+#ifndef FARTHING_STORE_LIST_QUERY_H
+#define FARTHING_STORE_LIST_QUERY_H
+
+#include "base/buffer.h"
+#include "model/page.h"
+#include "store/store.h"
+
+enum { LIST_QUERY_SORTS_MAX = 8 };
+
+enum list_comparison {
+    LIST_EQUAL,
+    LIST_UNEQUAL, /* of what is set */
+    LIST_LESS,
+    LIST_GREATER,
+    LIST_AT_MOST,
+    LIST_AT_LEAST,
+    LIST_ONE_OF, /* the value is a JSON array of texts */
+};
+
+/* One entry of an order. */
+struct list_sort {
+    struct text field;
+    bool is_descending;
+};
+
+struct list_query {
+    struct transaction *transaction;
+    const struct entity *entity;
+    struct text conditions; /* in the transaction's arena */
+    struct {
+        const struct field *field;
+        bool is_descending;
+    } sorts[LIST_QUERY_SORTS_MAX];
+    unsigned sort_count;
+    struct value values[STORE_QUERY_PARAMETERS_MAX];
+    unsigned value_count;
+};
+
+/* A list of the rows of the caller's environment, or of the caller's tenant for an entity that belongs to a
+ * tenant. There is none without that. */
+void list_query_begin(struct list_query *list, struct transaction *transaction, const struct entity *entity);
+/* One more condition that rows must meet. */
+void list_query_where(struct list_query *list, struct text field_name, enum list_comparison comparison,
+                      struct value value);
+/* Sorts by one more field, behind those before; a second time by the same field changes nothing. Unset values
+ * count as the largest. */
+void list_query_sort(struct list_query *list, struct text field_name, bool is_descending);
+
+/* The page's rows, an array of the entity's struct, and in *total the number of all. The id is the last thing
+ * that is sorted by, in the direction of the one before, so that the order is one. */
+struct record_list list_query_run(const struct list_query *list, const struct page *page, int64_t *total);
+
+#endif
