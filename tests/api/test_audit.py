@@ -41,7 +41,6 @@ class Trail:
     def verify(self, *arguments):
         """(exit status, the JSON that was printed)"""
         process = run("audit", "verify", "--data", self.directory, "--json", *arguments)
-        assert process.stderr == "", process
         return process.returncode, json.loads(process.stdout)
 
     def findings(self, *arguments):
@@ -378,6 +377,7 @@ def old_database(directory):
         scripts.append("INSERT INTO schema_versions (version, oldest_reader) VALUES (1, 1), (2, 1);")
         for script in scripts:
             engine.change(directory, f"SET ROLE {ROLE};\n{script}")
+        (directory / "database").unlink()  # which has another one in mind
         return
     for suffix in ("", "-wal", "-shm"):
         (directory / f"farthing.db{suffix}").unlink(missing_ok=True)
