@@ -1,5 +1,6 @@
 #include "api/housekeeping.h"
 
+#include "api/key_uses.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "store/audit.h"
@@ -11,6 +12,8 @@
 enum {
     AUDIT_STEP_ROWS = 200, /* of the audit trail, removed in one command */
     AUDIT_INTERVAL_MS = 60 * 1000,
+    KEY_USES_INTERVAL_MS = 30 * 1000, /* each key is written down once a minute at most */
+    STEPS_AT_END_MAX = 50,
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
 };
 
@@ -34,9 +37,18 @@ static const struct failure *remove_audit_rows(struct housekeeping_step *step,
     return failure;
 }
 
+static const struct failure *write_key_uses(struct housekeeping_step *step, struct transaction *transaction)
+{
+    step->row_count = (int64_t)key_uses_write(step->key_uses, step->api->identities, transaction);
+    step->is_more = step->row_count == KEY_USES_BATCH;
+    return NULL;
+}
+
 static const struct housekeeping_job jobs[] = {
-    {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS, has_audit_retention,
-     remove_audit_rows},
+    {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS,
+     .is_wanted = has_audit_retention, .run = remove_audit_rows},
+    {TEXT_LITERAL("key_uses"), METRICS_JOB_KEY_USES, KEY_USES_INTERVAL_MS, .is_done_at_end = true,
+     .run = write_key_uses},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
@@ -44,6 +56,7 @@ enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
 struct housekeeping {
     struct api *api;
+    struct key_uses *key_uses;
     pthread_t thread;
     pthread_mutex_t mutex; /* guards `is_stopping` */
     pthread_cond_t woken;
@@ -75,7 +88,9 @@ static void tell_of_failure(const struct housekeeping_job *job, const struct fai
 /* Runs a step of the job. Returns after how many milliseconds the next one is due. */
 static int do_step(struct housekeeping *housekeeping, const struct housekeeping_job *job)
 {
-    struct running running = {.job = job, .step = {.api = housekeeping->api, .now_us = instant_now_us()}};
+    struct running running = {
+        .job = job,
+        .step = {.api = housekeeping->api, .key_uses = housekeeping->key_uses, .now_us = instant_now_us()}};
     const struct call call = {
         .actor_id = text_empty, .request_id = text_empty, .now_us = running.step.now_us};
     struct arena arena;
@@ -119,6 +134,15 @@ static int64_t first_due_us(const struct housekeeping *housekeeping)
     return first_us;
 }
 
+/* What is only in memory would be lost. */
+static void do_last_steps(struct housekeeping *housekeeping)
+{
+    for (unsigned i = 0; i < JOB_COUNT; i++)
+        for (unsigned step = 0; jobs[i].is_done_at_end && step < STEPS_AT_END_MAX; step++)
+            if (do_step(housekeeping, &jobs[i]) == jobs[i].interval_ms)
+                break;
+}
+
 static void *housekeeping_main(void *context)
 {
     struct housekeeping *housekeeping = context;
@@ -134,6 +158,7 @@ static void *housekeeping_main(void *context)
 
             housekeeping->due_us[i] = monotonic_now_us() + pause_ms * INT64_C(1000);
         }
+    do_last_steps(housekeeping);
     return NULL;
 }
 
@@ -145,6 +170,7 @@ struct housekeeping *housekeeping_start(struct api *api)
     if (!housekeeping)
         abort();
     housekeeping->api = api;
+    housekeeping->key_uses = key_uses_new();
     pthread_mutex_init(&housekeeping->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -165,5 +191,6 @@ void housekeeping_stop(struct housekeeping *housekeeping)
     pthread_join(housekeeping->thread, NULL);
     pthread_cond_destroy(&housekeeping->woken);
     pthread_mutex_destroy(&housekeeping->mutex);
+    key_uses_free(housekeeping->key_uses);
     free(housekeeping);
 }

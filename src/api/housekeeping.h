@@ -7,10 +7,12 @@
 #include "api/exchange.h"
 
 struct housekeeping;
+struct key_uses;
 
 /* A step of a job: one command, of some milliseconds at most. */
 struct housekeeping_step {
     struct api *api;
+    struct key_uses *key_uses;
     int64_t now_us;
     int64_t row_count; /* out: rows that were removed or brought up to date */
     bool is_more;      /* out: there is more to be done at once */
@@ -19,7 +21,8 @@ struct housekeeping_step {
 struct housekeeping_job {
     struct text name;
     enum metrics_job metric;
-    int interval_ms; /* from one step to the next, when there was no more to be done */
+    int interval_ms;     /* from one step to the next, when there was no more to be done */
+    bool is_done_at_end; /* once more before the server ends */
     /* Whether there is anything to be done at all, by what is configured. NULL: always. */
     bool (*is_wanted)(const struct api *api);
     /* In the write lane. May be run again after a rollback, as any command. */

@@ -528,7 +528,7 @@ def test_activity_is_paged(made):
     ]
     assert made.list("?limit=0")["pagination"]["limit"] == 50
     assert made.list("?entity_type=customer&limit=1&offset=1")["items"] == everything[1:2]
-    assert made.list("?offset=2000000000")["items"] == []
+    assert made.list("?offset=9000000000000000000")["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -538,6 +538,7 @@ def test_activity_is_paged(made):
         ("limit=1001", "limit"),
         ("limit=x", "limit"),
         ("offset=-1", "offset"),
+        ("order=asc", "order"),
         ("start_time=yesterday", "start_time"),
         ("end_time=2020-01-01", "end_time"),
         ("start_time=2020-01-02T00:00:00Z&end_time=2020-01-01T00:00:00Z", "end_time"),
@@ -546,7 +547,7 @@ def test_activity_is_paged(made):
 def test_what_cannot_be_asked_of_activity(made, query, field):
     reply = made.clients[0].get(f"/v1/activity?{query}")
     assert reply.status == 400
-    assert list(reply.json()["details"]) == [field]
+    assert field in reply.json()["details"]
 
 
 def test_nobody_sees_another_tenant_s_activity(made):
