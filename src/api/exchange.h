@@ -21,6 +21,8 @@ enum {
 };
 
 struct housekeeping;
+struct idempotency;
+struct key_uses;
 struct router;
 
 struct api {
@@ -30,6 +32,7 @@ struct api {
     struct api_secrets secrets;
     atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
     struct store *store;
+    struct key_uses *key_uses;
     struct housekeeping *housekeeping; /* NULL: none */
     struct identities *identities;
     pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
@@ -72,9 +75,10 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    unsigned retry_after_seconds; /* of a 429 */
-    void *input;                  /* what `parse` made of the request */
-    void *result;                 /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds;    /* of a 429 */
+    void *input;                     /* what `parse` made of the request */
+    void *result;                    /* what `run` found or did, for `render` */
+    struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 
 /* What a use case must know of the caller. */

@@ -1,8 +1,10 @@
 #include "api/housekeeping.h"
 
+#include "api/idempotency.h"
 #include "api/key_uses.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "domain/idempotency.h"
 #include "store/audit.h"
 
 #include <errno.h>
@@ -12,7 +14,8 @@
 enum {
     AUDIT_STEP_ROWS = 200, /* of the audit trail, removed in one command */
     AUDIT_INTERVAL_MS = 60 * 1000,
-    KEY_USES_INTERVAL_MS = 30 * 1000, /* each key is written down once a minute at most */
+    IDEMPOTENCY_INTERVAL_MS = 60 * 1000,
+    KEY_USES_INTERVAL_MS = 2 * 1000, /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
     STEPS_AT_END_MAX = 50,
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
 };
@@ -37,18 +40,38 @@ static const struct failure *remove_audit_rows(struct housekeeping_step *step,
     return failure;
 }
 
+static const struct failure *remove_kept_replies(struct housekeeping_step *step,
+                                                 struct transaction *transaction)
+{
+    size_t count = 0;
+    const struct failure *failure = idempotency_clean_up(step->api, step->now_us, transaction, &count);
+
+    step->row_count = (int64_t)count;
+    step->is_more = count == IDEMPOTENCY_DISCARDED_MAX;
+    return failure;
+}
+
+static bool has_key_uses(const struct api *api)
+{
+    return caller_table_has_uses(api->identities->keys);
+}
+
 static const struct failure *write_key_uses(struct housekeeping_step *step, struct transaction *transaction)
 {
-    step->row_count = (int64_t)key_uses_write(step->key_uses, step->api->identities, transaction);
-    step->is_more = step->row_count == KEY_USES_BATCH;
+    size_t count = key_uses_write(step->api->key_uses, step->api->identities, transaction);
+
+    step->row_count = (int64_t)count;
+    step->is_more = count == KEY_USES_BATCH;
     return NULL;
 }
 
 static const struct housekeeping_job jobs[] = {
     {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS,
      .is_wanted = has_audit_retention, .run = remove_audit_rows},
+    {TEXT_LITERAL("idempotency_retention"), METRICS_JOB_IDEMPOTENCY_RETENTION, IDEMPOTENCY_INTERVAL_MS,
+     .run = remove_kept_replies},
     {TEXT_LITERAL("key_uses"), METRICS_JOB_KEY_USES, KEY_USES_INTERVAL_MS, .is_done_at_end = true,
-     .run = write_key_uses},
+     .is_wanted = has_key_uses, .run = write_key_uses},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
@@ -56,7 +79,6 @@ enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
 struct housekeeping {
     struct api *api;
-    struct key_uses *key_uses;
     pthread_t thread;
     pthread_mutex_t mutex; /* guards `is_stopping` */
     pthread_cond_t woken;
@@ -88,9 +110,7 @@ static void tell_of_failure(const struct housekeeping_job *job, const struct fai
 /* Runs a step of the job. Returns after how many milliseconds the next one is due. */
 static int do_step(struct housekeeping *housekeeping, const struct housekeeping_job *job)
 {
-    struct running running = {
-        .job = job,
-        .step = {.api = housekeeping->api, .key_uses = housekeeping->key_uses, .now_us = instant_now_us()}};
+    struct running running = {.job = job, .step = {.api = housekeeping->api, .now_us = instant_now_us()}};
     const struct call call = {
         .actor_id = text_empty, .request_id = text_empty, .now_us = running.step.now_us};
     struct arena arena;
@@ -139,7 +159,8 @@ static void do_last_steps(struct housekeeping *housekeeping)
 {
     for (unsigned i = 0; i < JOB_COUNT; i++)
         for (unsigned step = 0; jobs[i].is_done_at_end && step < STEPS_AT_END_MAX; step++)
-            if (do_step(housekeeping, &jobs[i]) == jobs[i].interval_ms)
+            if ((jobs[i].is_wanted && !jobs[i].is_wanted(housekeeping->api)) ||
+                do_step(housekeeping, &jobs[i]) == jobs[i].interval_ms)
                 break;
 }
 
@@ -170,7 +191,6 @@ struct housekeeping *housekeeping_start(struct api *api)
     if (!housekeeping)
         abort();
     housekeeping->api = api;
-    housekeeping->key_uses = key_uses_new();
     pthread_mutex_init(&housekeeping->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -191,6 +211,5 @@ void housekeeping_stop(struct housekeeping *housekeeping)
     pthread_join(housekeeping->thread, NULL);
     pthread_cond_destroy(&housekeeping->woken);
     pthread_mutex_destroy(&housekeeping->mutex);
-    key_uses_free(housekeeping->key_uses);
     free(housekeeping);
 }

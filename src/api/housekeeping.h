@@ -7,12 +7,10 @@
 #include "api/exchange.h"
 
 struct housekeeping;
-struct key_uses;
 
 /* A step of a job: one command, of some milliseconds at most. */
 struct housekeeping_step {
     struct api *api;
-    struct key_uses *key_uses;
     int64_t now_us;
     int64_t row_count; /* out: rows that were removed or brought up to date */
     bool is_more;      /* out: there is more to be done at once */

@@ -106,6 +106,7 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->allowed_origins = settings_text(settings, "allowed-origins");
+    config->idempotency_retention_hours = (unsigned)settings_number(settings, "idempotency-retention-hours");
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");

@@ -11,7 +11,8 @@ enum {
     RETENTION_DAYS_MAX = 100 * 366,
     RATE_LIMIT_MAX = 1000 * 1000,
     TENANT_LIMIT_MAX = 1000 * 1000,
-    FAILURES_MAX = 10 * 1000
+    FAILURES_MAX = 10 * 1000,
+    IDEMPOTENCY_HOURS_MAX = 24 * 366,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -109,6 +110,7 @@ const struct setting settings_table[] = {
     DURATION_SETTING("login-failure-memory-ms", "60000", "how long it takes until one of them is forgotten"),
     NUMBER_SETTING("key-failures-per-address", "200", 0, FAILURES_MAX, "how many requests with a wrong key or token from one client address are told so, before they are told to wait; 0 is no limit"),
     DURATION_SETTING("key-failure-memory-ms", "1000", "how long it takes until one of them is forgotten"),
+    NUMBER_SETTING("idempotency-retention-hours", "24", 1, IDEMPOTENCY_HOURS_MAX, "how long the reply to a request with an Idempotency-Key is kept, for whoever sends it again"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),

@@ -156,6 +156,11 @@ void transaction_update(struct transaction *transaction, const struct scope *sco
  * things in turn. Write lane only. A failure must be what the use case returns. */
 const struct failure *transaction_apply(struct transaction *transaction);
 
+/* Runs a statement that removes rows of an entity without a trail (`has_no_trail`). Write lane only. A
+ * failure must be what the use case returns. */
+const struct failure *transaction_discard(struct transaction *transaction, const struct query *query,
+                                          const struct value *parameters, size_t parameter_count);
+
 /* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
  * process: for a use case that looks whether there is something and makes it if there is not. Write lane
  * only. */

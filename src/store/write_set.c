@@ -126,6 +126,13 @@ const struct failure *transaction_apply(struct transaction *transaction)
     return failure;
 }
 
+const struct failure *transaction_discard(struct transaction *transaction, const struct query *query,
+                                          const struct value *parameters, size_t parameter_count)
+{
+    assert(transaction->scratch);
+    return transaction_execute(transaction, query, parameters, parameter_count);
+}
+
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns)
 {
     const struct engine *engine = transaction->connection->engine;

@@ -407,9 +407,14 @@ static void run_batch(struct write_batch *batch)
                 pause_after_conflict(conflicts);
             break;
         case ATTEMPT_LOST:
-        case ATTEMPT_UNKNOWN:
+        case ATTEMPT_UNKNOWN: {
+            bool had_session = batch->connection->handle;
+
             wait_or_fail(batch, deadline_us);
+            if (had_session && batch->count > 0)
+                run_after_loss(batch, ++losses);
             break;
+        }
         case ATTEMPT_FAILED:
             fail_all(batch, postgres_failure(&batch->connection->error, batch->commands[0]->arena));
             break;
