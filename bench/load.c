@@ -6,6 +6,7 @@
  *
  *   get:connections=64,rows=1000000[,rate=5000]   GET of a random one of the first `rows` seeded customers
  *   create:connections=64[,rate=5000]             POST of a new customer
+ *   create-once:connections=64[,rate=5000]        the same with an Idempotency-Key, a new one each
  *
  * With in-turn=1 a stream with a rate uses all its connections one after the other, else as few as will do.
  *
@@ -50,7 +51,9 @@ enum {
     DRAIN_SECONDS_MAX = 30,
 };
 
-enum stream_kind { STREAM_GET, STREAM_CREATE };
+enum stream_kind { STREAM_GET, STREAM_CREATE, STREAM_CREATE_ONCE };
+
+static const char *const stream_names[] = {"get", "create", "create-once"};
 
 struct connection {
     int socket;
@@ -117,7 +120,8 @@ static void connection_send(struct run *run, struct connection *connection, int6
     if (stream->kind == STREAM_GET)
         request_get_customer(&connection->request, &run->target, random % stream->rows);
     else
-        request_create_customer(&connection->request, &run->target, stream->random);
+        request_create_customer(&connection->request, &run->target, stream->random,
+                                stream->kind == STREAM_CREATE_ONCE);
     connection->due_ns = due_ns;
     connection->reply_length = 0;
     stream->started++;
@@ -302,8 +306,8 @@ static void stream_print(const struct run *run, const struct stream *stream)
     printf("{\"stream\":\"%s\",\"connections\":%u,\"completed\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,"
            "\"mean_us\":%.1f,\"p50_us\":%lld,\"p90_us\":%lld,\"p99_us\":%lld,\"p999_us\":%lld,\"max_us\":%"
            "lld}\n",
-           stream->kind == STREAM_GET ? "get" : "create", stream->connection_count,
-           (unsigned long long)stream->completed, seconds, (double)stream->completed / seconds,
+           stream_names[stream->kind], stream->connection_count, (unsigned long long)stream->completed,
+           seconds, (double)stream->completed / seconds,
            (double)latencies->sum_ns / (double)stream->completed / NS_PER_US,
            (long long)histogram_quantile_us(latencies, 0.5), (long long)histogram_quantile_us(latencies, 0.9),
            (long long)histogram_quantile_us(latencies, 0.99),
@@ -340,13 +344,18 @@ static void stream_option(struct stream *stream, char *option)
         errx(2, "unknown option of a stream: %s", option);
 }
 
+static enum stream_kind kind_parse(const char *name)
+{
+    for (unsigned i = 0; name != NULL && i < sizeof stream_names / sizeof stream_names[0]; i++)
+        if (strcmp(name, stream_names[i]) == 0)
+            return (enum stream_kind)i;
+    errx(2, "a stream is get:..., create:... or create-once:...");
+}
+
 static void stream_parse(struct stream *stream, char *text)
 {
     char *rest = NULL;
-    const char *kind = strtok_r(text, ":", &rest);
-    if (kind == NULL || (strcmp(kind, "get") != 0 && strcmp(kind, "create") != 0))
-        errx(2, "a stream is get:... or create:...");
-    stream->kind = strcmp(kind, "get") == 0 ? STREAM_GET : STREAM_CREATE;
+    stream->kind = kind_parse(strtok_r(text, ":", &rest));
     for (char *option = strtok_r(NULL, ",", &rest); option != NULL; option = strtok_r(NULL, ",", &rest))
         stream_option(stream, option);
     if (stream->connection_count == 0 || stream->connection_count > CONNECTIONS_MAX)

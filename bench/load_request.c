@@ -7,7 +7,8 @@
 
 enum {
     ULID_BYTES = 26,
-    SEED_ROWS_PER_MS = 100,        /* seeded customers look created at 100 a millisecond */
+    SEED_ROWS_PER_MS = 100, /* seeded customers look created at 100 a millisecond */
+    IDEMPOTENCY_KEY_BYTES_MAX = 64,
     NUMBER_MIN = 10 * 1000 * 1000, /* eight digits, so that bodies differ in content and not in size */
 };
 
@@ -78,12 +79,15 @@ static int create_body(char *out, size_t size, const char *external_id, uint64_t
                     cities[place][2], cities[place][3], cities[place][4], zones[place], number);
 }
 
-void request_create_customer(struct request *request, const struct target *target, uint64_t number)
+void request_create_customer(struct request *request, const struct target *target, uint64_t number, bool once)
 {
     uint64_t random = mix64(number);
     char external_id[EXTERNAL_ID_BYTES + 1];
     snprintf(external_id, sizeof external_id, "acct_%016" PRIx64, random);
     token_set(request, external_id, EXTERNAL_ID_BYTES);
+    char key[IDEMPOTENCY_KEY_BYTES_MAX] = "";
+    if (once)
+        snprintf(key, sizeof key, "Idempotency-Key: %016" PRIx64 "%016" PRIx64 "\r\n", mix64(random), random);
     char body[REQUEST_BYTES_MAX / 2];
     int body_length = create_body(body, sizeof body, external_id, random);
     assert(body_length > 0 && (size_t)body_length < sizeof body);
@@ -94,8 +98,9 @@ void request_create_customer(struct request *request, const struct target *targe
                           "Content-Type: application/json\r\n"
                           "Accept: application/json\r\n"
                           "User-Agent: farthing-bench\r\n"
+                          "%s"
                           "Content-Length: %d\r\n\r\n%s",
-                          target->port, target->api_key, body_length, body);
+                          target->port, target->api_key, key, body_length, body);
     assert(length > 0 && (size_t)length < sizeof request->bytes);
     request->length = (size_t)length;
 }

@@ -5,6 +5,7 @@
 #ifndef FARTHING_BENCH_LOAD_REQUEST_H
 #define FARTHING_BENCH_LOAD_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,7 +39,9 @@ void customer_id(char *out, uint64_t row);
 /* GET /v1/customers/{id} of the seeded customer `row`. */
 void request_get_customer(struct request *request, const struct target *target, uint64_t row);
 
-/* POST /v1/customers with a body whose external id is unique for each `number`. */
-void request_create_customer(struct request *request, const struct target *target, uint64_t number);
+/* POST /v1/customers with a body whose external id is unique for each `number`, and an Idempotency-Key that
+ * is, when it is to be done `once`. */
+void request_create_customer(struct request *request, const struct target *target, uint64_t number,
+                             bool once);
 
 #endif

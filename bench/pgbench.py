@@ -107,7 +107,7 @@ def fastest_script(pgbench, seconds):
 ROW_BYTES = {  # text of one create's rows; instants and numbers are fixed in size
     "customers": "id external_id name email contact address_line1 address_line2 address_city address_state "
                  "address_postal_code address_country timezone metadata status created_by updated_by",
-    "audit_log": "entity_type entity_id action actor_id request_id changes",
+    "audit_log": "tenant_id hash entity_type entity_id action actor_id request_id changes",
     "system_events": "id event_name entity_type entity_id payload created_by",
 }
 CREATED = {"customers": "1 = 1", "audit_log": "entity_type = 'customer'", "system_events": "entity_type = 'customer'"}

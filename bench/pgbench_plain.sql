@@ -15,8 +15,9 @@ VALUES (1, 'cust_01KDVDNA00' || :id::text, 'acct_' || :external::text, 'Northwin
     'Portland', 'OR', '97201', 'US', 'America/Denver',
     '{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"}', 'published', now(), now(),
     'user_01KDVDN9ZZ0000000000000002', 'user_01KDVDN9ZZ0000000000000002');
-INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, occurred_at, changes)
-VALUES (1, 'customer', 'cust_01KDVDNA00' || :id::text, 'created', 'user_01KDVDN9ZZ0000000000000002',
+INSERT INTO audit_log (scope, tenant_id, chain, position, hash, entity_type, entity_id, action, actor_id, request_id,
+    occurred_at, changes)
+VALUES (1, '', 1, :count, '00f3a52b7c91d6e8' || :request::text || :external::text || repeat('e', 16), 'customer', 'cust_01KDVDNA00' || :id::text, 'created', 'user_01KDVDN9ZZ0000000000000002',
     '01KDVDNA00' || :request::text, now(),
     '{"after":{"external_id":"acct_' || :external::text || '","name":"Northwind Traders ' || :number::text
         || '","email":"billing+' || :number::text || '@northwind.example.com","contact":"+49 30 ' || :number::text

@@ -1,13 +1,10 @@
--- Replies to POST requests that carried an Idempotency-Key, for whoever sends them again. Neither the key nor the reply
--- can be read here: of the key there is a hash, and the reply is encrypted under a key that follows from it.
+-- Replies to POST requests that carried an Idempotency-Key, for whoever sends them again. Nothing of this can be read
+-- without that key: the id and the hash of the request are hashes over it, and the reply is encrypted under it.
 CREATE TABLE idempotency_records (
-    scope INTEGER NOT NULL,
-    route TEXT NOT NULL,
-    key_hash TEXT NOT NULL,
+    id TEXT NOT NULL PRIMARY KEY,
     request_hash TEXT NOT NULL,
     status_code INTEGER NOT NULL,
-    reply TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    PRIMARY KEY (scope, route, key_hash)
-) WITHOUT ROWID;
+    reply TEXT,
+    created_at INTEGER NOT NULL
+);
 CREATE INDEX idempotency_records_by_age ON idempotency_records (created_at);

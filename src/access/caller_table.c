@@ -25,6 +25,7 @@ struct entry {
 struct caller_table {
     uint32_t magic;
     pthread_rwlock_t lock;
+    atomic_bool has_uses;
     struct entry **buckets;
     size_t bucket_count, entry_count;
 };
@@ -285,10 +286,17 @@ bool caller_table_use(struct caller_table *table, struct text key, int64_t now_u
     struct entry *entry = find_locked(table, key, arena, caller);
 
     if (entry &&
-        now_us - atomic_load_explicit(&entry->used_at_us, memory_order_relaxed) >= CALLER_TABLE_USE_STEP_US)
+        now_us - atomic_load_explicit(&entry->used_at_us, memory_order_relaxed) >= CALLER_TABLE_USE_STEP_US) {
         atomic_store_explicit(&entry->used_at_us, now_us, memory_order_relaxed);
+        atomic_store(&table->has_uses, true);
+    }
     pthread_rwlock_unlock(&table->lock);
     return entry != NULL;
+}
+
+bool caller_table_has_uses(const struct caller_table *table)
+{
+    return atomic_load(&table->has_uses);
 }
 
 size_t caller_table_take_uses(struct caller_table *table, struct caller_use *uses, size_t max,
@@ -297,6 +305,7 @@ size_t caller_table_take_uses(struct caller_table *table, struct caller_use *use
     size_t count = 0;
 
     assert(table->magic == CALLER_TABLE_MAGIC);
+    atomic_store(&table->has_uses, false); /* before anything is read: what comes meanwhile is told again */
     pthread_rwlock_rdlock(&table->lock);
     for (size_t i = 0; i < table->bucket_count && count < max; i++)
         for (struct entry *entry = table->buckets[i]; entry && count < max; entry = entry->next) {
@@ -309,5 +318,7 @@ size_t caller_table_take_uses(struct caller_table *table, struct caller_use *use
                                                 .used_at_us = used_at_us};
         }
     pthread_rwlock_unlock(&table->lock);
+    if (count == max)
+        atomic_store(&table->has_uses, true);
     return count;
 }

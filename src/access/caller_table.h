@@ -40,6 +40,8 @@ struct caller_use {
     int64_t scope;
     int64_t used_at_us;
 };
+/* Whether there may be some that have not been taken yet. Cheap. */
+bool caller_table_has_uses(const struct caller_table *table);
 /* Up to `max` uses that have not been taken yet, their texts in the arena; returns how many. */
 size_t caller_table_take_uses(struct caller_table *table, struct caller_use *uses, size_t max,
                               struct arena *arena);

@@ -223,6 +223,7 @@ static const struct route routes[] = {
     {.method = HTTP_POST,
      .path = TEXT_LITERAL("/admin/import/customers/check"),
      .access = ACCESS_ADMIN,
+     .ignores_idempotency_key = true,
      .lane = LANE_READ,
      .status = 200,
      .has_raw_body = true,

@@ -207,6 +207,7 @@ static const struct route routes[] = {
     {.method = HTTP_POST,
      .path = TEXT_LITERAL("/admin/secrets/{purpose}/rotate"),
      .access = ACCESS_ADMIN,
+     .ignores_idempotency_key = true, /* what it changes is a file, which no transaction holds */
      .lane = LANE_WRITE,
      .status = 200,
      .has_body = true,

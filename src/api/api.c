@@ -4,6 +4,8 @@
 #include "access/environment.h"
 #include "api/cache.h"
 #include "api/exchange.h"
+#include "api/housekeeping.h"
+#include "api/key_uses.h"
 #include "api/observe.h"
 #include "api/openapi.h"
 #include "api/pipeline.h"
@@ -21,6 +23,7 @@ struct api_config api_config_default(void)
     return (struct api_config){
         .allowed_origins = TEXT("*"),
         .enforces_reads = true,
+        .idempotency_retention_hours = IDEMPOTENCY_RETENTION_HOURS_DEFAULT,
         .limits = {LIMIT_USERS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT, LIMIT_ENVIRONMENTS_DEFAULT},
         .portal_url = TEXT("http://localhost:3000"),
         .portal_token_hours = 1,
@@ -36,6 +39,7 @@ struct api *api_open(struct store *store, struct arena *arena, struct text *reas
     api->config = api_config_default();
     api->store = store;
     api->identities = identities_new();
+    api->key_uses = key_uses_new();
     pthread_mutex_init(&api->identities_lock, NULL);
     api->slow_pool = slow_pool_new();
     api->router = router_new(route_tables);
@@ -61,6 +65,7 @@ void api_close(struct api *api)
     rate_limit_free(api->key_limit);
     rate_limit_free(api->address_limit);
     router_free(api->router);
+    key_uses_free(api->key_uses);
     identities_free(api->identities);
     pthread_mutex_destroy(&api->identities_lock);
     buffer_free(&api->description_buffer);
@@ -120,6 +125,12 @@ void api_configure(struct api *api, const struct api_config *config)
     api->config.metrics_token = api->config.static_keys = api->config.environment_allow_list = text_none;
 }
 
+void api_keep_house(struct api *api)
+{
+    assert(!api->housekeeping);
+    api->housekeeping = housekeeping_start(api);
+}
+
 void api_use_secrets(struct api *api, const struct api_secrets *secrets)
 {
     api->secrets = *secrets;
@@ -127,6 +138,9 @@ void api_use_secrets(struct api *api, const struct api_secrets *secrets)
 
 void api_end_work(struct api *api)
 {
+    if (api->housekeeping)
+        housekeeping_stop(api->housekeeping);
+    api->housekeeping = NULL;
     slow_pool_free(api->slow_pool);
     api->slow_pool = NULL;
 }

@@ -17,6 +17,8 @@ enum api_sign_up { API_SIGN_UP_AUTO, API_SIGN_UP_OPEN, API_SIGN_UP_CLOSED };
 
 enum { API_CHAT_KEY_BYTES_MAX = 128, API_PORTAL_TOKEN_HOURS_MAX = 24 * 365 };
 
+enum { IDEMPOTENCY_RETENTION_HOURS_DEFAULT = 24 };
+
 struct api_config {
     /* Which pages a browser lets read our replies: `*` for all, or origins joined by commas
      * ("https://a.example,https://b.example"). The text must live as long as the api. */
@@ -49,9 +51,13 @@ struct api_config {
      * that are not valid. At most RATE_LIMIT_SLOW_BURST_MAX. */
     unsigned login_failures_per_address, login_failures_per_email, key_failures_per_address;
     int64_t login_failure_memory_us, key_failure_memory_us;
+    /* How long a reply to a request with an Idempotency-Key is kept for whoever sends it again. */
+    unsigned idempotency_retention_hours;
     /* With one, GET /metrics answers at public entrances too, to whoever sends it as `Authorization: Bearer`.
      * Only its hash is kept. */
     struct text metrics_token;
+    /* How long rows of the audit trail are kept; 0: for ever. */
+    unsigned audit_retention_days;
     /* One line a request goes there. Borrowed: it must outlive the HTTP server. NULL: none. */
     struct log_sink *access_log;
 };
@@ -68,6 +74,10 @@ const char *api_check_static_keys(struct text json, struct arena *arena);
 const char *api_check_environment_allow_list(struct text json, struct arena *arena);
 /* Before the HTTP server is started. Without it the defaults hold. */
 void api_configure(struct api *api, const struct api_config *config);
+
+/* After api_configure: does by itself, until api_end_work, what is to be done now and then
+ * (api/housekeeping.h): for a server, not for a command that is one for a moment. */
+void api_keep_house(struct api *api);
 
 /* The server's secrets, which it cannot change by itself. Without them nobody can log in. */
 struct api_secrets {

@@ -308,6 +308,7 @@ static const struct route routes[] = {
     {.method = HTTP_POST,
      .path = TEXT_LITERAL("/v1/auth/login"),
      .access = ACCESS_PUBLIC,
+     .ignores_idempotency_key = true,
      .lane = LANE_READ,
      .status = 200,
      .has_body = true,

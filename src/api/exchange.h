@@ -20,6 +20,9 @@ enum {
     REQUEST_ID_LENGTH_MAX = 128,
 };
 
+struct housekeeping;
+struct idempotency;
+struct key_uses;
 struct router;
 
 struct api {
@@ -29,6 +32,8 @@ struct api {
     struct api_secrets secrets;
     atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
     struct store *store;
+    struct key_uses *key_uses;
+    struct housekeeping *housekeeping; /* NULL: none */
     struct identities *identities;
     pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
     struct slow_pool *slow_pool;
@@ -70,9 +75,10 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    unsigned retry_after_seconds; /* of a 429 */
-    void *input;                  /* what `parse` made of the request */
-    void *result;                 /* what `run` found or did, for `render` */
+    unsigned retry_after_seconds;    /* of a 429 */
+    void *input;                     /* what `parse` made of the request */
+    void *result;                    /* what `run` found or did, for `render` */
+    struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 
 /* What a use case must know of the caller. */
@@ -81,6 +87,11 @@ struct actor exchange_actor(const struct exchange *exchange);
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */
 const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value);
+
+/* The same for a whole number from `minimum` to `maximum`; `fallback` when it is absent. Another value is a
+ * failure that names the parameter. */
+const struct failure *exchange_query_number(struct exchange *exchange, struct text name, int64_t minimum,
+                                            int64_t maximum, int64_t fallback, int64_t *number);
 
 /* Percent-decodes `text` into the arena; `+` becomes a space when `is_query`. False for a bad escape, a NUL,
  * or bytes that are not UTF-8. */

@@ -72,7 +72,7 @@ static void render_description(struct exchange *exchange, struct json_writer *wr
 
 static const struct route routes[] = {
     {PROBE(HTTP_GET, "/health", render_alive)},
-    {PROBE(HTTP_POST, "/health", render_alive)},
+    {PROBE(HTTP_POST, "/health", render_alive), .ignores_idempotency_key = true},
     {PROBE(HTTP_GET, "/health/ready", render_ready)},
     {PROBE(HTTP_GET, "/ready", render_ready)},
     {PUBLIC(HTTP_GET, "/openapi.json", render_description)},

@@ -293,14 +293,37 @@ static void write_content(struct json_writer *writer, struct text schema)
     json_end_object(writer);
 }
 
+static void write_string_type(struct json_writer *writer)
+{
+    begin_member(writer, "schema");
+    string_member(writer, "type", TEXT("string"));
+    json_end_object(writer);
+}
+
+/* The header that tells a reply that was given before, where there are such. */
+static void write_replay_header(struct json_writer *writer)
+{
+    begin_member(writer, "headers");
+    begin_member(writer, "Idempotent-Replayed");
+    string_member(
+        writer, "description",
+        TEXT("`true`: a request with the same Idempotency-Key was given this reply before, and nothing "
+             "was done again."));
+    write_string_type(writer);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
 static void write_response(struct json_writer *writer, int status, const char *description,
-                           struct text schema)
+                           struct text schema, bool is_replayable)
 {
     char text[STATUS_TEXT_MAX];
 
     snprintf(text, sizeof text, "%d", status);
     begin_member(writer, text);
     string_member(writer, "description", text_from_string(description));
+    if (is_replayable)
+        write_replay_header(writer);
     write_content(writer, schema);
     json_end_object(writer);
 }
@@ -317,23 +340,30 @@ static void write_empty_response(struct json_writer *writer, int status)
 
 static void write_responses(struct json_writer *writer, const struct route *route)
 {
+    bool is_replayable = route_is_idempotent(route);
+
     begin_member(writer, "responses");
     if (route->reply)
         write_response(writer, route->status, "Success",
                        text_is_set(route->reply->page_name) ? route->reply->page_name
-                                                            : schema_name(route->reply));
+                                                            : schema_name(route->reply),
+                       is_replayable);
     else
         write_empty_response(writer, route->status);
-    write_response(writer, 400, "The request is not valid", error_schema);
+    write_response(writer, 400, "The request is not valid", error_schema, is_replayable);
     if (route->access != ACCESS_PUBLIC)
-        write_response(writer, 401, "No valid credentials", error_schema);
-    write_response(writer, 403, "Not permitted", error_schema);
+        write_response(writer, 401, "No valid credentials", error_schema, false);
+    write_response(writer, 403, "Not permitted", error_schema, false);
     if (text_find(route->path, '{') < route->path.length)
-        write_response(writer, 404, "There is no such thing", error_schema);
-    if (route->lane == LANE_WRITE)
-        write_response(writer, 409, "A unique value is taken", error_schema);
-    write_response(writer, 429, "Too many requests, or too many that failed", error_schema);
-    write_response(writer, 503, "The database cannot be used right now", error_schema);
+        write_response(writer, 404, "There is no such thing", error_schema, is_replayable);
+    if (is_replayable)
+        write_response(writer, 409,
+                       "A unique value is taken, or the Idempotency-Key was used for another request",
+                       error_schema, true);
+    else if (route->lane == LANE_WRITE)
+        write_response(writer, 409, "A unique value is taken", error_schema, false);
+    write_response(writer, 429, "Too many requests, or too many that failed", error_schema, false);
+    write_response(writer, 503, "The database cannot be used right now", error_schema, false);
     json_end_object(writer);
 }
 
@@ -347,9 +377,7 @@ static void write_parameter(struct json_writer *writer, struct text name, struct
     json_bool(writer, text_equal(place, TEXT("path")));
     if (text_is_set(description))
         string_member(writer, "description", description);
-    begin_member(writer, "schema");
-    string_member(writer, "type", TEXT("string"));
-    json_end_object(writer);
+    write_string_type(writer);
     json_end_object(writer);
 }
 
@@ -367,6 +395,12 @@ static void write_parameters(struct json_writer *writer, const struct route *rou
     }
     for (const struct query_parameter *query = route->query_parameters; query && query->name.data; query++)
         write_parameter(writer, query->name, TEXT("query"), query->description);
+    if (route_is_idempotent(route))
+        write_parameter(
+            writer, TEXT("Idempotency-Key"), TEXT("header"),
+            TEXT("Makes it safe to send the request again: 1 to 255 visible ASCII characters that "
+                 "nobody can guess, such as a UUID. The same request with the same key gets the "
+                 "reply that the first one got; another request with it is a 409."));
     json_end_array(writer);
 }
 

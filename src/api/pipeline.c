@@ -4,6 +4,7 @@
 
 #include "access/portal.h"
 #include "api/cache.h"
+#include "api/idempotency.h"
 #include "api/observe.h"
 #include "api/rate_limit.h"
 #include "api/reply.h"
@@ -20,6 +21,8 @@ static void finish(struct exchange *exchange, const struct failure *failure)
 {
     if (failure)
         reply_failure(exchange, failure);
+    else if (exchange->idempotency)
+        reply_kept(exchange, &exchange->idempotency->reply);
     else
         reply_success(exchange);
 }
@@ -49,7 +52,13 @@ static void work_before(struct slow_job *job)
 {
     struct exchange *exchange = exchange_of_job(job);
 
-    exchange->slow_failure = exchange->route->work_before(exchange);
+    if (!idempotency_is_answered(exchange, &exchange->slow_failure)) {
+        const struct failure *failure = exchange->route->work_before(exchange);
+
+        /* What stands in the way may be what a twin has done meanwhile. */
+        if (!failure || !idempotency_is_answered(exchange, &exchange->slow_failure))
+            exchange->slow_failure = failure;
+    }
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
@@ -105,7 +114,8 @@ static const struct failure *run_command(struct store_command *command, struct t
 {
     struct exchange *exchange = (struct exchange *)command;
 
-    return exchange->route->run(exchange, transaction);
+    return exchange->idempotency ? idempotency_run(exchange, transaction)
+                                 : exchange->route->run(exchange, transaction);
 }
 
 /* On a thread of the store's, when the command is done: the reply is the loop's business. */
@@ -181,13 +191,33 @@ static void read_changes_here(struct exchange *exchange)
     finish_lane(exchange, NULL);
 }
 
+/* On a thread of the store's. */
+static const struct failure *run_keep_failure(struct store_command *command, struct transaction *transaction)
+{
+    return idempotency_keep_failure((struct exchange *)command, transaction);
+}
+
+/* A refusal that will be repeated to whoever sends the request again: a command of its own, because what
+ * refused the first one has undone all that it did. */
+static void keep_failure(struct exchange *exchange)
+{
+    idempotency_prepare_failure(exchange, exchange->command.failure);
+    exchange->command.looks_first = true;
+    submit(exchange, &write_queue, run_keep_failure, finish_command);
+}
+
 /* What this process keeps in memory learns of a change before the reply tells of it. */
 static void finish_write(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
+    const struct failure *failure = exchange->command.failure;
 
-    if (exchange->command.failure || !exchange->command.changes) {
-        finish_lane(exchange, exchange->command.failure);
+    if (failure && idempotency_looks_again(exchange, failure)) {
+        keep_failure(exchange);
+        return;
+    }
+    if (failure || !exchange->command.changes) {
+        finish_lane(exchange, failure);
         return;
     }
     cache_take_changes(exchange->loop->api, exchange->command.changes, NULL, exchange->arena);
@@ -228,7 +258,7 @@ static void run_lane_after_work(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
 
-    if (exchange->slow_failure)
+    if (exchange->slow_failure || (exchange->idempotency && exchange->idempotency->reply.is_replayed))
         finish(exchange, exchange->slow_failure);
     else
         run_lane(exchange);
@@ -244,20 +274,12 @@ static void run_route(struct exchange *exchange)
 
 /* ---- before the lane ---- */
 
-static bool is_visible_ascii(struct text text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~')
-            return false;
-    return true;
-}
-
 /* The client's own id when it is fit to be echoed, else a new one (conventions section 19). */
 static void set_request_id(struct exchange *exchange)
 {
     struct text given = http_request_header(&exchange->http->request, TEXT("x-request-id"));
 
-    if (given.length > 0 && given.length <= REQUEST_ID_LENGTH_MAX && is_visible_ascii(given)) {
+    if (given.length > 0 && given.length <= REQUEST_ID_LENGTH_MAX && text_is_visible_ascii(given)) {
         exchange->request_id = given;
         return;
     }
@@ -463,6 +485,8 @@ static const struct failure *prepare(struct exchange *exchange)
 
     if (!failure)
         failure = decode_parameters(exchange);
+    if (!failure && route_is_idempotent(exchange->route))
+        failure = idempotency_begin(exchange);
     if (!failure)
         failure = read_body(exchange);
     if (!failure && exchange->route->parse)

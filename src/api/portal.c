@@ -122,7 +122,8 @@ static const struct reply_schema customer_reply = {.name = TEXT_LITERAL("PortalC
     {                                                                                                        \
         .method = (route_method), .path = TEXT_LITERAL("/v1/customers/portal/{external_id}"),                \
         .permission = {TEXT_LITERAL("customer"), PERMISSION_WRITE}, .lane = LANE_READ, .status = 200,        \
-        .parse = parse_link, .run = run_link, .render = render_link, .operation_id = TEXT_LITERAL(id),       \
+        .ignores_idempotency_key = true, /* a link is a signature, of which nothing is stored */             \
+            .parse = parse_link, .run = run_link, .render = render_link, .operation_id = TEXT_LITERAL(id),   \
         .summary = TEXT_LITERAL("Make a link to the portal of a customer"), .tag = TEXT_LITERAL("Portal"),   \
         .reply = &link_reply                                                                                 \
     }

@@ -1,6 +1,7 @@
 /* query_string.c: percent escapes and query parameters (conventions section 8). */
 #include "api/exchange.h"
 #include "base/utf8.h"
+#include "model/entity_json.h"
 
 #include <string.h>
 
@@ -61,4 +62,25 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
         return NULL;
     }
     return NULL;
+}
+
+const struct failure *exchange_query_number(struct exchange *exchange, struct text name, int64_t minimum,
+                                            int64_t maximum, int64_t fallback, int64_t *number)
+{
+    struct failure *invalid = NULL;
+    struct text text;
+    uint64_t value;
+    const struct failure *failure = exchange_query(exchange, name, &text);
+
+    *number = fallback;
+    if (failure || !text_is_set(text))
+        return failure;
+    if (text_to_uint64(text, &value) && value <= (uint64_t)maximum && (int64_t)value >= minimum) {
+        *number = (int64_t)value;
+        return NULL;
+    }
+    failure_add_field(&invalid, exchange->arena, name,
+                      arena_format(exchange->arena, "must be a whole number from %lld to %lld",
+                                   (long long)minimum, (long long)maximum));
+    return invalid;
 }

@@ -8,7 +8,7 @@
 #define COMMON_HEADERS                                                                                       \
     "Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS\r\n"                                      \
     "Access-Control-Max-Age: 86400\r\n"                                                                      \
-    "Access-Control-Expose-Headers: X-Request-ID\r\n"                                                        \
+    "Access-Control-Expose-Headers: X-Request-ID, Idempotent-Replayed\r\n"                                   \
     "X-Content-Type-Options: nosniff\r\n"                                                                    \
     "X-Frame-Options: DENY\r\n"                                                                              \
     "Referrer-Policy: no-referrer\r\n"                                                                       \
@@ -20,7 +20,7 @@
 
 static const struct text json_media_type = TEXT_LITERAL("application/json; charset=utf-8");
 
-enum { RETRY_AFTER_SECONDS = 1 };
+enum { RETRY_AFTER_SECONDS = 1, FIRST_STATUS_OF_FAILURE = 400 };
 
 struct code {
     struct text name;
@@ -120,19 +120,36 @@ static void send(struct exchange *exchange, int status, struct text media_type, 
     http_reply(exchange->http, &reply);
 }
 
-void reply_success(struct exchange *exchange)
+/* Of a reply that tells of success. */
+static struct text media_type_of(const struct route *route)
 {
-    struct buffer *body = &exchange->loop->body;
+    return text_is_set(route->media_type) ? route->media_type : json_media_type;
+}
+
+void reply_write_success(struct exchange *exchange, struct buffer *body)
+{
     struct json_writer writer;
 
-    buffer_clear(body);
     json_writer_init(&writer, body);
     if (exchange->route->render)
         exchange->route->render(exchange, &writer);
-    struct text media_type = exchange->route->media_type;
+}
 
-    send(exchange, exchange->status, text_is_set(media_type) ? media_type : json_media_type, text_empty,
-         buffer_text(body), false);
+void reply_success(struct exchange *exchange)
+{
+    struct buffer *body = &exchange->loop->body;
+
+    buffer_clear(body);
+    reply_write_success(exchange, body);
+    send(exchange, exchange->status, media_type_of(exchange->route), text_empty, buffer_text(body), false);
+}
+
+void reply_kept(struct exchange *exchange, const struct kept_reply *reply)
+{
+    bool is_success = reply->status < FIRST_STATUS_OF_FAILURE;
+
+    send(exchange, reply->status, is_success ? media_type_of(exchange->route) : json_media_type,
+         reply->is_replayed ? TEXT("Idempotent-Replayed: true\r\n") : text_empty, reply->body, false);
 }
 
 static void write_details(struct json_writer *writer, const struct failure *failure)
@@ -149,12 +166,11 @@ static void write_details(struct json_writer *writer, const struct failure *fail
     json_end_object(writer);
 }
 
-static struct text envelope(struct exchange *exchange, const struct failure *failure, int status)
+static void write_envelope(struct buffer *body, const struct failure *failure, int status)
 {
     struct json_writer writer;
 
-    buffer_clear(&exchange->loop->body);
-    json_writer_init(&writer, &exchange->loop->body);
+    json_writer_init(&writer, body);
     json_begin_object(&writer);
     json_key(&writer, TEXT("code"));
     json_string(&writer, failure_code_name(failure->code));
@@ -175,6 +191,17 @@ static struct text envelope(struct exchange *exchange, const struct failure *fai
     write_details(&writer, failure);
     json_end_object(&writer);
     json_end_object(&writer);
+}
+
+void reply_write_failure(const struct failure *failure, struct buffer *body)
+{
+    write_envelope(body, failure, failure_status(failure->code));
+}
+
+static struct text envelope(struct exchange *exchange, const struct failure *failure, int status)
+{
+    buffer_clear(&exchange->loop->body);
+    write_envelope(&exchange->loop->body, failure, status);
     return buffer_text(&exchange->loop->body);
 }
 

@@ -7,6 +7,16 @@
 
 /* Sends the exchange's status with what `render` of its route writes; no body when there is none to write. */
 void reply_success(struct exchange *exchange);
+/* A reply whose body exists already. */
+struct kept_reply {
+    int status;
+    struct text body;
+    bool is_replayed; /* it was given before, to another request; the client is told so */
+};
+void reply_kept(struct exchange *exchange, const struct kept_reply *reply);
+/* Appends the body that reply_success, or reply_failure, would send. */
+void reply_write_success(struct exchange *exchange, struct buffer *body);
+void reply_write_failure(const struct failure *failure, struct buffer *body);
 /* Sends the error envelope (conventions section 7.1, ruling 10). */
 void reply_failure(struct exchange *exchange, const struct failure *failure);
 /* The same with a status that no code has (408, 413, 414, 431, ruling 18), and a `close` after it. */

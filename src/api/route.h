@@ -76,6 +76,9 @@ struct route {
     bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
     bool looks_first;   /* LANE_WRITE: struct store_command */
     bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
+    /* A POST that changes nothing worth a replay, as a login or a search, or nothing of the database: no
+     * reply of it is kept for whoever sends it again with the same Idempotency-Key. */
+    bool ignores_idempotency_key;
 
     /* Reads the body and the query; outside any transaction. */
     const struct failure *(*parse)(struct exchange *exchange);
@@ -86,7 +89,8 @@ struct route {
      * theirs alone meanwhile; there is no transaction. NULL: nothing. */
     const struct failure *(*work_before)(struct exchange *exchange);
     const struct failure *(*work_after)(struct exchange *exchange);
-    /* Writes the reply's body; on the loop. NULL: no body. */
+    /* Writes the reply's body, from what `run` has found, and changes nothing: on the loop, or, when the
+     * reply is kept (api/idempotency.h), before the commit on the lane's thread. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */
 
@@ -98,6 +102,13 @@ struct route {
     const struct reply_schema *reply;
     const struct query_parameter *query_parameters; /* ended by an unset name */
 };
+
+/* Whether a reply of the route is kept for whoever sends the request again with the same Idempotency-Key:
+ * every POST that writes (conventions section 21, ruling 8). */
+static inline bool route_is_idempotent(const struct route *route)
+{
+    return route->method == HTTP_POST && route->lane == LANE_WRITE && !route->ignores_idempotency_key;
+}
 
 struct route_table {
     const struct route *routes;

@@ -377,11 +377,12 @@ static const struct route routes[] = {
      .permission = {TEXT_LITERAL("user"), PERMISSION_WRITE}, .run = run_archive},
     {USER_ROUTE(HTTP_POST, "/v1/users/search", LANE_READ, 200, "queryUser", "Search users"),
      .permission = {TEXT_LITERAL("user"), PERMISSION_READ, .is_always_read = true}, .has_body = true,
-     .parse = parse_search, .run = run_search, .render = render_search, .body = &search_body,
-     .reply = &page_reply},
+     .ignores_idempotency_key = true, .parse = parse_search, .run = run_search, .render = render_search,
+     .body = &search_body, .reply = &page_reply},
     {USER_ROUTE(HTTP_POST, "/v1/users/chat/verify", LANE_READ, 200, "verifyChatIdentity",
                 "Prove to the support chat who one is"),
-     .parse = parse_chat, .run = run_chat, .render = render_chat, .reply = &chat_reply},
+     .ignores_idempotency_key = true, .parse = parse_chat, .run = run_chat, .render = render_chat,
+     .reply = &chat_reply},
 };
 
 const struct route_table user_routes = ROUTE_TABLE(routes);

@@ -83,6 +83,14 @@ struct text text_trim(struct text text)
     return text;
 }
 
+bool text_is_visible_ascii(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
 bool text_to_uint64(struct text text, uint64_t *value)
 {
     uint64_t result = 0;

@@ -51,6 +51,8 @@ struct text text_slice(struct text text, size_t start, size_t length);
 size_t text_find(struct text text, char byte);
 /* Strips ASCII spaces and tabs at both ends. */
 struct text text_trim(struct text text);
+/* Whether every byte is ASCII and can be seen: no space, no control character. */
+bool text_is_visible_ascii(struct text text);
 /* Parses an unsigned decimal number of digits only. False when empty, not a number, or above UINT64_MAX. */
 bool text_to_uint64(struct text text, uint64_t *value);
 

@@ -1,7 +1,5 @@
 #include "cli/admin_client.h"
 
-#include "cli/admin_host.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,25 +54,45 @@ static bool exchange_on(int fd, const char *method, struct text path, struct tex
     return answered;
 }
 
-bool admin_request(const struct place *place, const char *method, struct text path, struct text body,
-                   struct arena *arena, struct admin_reply *reply, struct text *reason)
+bool admin_session_open(struct admin_session *session, const struct place *place, struct arena *arena,
+                        struct text *reason)
 {
-    struct admin_host host;
+    return admin_host_open(&session->host, place, arena, reason);
+}
 
-    if (!admin_host_open(&host, place, arena, reason))
-        return false;
-    int fd = admin_connect(host.socket_path);
+bool admin_session_ask(struct admin_session *session, const char *method, struct text path, struct text body,
+                       struct arena *arena, struct admin_reply *reply, struct text *reason)
+{
+    int fd = admin_connect(session->host.socket_path);
     bool answered = fd >= 0 && exchange_on(fd, method, path, body, arena, reply);
 
     if (fd >= 0)
         close(fd);
     if (!answered)
-        *reason = host.is_us ? TEXT("the request got no answer")
-                             : arena_format(arena,
-                                            "the server gave no answer on its admin socket within %d "
-                                            "seconds, or closed it; try again",
-                                            ADMIN_ANSWER_SECONDS_MAX);
-    admin_host_close(&host);
+        *reason = session->host.is_us
+                      ? TEXT("the request got no answer")
+                      : arena_format(arena,
+                                     "the server gave no answer on its admin socket within %d "
+                                     "seconds, or closed it; try again",
+                                     ADMIN_ANSWER_SECONDS_MAX);
+    return answered;
+}
+
+void admin_session_close(struct admin_session *session)
+{
+    admin_host_close(&session->host);
+}
+
+bool admin_request(const struct place *place, const char *method, struct text path, struct text body,
+                   struct arena *arena, struct admin_reply *reply, struct text *reason)
+{
+    struct admin_session session;
+
+    if (!admin_session_open(&session, place, arena, reason))
+        return false;
+    bool answered = admin_session_ask(&session, method, path, body, arena, reply, reason);
+
+    admin_session_close(&session);
     return answered;
 }
 

@@ -114,6 +114,18 @@ enum exit_code admin_ask(struct invocation *invocation, const char *method, stru
     return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(complaint_of(invocation, reply, &invocation->arena)));
 }
 
+enum exit_code admin_session_get(struct invocation *invocation, struct admin_session *session,
+                                 struct text path, struct arena *arena, struct admin_reply *reply)
+{
+    struct text reason;
+
+    if (!admin_session_ask(session, "GET", path, text_empty, arena, reply, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (reply->status < 300)
+        return EXIT_DONE;
+    return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(complaint_of(invocation, reply, arena)));
+}
+
 /* ---- asking ---- */
 
 /* What a terminal of another encoding sends must not be kept as what it was not. */
@@ -195,6 +207,22 @@ struct text admin_member(const struct json_value *object, const char *name)
     return value && value->type == JSON_STRING ? value->text : text_empty;
 }
 
+int64_t admin_number_of(const struct json_value *value)
+{
+    struct text digits = value && value->type == JSON_NUMBER ? value->text : text_empty;
+    bool is_negative = digits.length > 0 && digits.data[0] == '-';
+    uint64_t number;
+
+    if (!text_to_uint64(text_from(digits, is_negative), &number) || number > INT64_MAX)
+        return 0;
+    return is_negative ? -(int64_t)number : (int64_t)number;
+}
+
+int64_t admin_number(const struct json_value *object, const char *name)
+{
+    return admin_number_of(object ? json_member(object, text_from_string(name)) : NULL);
+}
+
 void admin_print_variable(const char *name, struct text value)
 {
     printf("%s=%.*s\n", name, TEXT_FORMAT(value));
@@ -217,7 +245,7 @@ static struct text cell(const struct json_value *item, const struct table_column
         for (uint32_t i = 0; i < value->count; i++, element = json_next(element))
             joined = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? "," : "",
                                   TEXT_FORMAT(element->text));
-    } else if (value && value->type == JSON_STRING) {
+    } else if (value && (value->type == JSON_STRING || value->type == JSON_NUMBER)) {
         joined = value->text;
     }
     if (joined.length == 0 && column->fallback)

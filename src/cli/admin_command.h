@@ -12,6 +12,14 @@
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply);
 
+/* The same within a session, its reply in an arena of the caller's. */
+enum exit_code admin_session_get(struct invocation *invocation, struct admin_session *session,
+                                 struct text path, struct arena *arena, struct admin_reply *reply);
+/* A member of an object that is a whole number; 0 when there is none. */
+int64_t admin_number(const struct json_value *object, const char *name);
+/* A value that is a whole number; 0 when it is none. */
+int64_t admin_number_of(const struct json_value *value);
+
 /* A request's body from flags: a JSON object with a member for each of them that is given. */
 struct body_member {
     const char *flag; /* "environment"; NULL ends the list */
@@ -35,7 +43,7 @@ void admin_print_json(const struct admin_reply *reply);
 
 struct table_column {
     const char *heading;  /* NULL ends the columns */
-    const char *member;   /* of each item: a text, or a list of texts */
+    const char *member;   /* of each item: a text, a number, or a list of texts */
     const char *fallback; /* what stands for an absent one; NULL: nothing */
 };
 /* The reply's `items` as a table, or as JSON when the switch --json is given. Characters that a terminal

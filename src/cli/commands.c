@@ -60,6 +60,30 @@ static const struct flag key_create_flags[] = {
 
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
+static const struct flag audit_verify_flags[] = {
+    {"expect", "FILE", NULL,
+     "what --json has printed earlier: no row that was there then may be missing or changed", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag outbox_list_flags[] = {
+    {"limit", "N", "50", "how many, at most 1000", false},
+    FLAG_TENANT("only those of this tenant, by id or name"),
+    {"environment", "ENVIRONMENT", NULL, "only those of this environment, by id or name", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag outbox_follow_flags[] = {
+    {"after", "SEQUENCE", NULL,
+     "begin behind this one, such as the last one seen; 0 is the beginning; without it, with what comes next",
+     false},
+    FLAG_TENANT("only those of this tenant, by id or name"),
+    {"environment", "ENVIRONMENT", NULL, "only those of this environment, by id or name", false},
+    {0},
+};
+
 static const struct flag secret_rotate_flags[] = {
     {"grace-hours", "N", NULL,
      "how long the keys before the new one are still honoured; 0 ends all of them at once. Without it those "
@@ -101,6 +125,12 @@ const struct command commands[] = {
     {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
     {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
+     audit_verify_flags, command_audit_verify, SETTINGS_DATA},
+    {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,
+     command_outbox_list, SETTINGS_DATA},
+    {"outbox follow", NULL, "Print each event as it is written, a JSON line each", outbox_follow_flags,
+     command_outbox_follow, SETTINGS_DATA},
     {"secret list", NULL, "List the keys that sign and encrypt, by their ids", json_flags,
      command_secret_list, SETTINGS_DATA},
     {"secret rotate", "signing|encryption", "Make a new key that signs or encrypts", secret_rotate_flags,

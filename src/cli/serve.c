@@ -106,6 +106,7 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
 
     *config = api_config_default();
     config->allowed_origins = settings_text(settings, "allowed-origins");
+    config->idempotency_retention_hours = (unsigned)settings_number(settings, "idempotency-retention-hours");
     config->enforces_reads = settings_boolean(settings, "rbac-enforce-reads");
     config->static_keys = settings_text(settings, "static-keys");
     config->environment_allow_list = settings_text(settings, "environment-allow-list");
@@ -114,6 +115,7 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     config->sign_up = (enum api_sign_up)settings_choice(settings, "signup");
     config->default_tenant_name = settings_text(settings, "default-tenant-name");
     configure_rate_limits(settings, config);
+    config->audit_retention_days = (unsigned)settings_number(settings, "audit-retention-days");
     config->metrics_token = settings_text(settings, "metrics-token");
     if (text_equal(access_log, TEXT("off")))
         return true;
@@ -288,6 +290,7 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
+        api_keep_house(instance.api);
         code = serve(&instance, &config,
                      &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
                      &signals, arena);

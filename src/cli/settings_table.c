@@ -8,9 +8,11 @@
 
 enum {
     LOOPS_MAX = 1024,
+    RETENTION_DAYS_MAX = 100 * 366,
     RATE_LIMIT_MAX = 1000 * 1000,
     TENANT_LIMIT_MAX = 1000 * 1000,
-    FAILURES_MAX = 10 * 1000
+    FAILURES_MAX = 10 * 1000,
+    IDEMPOTENCY_HOURS_MAX = 24 * 366,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -100,6 +102,7 @@ const struct setting settings_table[] = {
     NUMBER_SETTING("rate-limit-per-key-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-key"),
     NUMBER_SETTING("rate-limit-per-address", "0", 0, RATE_LIMIT_MAX, "requests a second from one client address; 0 is no limit"),
     NUMBER_SETTING("rate-limit-per-address-burst", "0", 0, RATE_LIMIT_MAX, "how many of them may come at once; 0 is as many as a second has", .needs = "rate-limit-per-address"),
+    NUMBER_SETTING("audit-retention-days", "0", 0, RETENTION_DAYS_MAX, "how long rows of the audit trail are kept; 0 is for ever"),
     CHOICE_SETTING("signup", "WHEN", "auto", sign_ups, "whether people may sign up and so open a tenant; auto is until somebody has a password"),
     TEXT_SETTING("default-tenant-name", "NAME", "Farthing", "what a tenant is called that somebody opens without a name", .check = setting_rule_tenant_name, .alias = "FLEXPRICE_ONBOARDING_DEFAULT_TENANT_NAME"),
     NUMBER_SETTING("login-failures-per-address", "20", 0, FAILURES_MAX, "how many attempts to log in from one client address may fail, and how many to sign up may be made, before the next one must wait; 0 is no limit"),
@@ -107,6 +110,7 @@ const struct setting settings_table[] = {
     DURATION_SETTING("login-failure-memory-ms", "60000", "how long it takes until one of them is forgotten"),
     NUMBER_SETTING("key-failures-per-address", "200", 0, FAILURES_MAX, "how many requests with a wrong key or token from one client address are told so, before they are told to wait; 0 is no limit"),
     DURATION_SETTING("key-failure-memory-ms", "1000", "how long it takes until one of them is forgotten"),
+    NUMBER_SETTING("idempotency-retention-hours", "24", 1, IDEMPOTENCY_HOURS_MAX, "how long the reply to a request with an Idempotency-Key is kept, for whoever sends it again"),
     DURATION_SETTING("header-timeout-ms", "10000", "how long a request's headers may take"),
     DURATION_SETTING("body-timeout-ms", "60000", "how long a request's body may take"),
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),

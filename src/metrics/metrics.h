@@ -62,6 +62,12 @@ enum metrics_doubt {
     METRICS_DOUBT_UNKNOWN,
     METRICS_DOUBTS
 };
+enum metrics_job {
+    METRICS_JOB_AUDIT_RETENTION,
+    METRICS_JOB_IDEMPOTENCY_RETENTION,
+    METRICS_JOB_KEY_USES,
+    METRICS_JOBS,
+};
 enum metrics_log { METRICS_LOG_PROCESS, METRICS_LOG_ACCESS, METRICS_LOGS };
 enum metrics_checkpoint_phase { METRICS_CHECKPOINT_COPY, METRICS_CHECKPOINT_SYNC, METRICS_CHECKPOINT_PHASES };
 
@@ -88,6 +94,8 @@ struct metrics_cells {
     metrics_cell database_commits_in_doubt[METRICS_DOUBTS];
     struct metrics_histogram database_commit_duration_us;
     struct metrics_histogram database_checkpoint_duration_us[METRICS_CHECKPOINT_PHASES];
+    metrics_cell housekeeping_runs[METRICS_JOBS], housekeeping_failures[METRICS_JOBS];
+    metrics_cell housekeeping_rows[METRICS_JOBS];
     /* Last, because a scrape reads only as many rows as there are routes. */
     metrics_cell http_requests[METRICS_ROUTE_SLOTS][METRICS_STATUS_SLOTS];
 };

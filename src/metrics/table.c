@@ -25,6 +25,7 @@ static const char *const connection_refusals[] = {"limit", "client_limit", "no_d
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const doubts[] = {"committed", "not_committed", "unknown", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
+static const char *const jobs[] = {"audit_retention", "idempotency_retention", "key_uses", NULL};
 static const char *const logs[] = {"process", "access", NULL};
 
 #define COUNT_OF(values) (sizeof(values) / sizeof((values)[0]) - 1)
@@ -34,6 +35,7 @@ _Static_assert(COUNT_OF(connection_refusals) == METRICS_CONNECTION_REFUSALS, "a 
 _Static_assert(COUNT_OF(outcomes) == METRICS_BATCH_OUTCOMES, "a name for each");
 _Static_assert(COUNT_OF(doubts) == METRICS_DOUBTS, "a name for each");
 _Static_assert(COUNT_OF(phases) == METRICS_CHECKPOINT_PHASES, "a name for each");
+_Static_assert(COUNT_OF(jobs) == METRICS_JOBS, "a name for each");
 _Static_assert(COUNT_OF(logs) == METRICS_LOGS, "a name for each");
 
 const struct metric metrics_table[] = {
@@ -99,6 +101,13 @@ const struct metric metrics_table[] = {
     {"farthing_database_sync_failed", METRIC_GAUGE, SAMPLES(database_sync_failed),
      .help =
          "1 when the disk has failed to take what was written: the log is kept, and grows, until a restart."},
+
+    {"farthing_housekeeping_runs_total", METRIC_COUNTER, CELLS(housekeeping_runs), BY("job", jobs),
+     .help = "Steps of what the server does by itself now and then, by job."},
+    {"farthing_housekeeping_failures_total", METRIC_COUNTER, CELLS(housekeeping_failures), BY("job", jobs),
+     .help = "Steps of it that failed, and will be tried again."},
+    {"farthing_housekeeping_rows_total", METRIC_COUNTER, CELLS(housekeeping_rows), BY("job", jobs),
+     .help = "Rows that it has removed or brought up to date."},
 
     {"farthing_log_lines_dropped_total", METRIC_COUNTER, SAMPLES(log_lines_dropped), BY("log", logs),
      .help = "Log lines that could not be written in time, by log."},

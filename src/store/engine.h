@@ -6,6 +6,8 @@
 #ifndef FARTHING_STORE_ENGINE_H
 #define FARTHING_STORE_ENGINE_H
 
+#include "base/buffer.h"
+#include "base/hash.h"
 #include "store/store.h"
 
 /* A prepared statement of a connection, kept for the connection's life. */
@@ -74,9 +76,20 @@ struct engine {
     struct text (*conflict_column)(struct connection *connection, struct arena *arena);
 };
 
+/* The end of a chain of the audit trail (store/audit.h). */
+struct audit_head {
+    int64_t chain;
+    int64_t position;
+    char hash[SHA256_HEX_LENGTH];
+    size_t hash_length; /* 0: nothing is in the chain yet */
+};
+
 /* The beginning of every engine's own struct. */
 struct connection {
     const struct engine *engine;
+    struct audit_head head;        /* of one that writes: with what its transaction has appended */
+    struct audit_head stored_head; /* as it was committed */
+    struct buffer audit_scratch;
     bool locks_rows; /* queries that say so lock what they read until the commit (struct query) */
 };
 

@@ -112,7 +112,7 @@ static void append_source(struct buffer *sql, const struct list_query *list)
 }
 
 /* A page without rows is one row without an id, so that the total comes along in any case. */
-static struct text list_sql(const struct list_query *list)
+struct text list_query_text(const struct list_query *list)
 {
     struct buffer sql = {0};
 
@@ -176,7 +176,7 @@ static struct record_list without_total(const struct list_query *list, struct re
 struct record_list list_query_run(const struct list_query *list, const struct page *page, int64_t *total)
 {
     const struct entity entity = with_total(list);
-    const struct query query = {list_sql(list), &entity, true};
+    const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];
 
     memcpy(values, list->values, list->value_count * sizeof *values);

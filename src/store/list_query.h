@@ -61,4 +61,8 @@ void list_query_sort(struct list_query *list, struct text field_name, bool is_de
  * that is sorted by, in the direction of the one before, so that the order is one. */
 struct record_list list_query_run(const struct list_query *list, const struct page *page, int64_t *total);
 
+/* The statement in the words of struct query, for a test of its plan; the last two parameters are the page.
+ */
+struct text list_query_text(const struct list_query *list);
+
 #endif

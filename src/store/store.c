@@ -255,6 +255,21 @@ store_write(struct store *store, struct arena *arena, const struct call *call,
     return wait_for(store, store_submit, &waiting);
 }
 
+const struct failure *
+store_write_in_background(struct store *store, struct arena *arena, const struct call *call,
+                          const struct failure *(*run)(void *context, struct transaction *transaction),
+                          void *context)
+{
+    struct waiting_command waiting = {
+        .command =
+            {.arena = arena, .call = call, .run = run_waiting, .done = wake_waiting, .is_background = true},
+        .run = run,
+        .context = context,
+    };
+
+    return wait_for(store, store_submit, &waiting);
+}
+
 static const struct failure *
 read_embedded(struct store *store, struct arena *arena, const struct call *call,
               const struct failure *(*run)(void *context, struct transaction *transaction), void *context)

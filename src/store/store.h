@@ -156,6 +156,11 @@ void transaction_update(struct transaction *transaction, const struct scope *sco
  * things in turn. Write lane only. A failure must be what the use case returns. */
 const struct failure *transaction_apply(struct transaction *transaction);
 
+/* Runs a statement that removes rows of an entity without a trail (`has_no_trail`). Write lane only. A
+ * failure must be what the use case returns. */
+const struct failure *transaction_discard(struct transaction *transaction, const struct query *query,
+                                          const struct value *parameters, size_t parameter_count);
+
 /* From here to the commit, no other transaction that takes turns about the same thing runs, in whatever
  * process: for a use case that looks whether there is something and makes it if there is not. Write lane
  * only. */
@@ -165,6 +170,7 @@ enum store_turns {
     STORE_TURNS_ENVIRONMENTS,
     STORE_TURNS_USERS,
     STORE_TURNS_SIGN_UP,
+    STORE_TURNS_RETENTION,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 
@@ -207,6 +213,12 @@ bool store_submit(struct store *store, struct store_command *command);
 const struct failure *
 store_write(struct store *store, struct arena *arena, const struct call *call,
             const struct failure *(*run)(void *context, struct transaction *transaction), void *context);
+
+/* The same for a part of something long, which lets others go first. */
+const struct failure *
+store_write_in_background(struct store *store, struct arena *arena, const struct call *call,
+                          const struct failure *(*run)(void *context, struct transaction *transaction),
+                          void *context);
 
 /* ---- the read lane ---- */
 

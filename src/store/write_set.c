@@ -99,6 +99,7 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
 const struct failure *transaction_run_command(struct connection *connection, struct store_command *command,
                                               struct buffer *scratch)
 {
+    struct audit_head head = connection->head;
     struct transaction transaction;
 
     transaction_init(&transaction, connection, command->arena, command->call);
@@ -109,6 +110,8 @@ const struct failure *transaction_run_command(struct connection *connection, str
         failure = transaction.failure;
     if (!failure)
         failure = transaction_flush(&transaction, scratch);
+    if (failure)
+        connection->head = head; /* what it has appended to the audit trail does not stand */
     command->changes = failure ? NULL : transaction.changes;
     return failure;
 }
@@ -121,6 +124,13 @@ const struct failure *transaction_apply(struct transaction *transaction)
     transaction->writes = NULL;
     transaction->writes_end = &transaction->writes;
     return failure;
+}
+
+const struct failure *transaction_discard(struct transaction *transaction, const struct query *query,
+                                          const struct value *parameters, size_t parameter_count)
+{
+    assert(transaction->scratch);
+    return transaction_execute(transaction, query, parameters, parameter_count);
 }
 
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns)

@@ -2,14 +2,15 @@
  */
 #include "base/ulid.h"
 #include "model/entity_json.h"
+#include "store/audit_chain.h"
 #include "store/write.h"
 
 enum action { ACTION_CREATED, ACTION_UPDATED, ACTION_ARCHIVED };
 
 STORE_QUERY(insert_audit, NULL,
-            "INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, "
-            "occurred_at, changes) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+            "INSERT INTO audit_log (scope, tenant_id, entity_type, entity_id, action, actor_id, request_id, "
+            "occurred_at, changes, chain, position, hash) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
 
 STORE_QUERY(insert_system_event, NULL,
             "INSERT INTO system_events (scope, id, event_name, entity_type, entity_id, payload, created_at, "
@@ -79,22 +80,51 @@ static struct text changes_json(const struct write *write, struct buffer *scratc
     return buffer_text(scratch);
 }
 
-static struct value scope_value(const struct write *write)
+static int64_t scope_of(const struct write *write)
 {
-    return value_integer(write->scope ? write->scope->number : SCOPE_NONE);
+    return write->entity->scoping == SCOPED_BY_ENVIRONMENT ? write->scope->number : SCOPE_NONE;
+}
+
+/* Whose trail it is in, when that does not follow from its scope; empty: nobody's but the operator's. */
+static struct text tenant_of(const struct transaction *transaction, const struct write *write)
+{
+    const struct field *field = entity_field(write->entity, TEXT("tenant_id"));
+    const struct scope *scope = write->scope ? write->scope : transaction->call->scope;
+
+    if (write->entity->scoping == SCOPED_BY_ENVIRONMENT)
+        return text_empty;
+    if (field && field_is_column(field))
+        return field_text_of(field, write->record);
+    if (text_equal(write->entity->name, TEXT("tenant")))
+        return entity_id(write->entity, write->record);
+    return scope ? scope->tenant_id : text_empty;
 }
 
 static const struct failure *write_audit(struct transaction *transaction, const struct write *write,
                                          enum action action, struct buffer *scratch)
 {
     const struct call *call = transaction->call;
+    struct connection *connection = transaction->connection;
+    struct audit_row row = {
+        .scope = scope_of(write),
+        .tenant_id = tenant_of(transaction, write),
+        .entity_type = write->entity->name,
+        .entity_id = entity_id(write->entity, write->record),
+        .action = action_name(action),
+        .actor_id = call->actor_id,
+        .request_id = call->request_id,
+        .occurred_at = call->now_us,
+        .changes = changes_json(write, scratch),
+    };
+    char hash[SHA256_HEX_LENGTH];
 
-    return transaction_execute(transaction, &insert_audit,
-                               VALUES(scope_value(write), value_text(write->entity->name),
-                                      value_text(entity_id(write->entity, write->record)),
-                                      value_text(action_name(action)), value_text(call->actor_id),
-                                      value_text(call->request_id), value_instant(call->now_us),
-                                      value_text(changes_json(write, scratch))));
+    audit_chain_append(connection, &row, &connection->audit_scratch, hash);
+    return transaction_execute(
+        transaction, &insert_audit,
+        VALUES(value_integer(row.scope), value_text(row.tenant_id), value_text(row.entity_type),
+               value_text(row.entity_id), value_text(row.action), value_text(row.actor_id),
+               value_text(row.request_id), value_instant(row.occurred_at), value_text(row.changes),
+               value_integer(row.chain), value_integer(row.position), value_text(row.hash)));
 }
 
 static struct text event_name(const struct entity *entity, enum action action)
@@ -136,7 +166,7 @@ static const struct failure *write_event(struct transaction *transaction, const 
     if (!text_is_set(name) || call->quiet_events)
         return NULL;
     return transaction_execute(transaction, &insert_system_event,
-                               VALUES(scope_value(write),
+                               VALUES(value_integer(scope_of(write)),
                                       value_text(ulid_make_id(transaction->arena, "sys_event", call->now_us)),
                                       value_text(name), value_text(write->entity->name),
                                       value_text(entity_id(write->entity, write->record)),

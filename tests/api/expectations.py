@@ -67,7 +67,7 @@ CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Max-Age": "86400",
-    "Access-Control-Expose-Headers": "X-Request-ID",
+    "Access-Control-Expose-Headers": "X-Request-ID, Idempotent-Replayed",
 }
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -76,9 +76,11 @@ MATRIX = {
     ("POST", "/v1/users/chat/verify"): "-",
     ("GET", "/v1/rbac/roles"): "-",
     ("GET", "/v1/rbac/roles/{id}"): "-",
+    ("GET", "/v1/activity"): "activity:read",
+    ("GET", "/v1/activity/{id}"): "activity:read",
 }
 # Groups of routes that run without an environment (section 4).
-WITHOUT_ENVIRONMENT = ("/v1/users", "/v1/environments", "/v1/tenants", "/v1/tenant/billing")
+WITHOUT_ENVIRONMENT = ("/v1/users", "/v1/environments", "/v1/tenants", "/v1/tenant/billing", "/v1/activity")
 
 
 class World:
@@ -161,6 +163,12 @@ def own_tenant(world, key):
     return world.request(key, "GET", "/v1/users/me").json()["tenant"]["id"]
 
 
+def made_change(world, key):
+    customer = make_customer(world, key)
+    (change,) = world.request(key, "GET", f"/v1/activity?entity_id={customer['id']}").json()["items"]
+    return change["id"]
+
+
 # What stands in the place of a parameter: the beginning of the path -> (how to make one with a key that may, to whom it
 # belongs: an environment, a tenant, or everybody). The first that fits counts.
 RESOURCES = [
@@ -171,6 +179,7 @@ RESOURCES = [
     ("/v1/secrets/api/keys/{id}", make_key, "environment"),
     ("/v1/customers/{id}", lambda world, key: make_customer(world, key)["id"], "environment"),
     ("/v1/customers/", lambda world, key: make_customer(world, key)["external_id"], "environment"),
+    ("/v1/activity/{id}", made_change, "environment"),
     ("/v1/rbac/roles/{id}", lambda world, key: "all_reader", "everybody"),
 ]
 # A body that is accepted, for each route that has one.
@@ -404,9 +413,10 @@ def test_an_unbound_caller_without_a_good_environment(world, environment):
             assert_error(reply, 403, "permission_denied")
             assert "X-Environment-ID" in reply.json()["message"], reply
         else:
-            # The key's user is in no table, so that what is about oneself is not found.
-            assert reply.status in (route["status"], 404), (name_of(route), reply)
-            assert reply.status == route["status"] or "/me" in path or "/chat/" in path, (name_of(route), reply)
+            # What is in an environment is not found without one, nor is oneself: the key's user is in no table.
+            is_missing = has_parameter(route) and resource_of(route)[1] == "environment"
+            is_missing = is_missing or "/me" in path or "/chat/" in path
+            assert reply.status == (404 if is_missing else route["status"]), (name_of(route), reply)
 
 
 def test_an_unbound_caller_in_another_environment_of_the_tenant(world):

@@ -9,7 +9,7 @@ import pytest
 
 import farthing_server
 from expectations import INSTANT, ULID, assert_error
-from farthing_server import create_environment, create_tenant, run_ok
+from farthing_server import create_environment, create_tenant, run_ok, wait_until
 from http_client import Client
 from tenancy import delete, make_caller, make_key
 
@@ -293,6 +293,18 @@ def test_a_key_that_was_never_used_has_no_last_use(admin):
     secret, _ = mint(admin)
     (item,) = [item for item in listed(admin, "?limit=1000")[0] if item["id"] == secret["id"]]
     assert "last_used_at" not in item
+
+
+def test_the_last_use_is_noted_behind_the_requests(place, admin):
+    secret, key = mint(admin)
+    with Client(place.server.address, key) as client:
+        assert client.get("/v1/users/me").status == 200
+
+    def noted():
+        return [item for item in listed(admin, "?limit=1000")[0] if item["id"] == secret["id"]][0].get("last_used_at")
+
+    wait_until(noted, 20, "the use to be noted")
+    assert noted() >= secret["created_at"]
 
 
 def test_the_operators_list_and_this_one_are_of_the_same_keys(place, admin):

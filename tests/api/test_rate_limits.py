@@ -114,4 +114,4 @@ def test_origins_can_be_listed(initialised, start_server, method, path):
             reply = client.request(method, path, headers=headers)
             assert reply.header("Access-Control-Allow-Origin") is None
             assert reply.header("Vary") == "Origin"
-            assert reply.header("Access-Control-Expose-Headers") == "X-Request-ID"
+            assert reply.header("Access-Control-Expose-Headers") == "X-Request-ID, Idempotent-Replayed"

@@ -11,6 +11,7 @@ import pytest
 from farthing_server import seconds, wait_until
 from nodes import assert_refused
 from postgres_cluster import Cluster
+from retries import Retries
 from steady_load import SteadyLoad
 
 
@@ -27,6 +28,27 @@ def test_restarts_under_load(own_place, rounds, seed):
             load.wait_for_progress(generator.randrange(1, 60))
         node.wait_until_ready()
     load.assert_kept(own_place.stored())
+
+
+def test_retries_while_the_database_restarts(own_place, rounds, seed):
+    """With an Idempotency-Key it does not matter what became of a request that was refused or not answered, its commit being
+    in doubt included: sent again, it is done once."""
+    generator = random.Random(seed)
+    node = own_place.node()
+    retries = Retries(own_place.credentials, seed)
+    retries.start([node])
+    try:
+        for _ in range(rounds(4)):
+            retries.wait_for_progress(generator.randrange(1, 300))
+            own_place.cluster.stop(generator.choice([signal.SIGINT, signal.SIGQUIT]))
+            time.sleep(generator.choice([0, 0, generator.uniform(0, 1)]))
+            own_place.cluster.start()
+        retries.wait_for_progress(300)
+    finally:
+        retries.stop()
+    retries.finish([node])
+    own_place.stored()
+    retries.check(own_place.rows)
 
 
 def test_a_restart_that_takes_longer_than_anybody_waits(own_place):

@@ -9,6 +9,7 @@ import pytest
 from farthing_server import run, seconds, wait_until
 from http_client import RawConnection, request_bytes
 from nodes import Place
+from retries import Retries
 from steady_load import SteadyLoad
 
 SEEN_SECONDS_MAX = 1.0
@@ -237,8 +238,8 @@ def test_nodes_that_start_together_on_an_empty_database(shared_cluster, database
         for node in nodes:
             node.server.wait_for_start()
         assert place.rows("SELECT count(*) FROM tenants") == [(1,)]
-        versions = [version for (version,) in place.rows("SELECT version FROM schema_versions ORDER BY version")]
-        assert versions == list(range(1, len(versions) + 1))
+        versions = place.rows("SELECT version FROM schema_versions ORDER BY version")
+        assert versions == [(number,) for number in range(1, len(versions) + 1)]
         key, _ = nodes[0].new_key()
         assert_soon(lambda: nodes[-1].status(key) == 404, "the other node to know the key")
         assert nodes[-1].status(key, "POST", "/v1/customers", {"external_id": "a", "name": "A"}) == 201
@@ -353,3 +354,45 @@ def test_a_directory_remembers_its_database(two):
     assert not (one.directory / "farthing.db").exists()
     one.start()
     assert one.status(place.key) == 404
+
+
+# ---- requests that are sent again ----
+
+
+def test_twins_over_two_nodes(two, rounds):
+    """The same request to both at once: it is done once, whoever was second waits, and all get the same reply."""
+    place, *nodes = two
+    connections = [RawConnection(nodes[number % 2].address) for number in range(CONTENDERS)]
+    for round_number in range(rounds(30)):
+        headers = [("Idempotency-Key", f"round-{round_number}")]
+        request = request_bytes("POST", "/v1/customers", place.key, {"external_id": f"c{round_number}", "name": "n"}, headers)
+        for connection in connections:
+            connection.send(request)
+        replies = [connection.read_reply() for connection in connections]
+        assert {reply.status for reply in replies} == {201} and len({reply.body for reply in replies}) == 1, replies
+        assert sum(reply.header("Idempotent-Replayed") is None for reply in replies) == 1
+    for connection in connections:
+        connection.close()
+    assert len(place.stored()) == rounds(30)
+
+
+def test_retries_while_nodes_are_killed(two, rounds, seed):
+    """Each request is sent again and again to either node, until it has an answer: nothing is done twice."""
+    place, *nodes = two
+    generator = random.Random(seed)
+    retries = Retries(place.credentials, seed)
+    retries.start(nodes)
+    try:
+        for _ in range(rounds(8)):
+            retries.wait_for_progress(generator.randrange(1, 300))
+            victims = generator.choice([nodes[:1], nodes[1:], nodes])
+            for node in victims:
+                node.kill()
+            time.sleep(generator.choice([0, generator.uniform(0, 0.2)]))
+            for node in victims:
+                node.start()
+    finally:
+        retries.stop()
+    retries.finish(nodes)
+    place.stored()
+    retries.check(place.rows)

@@ -116,7 +116,8 @@ static struct text plan_of(struct postgres_connection *connection, const struct 
 static void look_at_plans(struct postgres_connection *connection)
 {
     static const char *const scans[] = {"Seq Scan on customers", "Seq Scan on entity_integration_mappings",
-                                        "Seq Scan on audit_log", "Seq Scan on system_events"};
+                                        "Seq Scan on audit_log", "Seq Scan on system_events",
+                                        "Seq Scan on idempotency_records"};
 
     for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
         if (!*query)
@@ -126,6 +127,39 @@ static void look_at_plans(struct postgres_connection *connection)
         for (unsigned i = 0; i < sizeof scans / sizeof *scans; i++)
             if (text_is_set(plan) && memmem(plan.data, plan.length, scans[i], strlen(scans[i])))
                 differs("reads a large table from end to end", (*query)->text);
+    }
+}
+
+/* Searches of the audit trail, and the index that was made for each. */
+static void look_at_searches(struct postgres_connection *connection)
+{
+    static const struct {
+        const char *query, *index;
+    } expected[] = {
+        {"entity_id = $4 AND occ", "audit_log_by_entity on"},
+        {"actor_id = $5 AND occ", "audit_log_by_actor on"},
+        {"action = $6 AND action <>", "audit_log_by_action on"},
+        {"entity_type = $3 AND occ", "audit_log_by_entity_type on"},
+        {"scope = $9 AND occ", "audit_log_by_time on"},
+        {"tenant_id = $9 AND ", "audit_log_by_tenant on"},
+        {"tenant_id = $10 AND ", "audit_log_by_tenant on"},
+        {"entity_id = $5 AND occ", "audit_log_by_entity on"},
+        {"scope = $4 AND actor_id = $5 AND occ", "audit_log_by_actor on"},
+        {"action = $5 AND action <>", "audit_log_by_action on"},
+        {"entity_type = $5 AND occ", "audit_log_by_entity_type on"},
+        {"scope = $4 AND occ", "audit_log_by_time on"},
+    };
+
+    for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
+        if (!*query || !strstr((*query)->text.data, "FROM audit_log"))
+            continue;
+        struct text plan = plan_of(connection, *query);
+
+        for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++)
+            if (strstr((*query)->text.data, expected[i].query) &&
+                !(text_is_set(plan) &&
+                  memmem(plan.data, plan.length, expected[i].index, strlen(expected[i].index))))
+                differs(expected[i].index, (*query)->text);
     }
 }
 
@@ -234,6 +268,7 @@ int main(void)
     struct postgres_connection *connection = postgres_connection_new(getenv("FARTHING_DATABASE"), false);
 
     look_at_plans(connection);
+    look_at_searches(connection);
     for (unsigned i = 0; i < ENTITY_COUNT; i++) {
         compare_columns(connection, entities[i]);
         compare_unique_fields(connection, entities[i]);

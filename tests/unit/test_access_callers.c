@@ -170,9 +170,12 @@ static void test_uses_are_taken_once_a_minute(void **state)
     put(table, "b", "two");
     sha256(TEXT("a"), digest);
     assert_int_equal(caller_table_take_uses(table, uses, MAX, &arena), 0);
+    assert_false(caller_table_has_uses(table));
     assert_true(caller_table_use(table, key_of(digest), now_us, &arena, &caller));
     assert_true(caller_table_use(table, key_of(digest), now_us + 1, &arena, &caller));
+    assert_true(caller_table_has_uses(table));
     assert_int_equal(caller_table_take_uses(table, uses, MAX, &arena), 1);
+    assert_false(caller_table_has_uses(table));
     assert_text(uses[0].key_id, "one");
     assert_int_equal(uses[0].scope, 7);
     assert_int_equal(uses[0].used_at_us, now_us);

@@ -5,6 +5,7 @@
 #include "model/customer.h"
 #include "model/entity_json.h"
 #include "model/integration_mapping.h"
+#include "model/role.h"
 #include "model/secret.h"
 #include "model/tenancy.h"
 
@@ -306,11 +307,15 @@ static void test_metadata_has_at_most_65536_bytes(void **state)
 
 /* ---- lists, instants, booleans ---- */
 
+/* With roles, as an operator may give them. */
 static struct failure *read_secret(const char *json, struct secret *secret)
 {
+    static const struct field roles = {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT,
+                                       .values = role_ids};
     struct failure *failure = NULL;
 
     *secret = (struct secret){0};
+    fields_read_json(&roles, 1, parse(text_from_string(json)), secret, &arena, &failure);
     fields_read_json(secret_entity.fields, secret_entity.field_count, parse(text_from_string(json)), secret,
                      &arena, &failure);
     return failure;
@@ -351,6 +356,71 @@ static void test_only_the_first_bad_element_of_a_list_is_reported(void **state)
 
     assert_text(failure_details(&arena, read_secret(json.data, &secret)),
                 "roles[0]: must be a string, not number\nfield: roles[0]\nexpected: string\n");
+}
+
+/* ---- integers, members ---- */
+
+struct shape {
+    int64_t count;
+    struct text city;
+};
+static const struct field shape_fields[] = {
+    {FIELD(struct shape, count, FIELD_INTEGER), .flags = FIELD_INPUT},
+    {FIELD(struct shape, city, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED, .length_max = 3},
+};
+
+static void expect_count(const char *json, int64_t count, const char *details)
+{
+    struct shape shape = {0};
+    struct failure *failure = NULL;
+
+    fields_read_json(shape_fields, 1, parse(text_from_string(json)), &shape, &arena, &failure);
+    assert_text(failure_details(&arena, failure), details);
+    assert_true(shape.count == count);
+}
+
+static void test_integers(void **state)
+{
+    static const char *const written = "count: must be an integer, written without fraction or exponent\n";
+
+    (void)state;
+    expect_count("{}", 0, "");
+    expect_count("{\"count\":null}", 0, "");
+    expect_count("{\"count\":-7}", -7, "");
+    expect_count("{\"count\":9223372036854775807}", INT64_MAX, "");
+    expect_count("{\"count\":9223372036854775808}", 0, written);
+    expect_count("{\"count\":1.0}", 0, written);
+    expect_count("{\"count\":1e3}", 0, written);
+    expect_count("{\"count\":\"7\"}", 0,
+                 "count: must be an integer, not string\nfield: count\nexpected: number\n");
+}
+
+static bool read_member(const char *json, struct failure **failure)
+{
+    struct shape shape = {0};
+
+    *failure = NULL;
+    return fields_read_member(shape_fields, 2, parse(text_from_string(json)), TEXT("address"), &shape, &arena,
+                              failure);
+}
+
+static void test_members_that_are_objects(void **state)
+{
+    struct failure *failure;
+
+    (void)state;
+    assert_false(read_member("{}", &failure));
+    assert_false(read_member("{\"address\":null}", &failure));
+    assert_null(failure);
+    assert_true(read_member("{\"address\":{\"city\":\"x\"}}", &failure));
+    assert_null(failure);
+    assert_true(read_member("{\"address\":7}", &failure));
+    assert_text(failure_details(&arena, failure),
+                "address: must be an object, not number\nfield: address\nexpected: object\n");
+    read_member("{\"address\":{\"count\":\"x\",\"city\":\"long\"}}", &failure);
+    assert_text(failure_details(&arena, failure),
+                "address.count: must be an integer, not string\nfield: address.count\nexpected: number\n"
+                "address.city: must be at most 3 characters long\n");
 }
 
 static void test_instants(void **state)
@@ -483,7 +553,7 @@ static void test_internal_fields_are_never_written(void **state)
                 "{\"id\":\"secret_1\",\"name\":\"n\",\"type\":\"private_key\",\"provider\":\"flexprice\","
                 "\"display_id\":\"sk_01***AV\",\"user_type\":\"user\",\"user_id\":\"user_1\","
                 "\"status\":\"published\",\"created_at\":\"1970-01-01T00:00:00Z\","
-                "\"updated_at\":\"1970-01-01T00:00:00Z\",\"created_by\":\"\",\"updated_by\":\"\"}");
+                "\"updated_at\":\"1970-01-01T00:00:00Z\"}");
 }
 
 static void test_event_members(void **state)
@@ -553,6 +623,8 @@ int main(void)
         JSON_TEST(test_metadata_has_at_most_65536_bytes),
         JSON_TEST(test_lists_of_strings),
         JSON_TEST(test_only_the_first_bad_element_of_a_list_is_reported),
+        JSON_TEST(test_integers),
+        JSON_TEST(test_members_that_are_objects),
         JSON_TEST(test_instants),
         JSON_TEST(test_unset_is_null_unless_it_is_left_out),
         JSON_TEST(test_whole_seconds_and_empty_objects),

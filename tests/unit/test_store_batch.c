@@ -1,10 +1,22 @@
 /* The write lane: commands that share a transaction, and what happens to them when one fails. */
 #include "store_fixture.h"
 
+#include "audit_trail.h"
 #include "store/sqlite/sqlite.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* Whatever was rolled back and run again, the audit trail is whole. */
+static int check_trail_and_tear_down(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    if (fixture->store)
+        assert_int_equal(trail_fault_count(fixture->store, &fixture->arena, NULL, NULL), 0);
+    return fixture_tear_down(state);
+}
+#define BATCH_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, check_trail_and_tear_down)
 
 static void expect_stored(struct store_fixture *fixture, const char *external_id, int expected)
 {
@@ -340,14 +352,14 @@ static void test_threads_write_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_done_once_each_in_order_after_the_commit),
-        STORE_TEST(test_command_that_fails_late_makes_the_batch_be_replayed),
-        STORE_TEST(test_nothing_runs_behind_an_error_that_ended_the_transaction),
-        STORE_TEST(test_replay_stops_at_an_error_that_ended_the_transaction),
-        STORE_TEST(test_failed_commit_is_told_to_commands_that_saw_rows_of_the_batch),
-        STORE_TEST(test_full_queue_refuses),
-        STORE_TEST(test_close_runs_what_waits),
-        STORE_TEST(test_threads_write_at_once),
+        BATCH_TEST(test_done_once_each_in_order_after_the_commit),
+        BATCH_TEST(test_command_that_fails_late_makes_the_batch_be_replayed),
+        BATCH_TEST(test_nothing_runs_behind_an_error_that_ended_the_transaction),
+        BATCH_TEST(test_replay_stops_at_an_error_that_ended_the_transaction),
+        BATCH_TEST(test_failed_commit_is_told_to_commands_that_saw_rows_of_the_batch),
+        BATCH_TEST(test_full_queue_refuses),
+        BATCH_TEST(test_close_runs_what_waits),
+        BATCH_TEST(test_threads_write_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * and writing works again when the cause is gone. */
 #include "store_fixture.h"
 
+#include "audit_trail.h"
 #include "faulty_disk.h"
 
 #include <signal.h>
@@ -13,7 +14,12 @@
 
 static int repair_and_tear_down(void **state)
 {
+    struct store_fixture *fixture = *state;
+
     faulty_disk_repair();
+    /* Whatever was not committed, the audit trail is whole. */
+    if (fixture->store)
+        assert_int_equal(trail_fault_count(fixture->store, &fixture->arena, NULL, NULL), 0);
     return fixture_tear_down(state);
 }
 

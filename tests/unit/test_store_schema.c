@@ -230,7 +230,7 @@ static bool looks_up_a_row(const char *text)
 static void test_no_query_scans_a_large_table(void **state)
 {
     static const char *const scans[] = {"SCAN customers", "SCAN entity_integration_mappings",
-                                        "SCAN audit_log", "SCAN system_events"};
+                                        "SCAN audit_log", "SCAN system_events", "SCAN idempotency_records"};
     sqlite3 *handle;
 
     (void)state;
@@ -246,6 +246,60 @@ static void test_no_query_scans_a_large_table(void **state)
         if (looks_up_a_row(text) && !strstr(plan, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"))
             fail_msg("%s\n%s", text, plan);
     }
+    sqlite3_close(handle);
+}
+
+/* Each search of the audit trail is served by the index that was made for it, in its order. */
+static void test_searches_of_the_audit_trail_go_by_their_index(void **state)
+{
+    static const struct {
+        const char *query, *plan; /* a part of each */
+    } expected[] = {
+        {" AND entity_id = $4 AND occ",
+         "INDEX audit_log_by_entity (scope=? AND entity_id=? AND occurred_at>? AND occurred_at<?)"},
+        {" AND actor_id = $5 AND occ",
+         "INDEX audit_log_by_actor (scope=? AND actor_id=? AND occurred_at>? AND occurred_at<?)"},
+        {" AND action = $6 AND action <>",
+         "INDEX audit_log_by_action (scope=? AND action=? AND occurred_at>? AND occurred_at<?)"},
+        {" AND entity_type = $3 AND occ",
+         "INDEX audit_log_by_entity_type (scope=? AND entity_type=? AND occurred_at>? AND occurred_at<?)"},
+        {"scope = $9 AND occ", "INDEX audit_log_by_time (scope=? AND occurred_at>? AND occurred_at<?)"},
+        {"tenant_id = $9 AND ",
+         "INDEX audit_log_by_tenant (tenant_id=? AND occurred_at>? AND occurred_at<?)"},
+        {"tenant_id = $10 AND ",
+         "INDEX audit_log_by_tenant (tenant_id=? AND occurred_at>? AND occurred_at<?)"},
+        {"scope = $4 AND entity_id = $5 AND occ",
+         "COVERING INDEX audit_log_by_entity (scope=? AND entity_id=?"},
+        {"scope = $4 AND actor_id = $5 AND occ", "COVERING INDEX audit_log_by_actor (scope=? AND actor_id=?"},
+        {"scope = $4 AND action = $5 AND action <>",
+         "COVERING INDEX audit_log_by_action (scope=? AND action=?"},
+        {"scope = $4 AND entity_type = $5 AND occ",
+         "COVERING INDEX audit_log_by_entity_type (scope=? AND entity_type=?"},
+        {"scope = $4 AND occ", "COVERING INDEX audit_log_by_time (scope=? AND occurred_at>?"},
+    };
+    unsigned found[sizeof expected / sizeof *expected] = {0};
+    sqlite3 *handle;
+
+    (void)state;
+    assert_int_equal(sqlite3_open_v2(fixture.database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
+        if (!*query || !strstr((*query)->text.data, "FROM audit_log"))
+            continue;
+        const char *text = (*query)->text.data, *plan = plan_of(handle, *query).data;
+
+        for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++) {
+            if (!strstr(text, expected[i].query))
+                continue;
+            found[i]++;
+            if (!strstr(plan, expected[i].plan))
+                fail_msg("%s\n%s", text, plan);
+        }
+        if (strstr(text, "AS seen") && strstr(plan, "TEMP B-TREE"))
+            fail_msg("%s\n%s", text, plan);
+    }
+    for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++)
+        if (!found[i])
+            fail_msg("there is no query with %s", expected[i].query);
     sqlite3_close(handle);
 }
 
@@ -282,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_unique_fields_end_a_unique_index),
         cmocka_unit_test(test_every_query_can_be_prepared),
         cmocka_unit_test(test_no_query_scans_a_large_table),
+        cmocka_unit_test(test_searches_of_the_audit_trail_go_by_their_index),
         cmocka_unit_test(test_version_is_the_number_of_migrations),
         cmocka_unit_test(test_opening_again_changes_nothing),
     };

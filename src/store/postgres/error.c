@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define UNIQUE_VIOLATION "23505"
+#define UNIQUE_VIOLATION   "23505"
+#define NOT_NULL_VIOLATION "23502"
 
 struct meaning {
     const char *sqlstate; /* the code, or the beginning of several */
@@ -164,6 +165,11 @@ const struct failure *postgres_failure(const struct postgres_error *error, struc
 bool postgres_error_is_conflict(const struct postgres_error *error)
 {
     return strcmp(error->sqlstate, "40001") == 0 || strcmp(error->sqlstate, "40P01") == 0;
+}
+
+bool postgres_error_is_of_chain(const struct postgres_error *error)
+{
+    return strcmp(error->sqlstate, NOT_NULL_VIOLATION) == 0 && strcmp(error->table, "audit_chains") == 0;
 }
 
 bool postgres_error_is_everybodys(const struct postgres_error *error)

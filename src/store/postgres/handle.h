@@ -184,6 +184,8 @@ bool postgres_error_is_conflict(const struct postgres_error *error);
 /* Whether nothing can be done on this session, or by any, whatever the command: not the command's own fault.
  */
 bool postgres_error_is_everybodys(const struct postgres_error *error);
+/* Whether the head of the session's audit chain is not the one from which the session went on. */
+bool postgres_error_is_of_chain(const struct postgres_error *error);
 enum store_state postgres_error_state(const struct postgres_error *error);
 /* As an operator is told it, with what to do about it: one line. */
 struct text postgres_cannot_use(const struct postgres_error *error, struct arena *arena);
@@ -245,6 +247,12 @@ enum commit_outcome { COMMIT_DONE, COMMIT_NOT_DONE, COMMIT_UNKNOWN };
  */
 enum commit_outcome commit_record_outcome(struct postgres_connection *connection, const char *id,
                                           int64_t commit_number);
+
+/* ---- audit_claim.c ---- */
+
+/* Takes a chain of the audit trail for the session, until it ends: one that no living session has, or a new
+ * one. In no transaction. */
+bool postgres_claim_chain(struct postgres_connection *connection);
 
 /* ---- migrate.c ---- */
 

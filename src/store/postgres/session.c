@@ -60,6 +60,7 @@ void postgres_connection_free(struct postgres_connection *connection)
     postgres_statements_free(connection);
     arena_free(&connection->ahead_arena);
     buffer_free(&connection->parameters);
+    buffer_free(&connection->base.audit_scratch);
     free(connection->awaited);
     connection->magic = 0;
     free(connection);
@@ -160,7 +161,8 @@ static bool begin_session(struct postgres_connection *connection)
     connection->backend_pid = libpq.PQbackendPID(connection->handle);
     if (!is_new_enough(connection) || !set_session(connection) || !postgres_enter_pipeline(connection))
         return false;
-    return !connection->base.locks_rows || commit_record_open(connection);
+    return !connection->base.locks_rows ||
+           (commit_record_open(connection) && postgres_claim_chain(connection));
 }
 
 /* Goes on with a connection that was begun, instead of having it made at once, so that the server's words are

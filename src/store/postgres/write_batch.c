@@ -1,4 +1,5 @@
 /* write_batch.c: commands that write, in one transaction (postgres.h). */
+#include "store/audit_chain.h"
 #include "store/postgres/handle.h"
 
 #include "base/instant.h"
@@ -84,6 +85,12 @@ static enum outcome outcome_of_error(struct write_batch *batch)
 
     if (error->is_lost)
         return ATTEMPT_LOST;
+    if (postgres_error_is_of_chain(error)) {
+        LOG_ERROR(
+            "the head of an audit chain was changed by somebody else; `farthing audit verify` tells how",
+            LOG_INTEGER("chain", batch->connection->base.head.chain));
+        return ATTEMPT_LOST; /* the next session takes it up where it is */
+    }
     if (postgres_error_is_conflict(error))
         return ATTEMPT_CONFLICT;
     if (postgres_error_is_everybodys(error))
@@ -115,12 +122,17 @@ static enum outcome commit(struct write_batch *batch)
 {
     struct postgres_connection *connection = batch->connection;
     int64_t started_us = monotonic_now_us();
-    bool is_sent = are_updates_right(batch) && commit_record_send(connection);
+    bool is_sent = are_updates_right(batch) &&
+                   !audit_chain_write_head(&connection->base, batch->commands[0]->arena) &&
+                   commit_record_send(connection);
 
     if (is_sent)
         patience_send_commit_limits(batch->patience, connection);
     is_sent = is_sent && send_kept(connection, commit_sql);
     bool is_done = is_sent && postgres_finish(connection);
+
+    if (is_done)
+        audit_chain_keep(&connection->base);
 
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     if (is_done)
@@ -154,6 +166,7 @@ static enum outcome attempt(struct write_batch *batch)
     postgres_forget_error(connection);
     uint64_t changes = connection->change_count;
 
+    audit_chain_forget(&connection->base);
     connection->command = 0;
     connection->update_count = 0;
     batch->has_waited = false;
@@ -394,9 +407,14 @@ static void run_batch(struct write_batch *batch)
                 pause_after_conflict(conflicts);
             break;
         case ATTEMPT_LOST:
-        case ATTEMPT_UNKNOWN:
+        case ATTEMPT_UNKNOWN: {
+            bool had_session = batch->connection->handle;
+
             wait_or_fail(batch, deadline_us);
+            if (had_session && batch->count > 0)
+                run_after_loss(batch, ++losses);
             break;
+        }
         case ATTEMPT_FAILED:
             fail_all(batch, postgres_failure(&batch->connection->error, batch->commands[0]->arena));
             break;

@@ -121,6 +121,7 @@ void sqlite_connection_close(struct connection *connection)
 {
     assert(sqlite_of(connection)->magic == CONNECTION_MAGIC);
     sqlite_statements_free(connection);
+    buffer_free(&connection->audit_scratch);
     sqlite3_close(sqlite_of(connection)->handle);
     sqlite_of(connection)->magic = 0;
     free(connection);

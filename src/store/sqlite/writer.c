@@ -5,6 +5,7 @@
  * almost no command fails. When one fails after it has changed something, the whole batch is rolled back and
  * run again, each command in a savepoint of its own; instants and input are fixed, so the replay does the
  * same. Only when the commit is durable are the commands answered. */
+#include "store/audit_chain.h"
 #include "store/command_list.h"
 #include "store/lane.h"
 
@@ -13,7 +14,7 @@
 #include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/sqlite/checkpoint.h"
-#include "store/transaction.h"
+#include "store/write.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -67,6 +68,12 @@ static const struct failure *begin_batch(struct writer *writer, struct arena *ar
     return sqlite_begin_write(writer->connection) ? NULL : sqlite_failure(writer->connection, arena);
 }
 
+static void roll_back(struct writer *writer)
+{
+    sqlite_rollback(writer->connection);
+    audit_chain_forget(writer->connection);
+}
+
 /* Moves commands from `pending` to `batch` and runs them, until there are enough or time is up. False when
  * one failed after it had changed something, or when its error has ended the transaction: then nothing of the
  * batch may stand. */
@@ -113,7 +120,7 @@ static const struct failure *replay(struct writer *writer, struct command_list *
 {
     assert(batch->first);
     metrics_add(&metrics_here()->writer_replays, 1);
-    sqlite_rollback(writer->connection);
+    roll_back(writer);
     for (struct store_command *command = batch->first; command; command = command->next)
         command->failure = NULL;
     if (!sqlite_begin_write(writer->connection))
@@ -132,11 +139,13 @@ static void fail_all(struct command_list *batch, const struct failure *cause)
         command->failure = failure_copy(cause, command->arena);
 }
 
-static bool commit(struct writer *writer)
+static bool commit(struct writer *writer, struct arena *arena)
 {
     int64_t started_us = monotonic_now_us();
-    bool is_done = sqlite_commit(writer->connection);
+    bool is_done = !audit_chain_write_head(writer->connection, arena) && sqlite_commit(writer->connection);
 
+    if (is_done)
+        audit_chain_keep(writer->connection);
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     return is_done;
 }
@@ -163,12 +172,12 @@ static bool commit_batch(struct writer *writer, struct command_list *pending, st
     } else if (!run_batch(writer, pending, batch)) {
         cause = replay(writer, batch);
     }
-    if (!cause && commit(writer))
-        return true;
     assert(batch->first);
+    if (!cause && commit(writer, batch->first->arena))
+        return true;
     if (!cause)
         cause = sqlite_failure(writer->connection, batch->first->arena);
-    sqlite_rollback(writer->connection);
+    roll_back(writer);
     fail_all(batch, cause);
     return false;
 }
@@ -263,6 +272,32 @@ static void *writer_main(void *context)
     return NULL;
 }
 
+STORE_QUERY(embedded_chain, &audit_chain_row_entity, "SELECT {columns} FROM audit_chains WHERE chain = $1");
+STORE_QUERY(make_embedded_chain, NULL,
+            "INSERT INTO audit_chains (chain, position, hash) VALUES ($1, 0, '') ON CONFLICT DO NOTHING");
+
+/* Goes on with the audit trail where it ends. False with a reason. */
+static bool continue_chain(struct connection *connection, struct arena *arena, struct text *reason)
+{
+    struct transaction transaction;
+    struct audit_chain_row chain = {.hash = text_empty};
+    const struct value number = value_integer(AUDIT_CHAIN_EMBEDDED);
+
+    transaction_init(&transaction, connection, arena, NULL);
+    bool is_there = query_record(&transaction, &embedded_chain, &number, 1, &chain);
+
+    if (!is_there && !transaction.failure) { /* somebody has removed it, which `audit verify` tells */
+        LOG_ERROR("the head of the audit trail is missing; `farthing audit verify` tells what else is");
+        transaction.failure = transaction_execute(&transaction, &make_embedded_chain, &number, 1);
+    }
+    if (transaction.failure) {
+        *reason = transaction.failure->message;
+        return false;
+    }
+    audit_chain_continue(connection, AUDIT_CHAIN_EMBEDDED, chain.position, chain.hash);
+    return true;
+}
+
 struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,
                             struct text *reason)
 {
@@ -275,6 +310,11 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
         abort();
     if (!checkpointer) {
         sqlite_connection_close(connection);
+        free(writer);
+        return NULL;
+    }
+    if (!continue_chain(connection, arena, reason)) {
+        checkpointer_close(checkpointer);
         free(writer);
         return NULL;
     }

@@ -1,0 +1,201 @@
+/* activity.c: /v1/activity: who has changed what, and when. Not in the published contract (docs/audit.md). */
+#include "domain/activity.h"
+#include "api/resources.h"
+#include "base/instant.h"
+#include "model/entity_json.h"
+
+/* The format that lists have (conventions section 16). */
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 1000 };
+
+struct search {
+    struct activity_filter filter;
+    struct activity_page page;
+};
+
+/* ---- list ---- */
+
+static const struct failure *read_text(struct exchange *exchange, const char *name, struct text *value)
+{
+    const struct failure *failure = exchange_query(exchange, text_from_string(name), value);
+
+    if (!text_is_set(*value))
+        *value = text_empty;
+    return failure;
+}
+
+static const struct failure *read_instant(struct exchange *exchange, const char *name, int64_t fallback,
+                                          int64_t *instant_us)
+{
+    struct failure *invalid = NULL;
+    struct text text;
+    const struct failure *failure = exchange_query(exchange, text_from_string(name), &text);
+
+    *instant_us = fallback;
+    if (failure || !text_is_set(text) || instant_parse(text, instant_us))
+        return failure;
+    failure_add_field(&invalid, exchange->arena, text_from_string(name),
+                      TEXT("must be an RFC 3339 time such as 2026-01-31T00:00:00Z"));
+    return invalid;
+}
+
+static const struct failure *read_times(struct exchange *exchange, struct activity_filter *filter)
+{
+    struct failure *invalid = NULL;
+    const struct failure *failure = read_instant(exchange, "start_time", INSTANT_MIN_US, &filter->start_time);
+
+    if (!failure)
+        failure = read_instant(exchange, "end_time", INSTANT_MAX_US, &filter->end_time);
+    if (failure || filter->start_time <= filter->end_time)
+        return failure;
+    failure_add_field(&invalid, exchange->arena, TEXT("end_time"), TEXT("must not be before start_time"));
+    return invalid;
+}
+
+static const struct failure *read_page(struct exchange *exchange, struct activity_filter *filter)
+{
+    const struct failure *failure =
+        exchange_query_number(exchange, TEXT("limit"), 0, LIMIT_MAX, LIMIT_DEFAULT, &filter->limit);
+
+    if (filter->limit == 0)
+        filter->limit = LIMIT_DEFAULT;
+    return failure ? failure
+                   : exchange_query_number(exchange, TEXT("offset"), 0, INT32_MAX, 0, &filter->offset);
+}
+
+static const struct failure *parse_list(struct exchange *exchange)
+{
+    struct search *search = ARENA_NEW(exchange->arena, struct search);
+    struct activity_filter *filter = &search->filter;
+    const struct {
+        const char *name;
+        struct text *value;
+    } texts[] = {
+        {"entity_type", &filter->entity_type}, {"entity_id", &filter->entity_id},
+        {"actor_id", &filter->actor_id},       {"action", &filter->action},
+        {"request_id", &filter->request_id},
+    };
+    const struct failure *failure = NULL;
+
+    exchange->input = exchange->result = search;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !failure; i++)
+        failure = read_text(exchange, texts[i].name, texts[i].value);
+    if (!failure)
+        failure = read_times(exchange, filter);
+    return failure ? failure : read_page(exchange, filter);
+}
+
+static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
+{
+    struct search *search = exchange->result;
+
+    activity_search(transaction, &search->filter, &search->page);
+    return NULL;
+}
+
+static void write_activity(struct exchange *exchange, struct json_writer *writer,
+                           const struct activity *activity)
+{
+    json_begin_object(writer);
+    entity_write_members(writer, &activity_entity, activity, exchange->call.scope);
+    json_end_object(writer);
+}
+
+static void write_pagination(struct json_writer *writer, const struct search *search)
+{
+    json_key(writer, TEXT("pagination"));
+    json_begin_object(writer);
+    json_key(writer, TEXT("total"));
+    json_int64(writer, search->page.total);
+    json_key(writer, TEXT("limit"));
+    json_int64(writer, search->filter.limit);
+    json_key(writer, TEXT("offset"));
+    json_int64(writer, search->filter.offset + search->filter.limit);
+    json_end_object(writer);
+}
+
+static void render_list(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct search *search = exchange->result;
+    const struct activity *items = search->page.items.records;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("items"));
+    json_begin_array(writer);
+    for (size_t i = 0; i < search->page.items.count; i++)
+        write_activity(exchange, writer, &items[i]);
+    json_end_array(writer);
+    write_pagination(writer, search);
+    if (search->page.searched_until != INSTANT_UNSET) {
+        json_key(writer, TEXT("searched_until"));
+        json_value_begin(writer);
+        buffer_append_char(writer->buffer, '"');
+        instant_append(writer->buffer, search->page.searched_until);
+        buffer_append_char(writer->buffer, '"');
+    }
+    json_end_object(writer);
+}
+
+/* ---- get ---- */
+
+static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
+{
+    exchange->result = ARENA_NEW(exchange->arena, struct activity);
+    return activity_get(transaction, exchange->parameters[0], exchange->result);
+}
+
+static void render_get(struct exchange *exchange, struct json_writer *writer)
+{
+    write_activity(exchange, writer, exchange->result);
+}
+
+/* ---- the table ---- */
+
+static const struct query_parameter list_parameters[] = {
+    {TEXT_LITERAL("entity_type"),
+     TEXT_LITERAL("Only changes of such entities: `customer`, `secret`, `user`.")},
+    {TEXT_LITERAL("entity_id"), TEXT_LITERAL("Only changes of this one.")},
+    {TEXT_LITERAL("actor_id"), TEXT_LITERAL("Only what this user has done.")},
+    {TEXT_LITERAL("action"), TEXT_LITERAL("Only `created`, `updated` or `archived`.")},
+    {TEXT_LITERAL("request_id"), TEXT_LITERAL("Only what was done in this request.")},
+    {TEXT_LITERAL("start_time"), TEXT_LITERAL("Not before this time (RFC 3339).")},
+    {TEXT_LITERAL("end_time"), TEXT_LITERAL("Not after this time (RFC 3339).")},
+    {TEXT_LITERAL("limit"), TEXT_LITERAL("How many, 1 to 1000; 50 by default.")},
+    {TEXT_LITERAL("offset"), TEXT_LITERAL("How many to pass over, from the newest on.")},
+    {{NULL, 0}, {NULL, 0}},
+};
+static const struct reply_schema activity_reply = {.entity = &activity_entity};
+static const struct reply_schema activity_page_reply = {
+    .entity = &activity_entity,
+    .page_name = TEXT_LITERAL("ListActivityResponse"),
+};
+
+static const struct route routes[] = {
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/v1/activity"),
+     .permission = {TEXT_LITERAL("activity"), PERMISSION_READ},
+     .without_environment = true,
+     .lane = LANE_READ,
+     .status = 200,
+     .parse = parse_list,
+     .run = run_list,
+     .render = render_list,
+     .operation_id = TEXT_LITERAL("listActivity"),
+     .summary = TEXT_LITERAL("List what was changed, by whom and when; newest first"),
+     .tag = TEXT_LITERAL("Activity"),
+     .reply = &activity_page_reply,
+     .query_parameters = list_parameters},
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/v1/activity/{id}"),
+     .permission = {TEXT_LITERAL("activity"), PERMISSION_READ},
+     .without_environment = true,
+     .lane = LANE_READ,
+     .status = 200,
+     .run = run_get,
+     .render = render_get,
+     .operation_id = TEXT_LITERAL("getActivity"),
+     .summary = TEXT_LITERAL("Get one change"),
+     .tag = TEXT_LITERAL("Activity"),
+     .reply = &activity_reply},
+};
+
+const struct route_table activity_routes = ROUTE_TABLE(routes);

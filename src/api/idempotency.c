@@ -1,0 +1,264 @@
+#include "api/idempotency.h"
+
+#include "base/hash.h"
+#include "domain/idempotency.h"
+
+#include <assert.h>
+
+#define HOUR_US (INT64_C(60) * 60 * 1000 * 1000)
+
+enum { FIRST_STATUS_OF_OURS = 500 }; /* a failure that is the server's, not the request's */
+
+#define COUNT_OF(parts) (sizeof(parts) / sizeof(parts)[0])
+
+static const struct text header_name = TEXT_LITERAL("Idempotency-Key");
+
+/* ---- the request ---- */
+
+static struct text hex_of(struct arena *arena, const uint8_t hash[SEAL_HASH_BYTES])
+{
+    const size_t length = (size_t)2 * SEAL_HASH_BYTES;
+    char *out = arena_allocate(arena, length);
+
+    hex_encode(hash, SEAL_HASH_BYTES, out);
+    return (struct text){out, length};
+}
+
+/* What cannot be told from one another without the Idempotency-Key: the record's id and the key of the reply
+ * follow from it, and the hash of the request, which may hold a password, is made with it. */
+static void derive(struct exchange *exchange, struct text given)
+{
+    static const struct scope nowhere = {SCOPE_NONE, TEXT_LITERAL(""), TEXT_LITERAL("")};
+    struct idempotency *idempotency = exchange->idempotency;
+    const struct http_request *request = &exchange->http->request;
+    const struct scope *scope = exchange->call.scope ? exchange->call.scope : &nowhere;
+    const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, scope->environment_id,
+                                 exchange->route->path, given};
+    const struct text sent[] = {TEXT("request"), request->method_name,    request->path,
+                                request->query,  exchange->call.actor_id, exchange->caller.customer_id,
+                                request->body};
+    const struct text id = TEXT("id"), reply = TEXT("reply");
+    uint8_t root[SEAL_KEY_BYTES], hash[SEAL_HASH_BYTES];
+
+    static_assert(SEAL_HASH_BYTES == SEAL_KEY_BYTES, "a hash is a key");
+    seal_hash(NULL, place, COUNT_OF(place), root);
+    seal_hash(root, &id, 1, hash);
+    idempotency->id = hex_of(exchange->arena, hash);
+    seal_hash(root, sent, COUNT_OF(sent), hash);
+    idempotency->request_hash = hex_of(exchange->arena, hash);
+    seal_hash(root, &reply, 1, idempotency->key);
+}
+
+const struct failure *idempotency_begin(struct exchange *exchange)
+{
+    struct text given = http_request_header(&exchange->http->request, header_name);
+
+    if (given.length == 0)
+        return NULL;
+    if (given.length > IDEMPOTENCY_KEY_LENGTH_MAX || !text_is_visible_ascii(given))
+        return failure_add(
+            failure_new(exchange->arena, FAILURE_VALIDATION,
+                        TEXT("the header Idempotency-Key is not valid: 1 to 255 visible ASCII characters, "
+                             "without spaces")),
+            exchange->arena, header_name, TEXT("must be 1 to 255 visible ASCII characters"));
+    exchange->idempotency = ARENA_NEW(exchange->arena, struct idempotency);
+    derive(exchange, given);
+    return NULL;
+}
+
+/* ---- records ---- */
+
+static int64_t kept_since(const struct api *api, int64_t now_us)
+{
+    return now_us - (int64_t)api->config.idempotency_retention_hours * HOUR_US;
+}
+
+/* What a kept reply belongs to, so that it cannot be put in another's place. */
+static struct text about(const struct idempotency *idempotency, int64_t status, struct arena *arena)
+{
+    return arena_format(arena, "%.*s %.*s %d", TEXT_FORMAT(idempotency->id),
+                        TEXT_FORMAT(idempotency->request_hash), (int)status);
+}
+
+/* Writes the record of `reply` with the transaction's other changes. */
+static void keep(struct exchange *exchange, struct transaction *transaction,
+                 const struct idempotency_record *previous)
+{
+    struct idempotency *idempotency = exchange->idempotency;
+    const struct kept_reply *reply = &idempotency->reply;
+    struct idempotency_record *record = ARENA_NEW(exchange->arena, struct idempotency_record);
+
+    record->id = idempotency->id;
+    record->request_hash = idempotency->request_hash;
+    record->status_code = reply->status;
+    if (reply->body.length <= IDEMPOTENCY_REPLY_BYTES_MAX)
+        record->reply = seal(exchange->arena, idempotency->key,
+                             about(idempotency, reply->status, exchange->arena), reply->body);
+    idempotency_keep(transaction, record, previous);
+}
+
+static const struct failure *was_misused(struct exchange *exchange)
+{
+    exchange->idempotency->is_about_key = true;
+    return failure_add(
+        failure_new(exchange->arena, FAILURE_ALREADY_EXISTS,
+                    TEXT("the Idempotency-Key was used for another request; a new request needs a new key")),
+        exchange->arena, header_name, TEXT("was used for another request"));
+}
+
+static const struct failure *was_too_large(struct exchange *exchange)
+{
+    exchange->idempotency->is_about_key = true;
+    return failure_add(
+        failure_new(
+            exchange->arena, FAILURE_ALREADY_EXISTS,
+            TEXT("the request with this Idempotency-Key was done before; its reply was too large to be "
+                 "kept, and nothing was done again")),
+        exchange->arena, header_name, TEXT("was used for this request"));
+}
+
+/* Makes a record the reply. */
+static const struct failure *replay(struct exchange *exchange, const struct idempotency_record *record)
+{
+    struct idempotency *idempotency = exchange->idempotency;
+    struct text body;
+
+    if (!text_equal(record->request_hash, idempotency->request_hash))
+        return was_misused(exchange);
+    if (!text_is_set(record->reply))
+        return was_too_large(exchange);
+    if (!seal_open(exchange->arena, idempotency->key,
+                   about(idempotency, record->status_code, exchange->arena), record->reply, &body))
+        return failure_new(
+            exchange->arena, FAILURE_INTERNAL,
+            TEXT("the reply that was kept for this Idempotency-Key was altered in the database "
+                 "and cannot be read; nothing was done again"));
+    idempotency->reply =
+        (struct kept_reply){.status = (int)record->status_code, .body = body, .is_replayed = true};
+    return NULL;
+}
+
+/* ---- in the lane ---- */
+
+/* Looks for a reply that was kept. Without one, *previous is the record that is too old, or NULL. */
+static bool look(struct exchange *exchange, struct transaction *transaction,
+                 struct idempotency_record **previous, const struct failure **failure)
+{
+    struct idempotency_record *record = ARENA_NEW(exchange->arena, struct idempotency_record);
+    int64_t since_us = kept_since(exchange->loop->api, exchange->call.now_us);
+
+    *previous = NULL;
+    if (!idempotency_find(transaction, exchange->idempotency->id, record)) {
+        *failure = transaction->failure;
+        return *failure != NULL;
+    }
+    if (record->created_at < since_us) {
+        *previous = record;
+        return false;
+    }
+    *failure = replay(exchange, record);
+    return true;
+}
+
+static const struct failure *run_look(void *context, struct transaction *transaction)
+{
+    struct exchange *exchange = context;
+    struct idempotency_record *previous;
+    const struct failure *failure = NULL;
+
+    look(exchange, transaction, &previous, &failure);
+    return failure;
+}
+
+bool idempotency_is_answered(struct exchange *exchange, const struct failure **failure)
+{
+    if (!exchange->idempotency)
+        return false;
+    *failure = store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_look, exchange);
+    return *failure || exchange->idempotency->reply.is_replayed;
+}
+
+static struct text render(struct exchange *exchange, struct transaction *transaction)
+{
+    buffer_clear(transaction->scratch);
+    reply_write_success(exchange, transaction->scratch);
+    return arena_copy(exchange->arena, buffer_text(transaction->scratch));
+}
+
+const struct failure *idempotency_run(struct exchange *exchange, struct transaction *transaction)
+{
+    struct idempotency *idempotency = exchange->idempotency;
+    struct idempotency_record *previous;
+    const struct failure *failure;
+
+    idempotency->is_about_key = false; /* the command may run again */
+    if (look(exchange, transaction, &previous, &failure))
+        return failure;
+    failure = exchange->route->run(exchange, transaction);
+    if (failure || transaction->failure)
+        return failure;
+    idempotency->reply =
+        (struct kept_reply){.status = exchange->status, .body = render(exchange, transaction)};
+    keep(exchange, transaction, previous);
+    return NULL;
+}
+
+/* Whether trying again would change nothing. */
+static bool is_kept(enum failure_code code)
+{
+    switch (code) {
+    case FAILURE_VALIDATION:
+    case FAILURE_INVALID_OPERATION:
+    case FAILURE_NOT_FOUND:
+    case FAILURE_ALREADY_EXISTS:
+        return true;
+    case FAILURE_UNAUTHENTICATED:
+    case FAILURE_PERMISSION_DENIED:
+    case FAILURE_VERSION_CONFLICT:
+    case FAILURE_TOO_MANY_REQUESTS:
+    case FAILURE_DATABASE:
+    case FAILURE_INTERNAL:
+    case FAILURE_NOT_IMPLEMENTED:
+    case FAILURE_SERVICE_UNAVAILABLE:
+        break;
+    }
+    return false;
+}
+
+bool idempotency_looks_again(const struct exchange *exchange, const struct failure *failure)
+{
+    return exchange->idempotency && !exchange->idempotency->is_about_key &&
+           failure_status(failure->code) < FIRST_STATUS_OF_OURS;
+}
+
+void idempotency_prepare_failure(struct exchange *exchange, const struct failure *failure)
+{
+    struct buffer *body = &exchange->loop->body;
+
+    buffer_clear(body);
+    reply_write_failure(failure, body);
+    exchange->idempotency->passing = is_kept(failure->code) ? NULL : failure;
+    exchange->idempotency->reply = (struct kept_reply){
+        .status = failure_status(failure->code), .body = arena_copy(exchange->arena, buffer_text(body))};
+}
+
+const struct failure *idempotency_keep_failure(struct exchange *exchange, struct transaction *transaction)
+{
+    struct idempotency_record *previous;
+    const struct failure *failure;
+
+    if (look(exchange, transaction, &previous, &failure))
+        return failure;
+    if (exchange->idempotency->passing)
+        return exchange->idempotency->passing;
+    keep(exchange, transaction, previous);
+    return NULL;
+}
+
+/* ---- cleaning up ---- */
+
+const struct failure *idempotency_clean_up(const struct api *api, int64_t now_us,
+                                           struct transaction *transaction, size_t *count)
+{
+    return idempotency_discard(transaction, kept_since(api, now_us), count);
+}

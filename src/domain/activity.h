@@ -1,0 +1,44 @@
+/* activity.h: the audit trail as a tenant sees it: what was changed in one of its environments, and beside
+ * that what belongs to the tenant itself (its users, environments, and the tenant). */
+#ifndef FARTHING_DOMAIN_ACTIVITY_H
+#define FARTHING_DOMAIN_ACTIVITY_H
+
+#include "store/store.h"
+
+/* How many rows, newest first, a search looks at: those that its index finds, and as many of the tenant's
+ * own. So none takes longer than that, however long the trail is. */
+enum { ACTIVITY_SEARCHED_MAX = 5000 };
+
+struct activity {
+    struct text id; /* "activity_123" */
+    struct text entity_type;
+    struct text entity_id;
+    struct text action; /* created, updated, archived */
+    struct text actor_id;
+    struct text request_id;
+    int64_t occurred_at;
+    struct text changes; /* {"before": {...}, "after": {...}}; of a created one only the latter */
+};
+extern const struct entity activity_entity;
+
+/* An empty text: any. */
+struct activity_filter {
+    struct text entity_type, entity_id, actor_id, action, request_id;
+    int64_t start_time, end_time; /* both inclusive */
+    int64_t limit, offset;
+};
+
+struct activity_page {
+    struct record_list items; /* struct activity, newest first */
+    int64_t total;            /* of the rows that were looked at */
+    int64_t searched_until; /* when the oldest of these was written; INSTANT_UNSET: there are no older ones */
+};
+
+/* What the caller's environment and tenant may see of the trail. */
+void activity_search(struct transaction *transaction, const struct activity_filter *filter,
+                     struct activity_page *page);
+/* One of these. FAILURE_NOT_FOUND also for what is another's. */
+const struct failure *activity_get(struct transaction *transaction, struct text id,
+                                   struct activity *activity);
+
+#endif

@@ -1,0 +1,162 @@
+/* Searches of the audit trail that is longer than one search looks at. */
+#include "store_fixture.h"
+
+#include "domain/activity.h"
+
+STORE_FIXTURE_OF_FILE()
+
+enum { ROWS = ACTIVITY_SEARCHED_MAX + 1000 };
+
+/* Creations of customers a microsecond apart; every thousandth row is an update. */
+static void write_long_trail(void)
+{
+    char sql[512];
+
+    store_close(fixture.store);
+    snprintf(
+        sql, sizeof sql,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+        "INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, "
+        "occurred_at, changes) SELECT 1, 'customer', 'cust_' || i, CASE WHEN i %% 1000 = 0 THEN 'updated' "
+        "ELSE 'created' END, 'user', 'r' || i, %lld + i, '{}' FROM n",
+        ROWS, (long long)FIXTURE_NOW_US);
+    fixture_execute(&fixture, sql);
+    fixture_reopen(&fixture);
+}
+
+struct searching {
+    struct activity_filter filter;
+    struct activity_page page;
+};
+
+static const struct failure *run_search(void *context, struct transaction *transaction)
+{
+    struct searching *searching = context;
+
+    activity_search(transaction, &searching->filter, &searching->page);
+    return NULL;
+}
+
+static struct activity_filter any(void)
+{
+    return (struct activity_filter){
+        .entity_type = TEXT(""),
+        .entity_id = TEXT(""),
+        .actor_id = TEXT(""),
+        .action = TEXT(""),
+        .request_id = TEXT(""),
+        .start_time = INSTANT_MIN_US,
+        .end_time = INSTANT_MAX_US,
+        .limit = 2,
+    };
+}
+
+static struct activity_page search_as(const struct scope *scope, struct activity_filter filter)
+{
+    struct call call = fixture.call;
+    struct searching searching = {.filter = filter};
+
+    call.scope = scope;
+    assert_null(store_read(fixture.store, &fixture.arena, &call, run_search, &searching));
+    return searching.page;
+}
+
+static struct activity_page search(struct activity_filter filter)
+{
+    return search_as(&fixture.scope, filter);
+}
+
+static const struct activity *item(const struct activity_page *page, size_t index)
+{
+    assert_true(index < page->items.count);
+    return &((const struct activity *)page->items.records)[index];
+}
+
+static void test_a_long_trail_is_searched_in_parts(void **state)
+{
+    struct activity_filter filter = any();
+
+    (void)state;
+    write_long_trail();
+    filter.entity_type = TEXT("customer");
+    struct activity_page page = search(filter);
+
+    assert_int_equal(page.total, ACTIVITY_SEARCHED_MAX);
+    assert_int_equal(page.searched_until, FIXTURE_NOW_US + 1001);
+    assert_int_equal(item(&page, 0)->occurred_at, FIXTURE_NOW_US + ROWS);
+    filter.end_time = page.searched_until - 1;
+    page = search(filter);
+    assert_int_equal(page.total, 1000);
+    assert_int_equal(page.searched_until, INSTANT_UNSET);
+    assert_text(item(&page, 0)->entity_id, "cust_1000");
+}
+
+/* What has an index of its own is found wherever it is; what has none, among the newest. */
+static void test_rare_rows_are_found_in_a_long_trail(void **state)
+{
+    struct activity_filter filter = any();
+
+    (void)state;
+    write_long_trail();
+    filter.action = TEXT("updated");
+    struct activity_page page = search(filter);
+
+    assert_int_equal(page.total, ROWS / 1000);
+    assert_int_equal(page.searched_until, INSTANT_UNSET);
+    filter.entity_type = TEXT("secret");
+    assert_int_equal(search(filter).total, 0);
+    filter = any();
+    filter.entity_id = TEXT("cust_1");
+    page = search(filter);
+    assert_int_equal(page.total, 1);
+    assert_text(item(&page, 0)->request_id, "r1");
+    filter = any();
+    filter.request_id = TEXT("r1");
+    page = search(filter);
+    assert_int_equal(page.total, 0);
+    assert_true(page.searched_until > FIXTURE_NOW_US);
+    filter.end_time = page.searched_until - 1;
+    assert_int_equal(search(filter).total, 1);
+}
+
+/* Rows of one instant have an order, so that pages do not overlap. */
+static void test_pages_of_a_long_trail(void **state)
+{
+    struct activity_filter filter = any();
+
+    (void)state;
+    write_long_trail();
+    filter.offset = ACTIVITY_SEARCHED_MAX - 1;
+    struct activity_page page = search(filter);
+
+    assert_int_equal(item(&page, 0)->occurred_at, FIXTURE_NOW_US + 1001);
+    filter.offset = INT32_MAX;
+    assert_int_equal(search(filter).items.count, 0);
+}
+
+/* SCOPE_NONE is the number of everything that is in no environment, whosever it is. */
+static void test_whoever_is_in_no_environment_sees_only_the_tenant_s_own(void **state)
+{
+    struct scope scope = {
+        .number = SCOPE_NONE, .tenant_id = fixture.scope.tenant_id, .environment_id = TEXT("")};
+
+    (void)state;
+    assert_int_equal(search_as(&scope, any()).total, 3); /* tenant, user, environment */
+    scope.tenant_id = TEXT("tenant_other");
+    assert_int_equal(search_as(&scope, any()).total, 0);
+    scope.tenant_id = TEXT("");
+    assert_int_equal(search_as(&scope, any()).total, 0);
+    assert_int_equal(search(any()).total, 4); /* and the key */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_a_long_trail_is_searched_in_parts),
+        FIXTURE_TEST(test_rare_rows_are_found_in_a_long_trail),
+        FIXTURE_TEST(test_pages_of_a_long_trail),
+        FIXTURE_TEST(test_whoever_is_in_no_environment_sees_only_the_tenant_s_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

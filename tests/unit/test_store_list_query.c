@@ -1,0 +1,219 @@
+/* Lists: conditions, order and page, and the number of all, whatever the page has. */
+#include "store_fixture.h"
+
+#include "store/list_query.h"
+#include "store/sqlite/handle.h"
+#include "store/transaction.h"
+
+STORE_FIXTURE_OF_FILE()
+
+enum { CUSTOMERS = 5 };
+
+static void make_customers(void)
+{
+    static const char *const external_ids[CUSTOMERS] = {"e0", "e1", "e2", "e3", "e4"};
+
+    for (unsigned i = 0; i < CUSTOMERS; i++) {
+        fixture.call.now_us = FIXTURE_NOW_US + i;
+        assert_null(fixture_create(&fixture, external_ids[i], NULL));
+    }
+}
+
+/* What a test asks for, and what comes back. */
+struct listing {
+    void (*choose)(struct list_query *list);
+    struct page page;
+    struct record_list rows;
+    int64_t total;
+    struct text text;
+};
+
+static const struct failure *run(void *context, struct transaction *transaction)
+{
+    struct listing *listing = context;
+    struct list_query list;
+
+    list_query_begin(&list, transaction, &customer_entity);
+    if (listing->choose)
+        listing->choose(&list);
+    listing->rows = list_query_run(&list, &listing->page, &listing->total);
+    listing->text = list_query_text(&list);
+    return NULL;
+}
+
+/* The external ids of the page, joined by spaces, and the total. */
+static struct text list(void (*choose)(struct list_query *list), int64_t limit, int64_t offset)
+{
+    struct listing listing = {.choose = choose, .page = {limit, offset}};
+    struct text text = text_empty;
+
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run, &listing));
+    const struct customer *customers = listing.rows.records;
+
+    for (size_t i = 0; i < listing.rows.count; i++)
+        text = arena_format(&fixture.arena, "%.*s%.*s ", TEXT_FORMAT(text),
+                            TEXT_FORMAT(customers[i].external_id));
+    return arena_format(&fixture.arena, "%.*sof %lld", TEXT_FORMAT(text), (long long)listing.total);
+}
+
+static void newest_first(struct list_query *query)
+{
+    list_query_sort(query, TEXT("created_at"), true);
+}
+
+static void test_the_total_comes_along_whatever_the_page_has(void **state)
+{
+    (void)state;
+    assert_text(list(newest_first, 50, 0), "of 0");
+    make_customers();
+    assert_text(list(newest_first, 50, 0), "e4 e3 e2 e1 e0 of 5");
+    assert_text(list(newest_first, 2, 0), "e4 e3 of 5");
+    assert_text(list(newest_first, 2, 4), "e0 of 5");
+    assert_text(list(newest_first, 2, 10), "of 5");
+    assert_text(list(newest_first, 2, INT64_MAX - 1000), "of 5");
+}
+
+static void test_without_an_order_the_id_decides(void **state)
+{
+    (void)state;
+    make_customers();
+    assert_text(list(NULL, 50, 0), "e0 e1 e2 e3 e4 of 5");
+}
+
+static void by_name_then_oldest(struct list_query *query)
+{
+    list_query_sort(query, TEXT("name"), true); /* all the same */
+    list_query_sort(query, TEXT("created_at"), false);
+    list_query_sort(query, TEXT("created_at"), true); /* a second time: nothing */
+}
+
+static void test_sorts_in_their_order(void **state)
+{
+    (void)state;
+    make_customers();
+    assert_text(list(by_name_then_oldest, 50, 0), "e0 e1 e2 e3 e4 of 5");
+}
+
+static void between(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("created_at"), LIST_AT_LEAST, value_instant(FIXTURE_NOW_US + 1));
+    list_query_where(query, TEXT("created_at"), LIST_AT_MOST, value_instant(FIXTURE_NOW_US + 3));
+}
+
+static void strictly_between(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("created_at"), LIST_GREATER, value_instant(FIXTURE_NOW_US + 1));
+    list_query_where(query, TEXT("created_at"), LIST_LESS, value_instant(FIXTURE_NOW_US + 3));
+}
+
+static void some(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("external_id"), LIST_ONE_OF,
+                     value_text(TEXT("[\"e0\",\"e3\",\"nobody\",\"'; DROP TABLE customers; --\"]")));
+}
+
+static void none(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("external_id"), LIST_ONE_OF, value_text(TEXT("[]")));
+}
+
+static void another(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("external_id"), LIST_UNEQUAL, value_text(TEXT("e2")));
+    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
+}
+
+static void test_conditions(void **state)
+{
+    (void)state;
+    make_customers();
+    assert_text(list(between, 50, 0), "e3 e2 e1 of 3");
+    assert_text(list(between, 1, 1), "e2 of 3");
+    assert_text(list(strictly_between, 50, 0), "e2 of 1");
+    assert_text(list(some, 50, 0), "e3 e0 of 2");
+    assert_text(list(none, 50, 0), "of 0");
+    assert_text(list(another, 50, 0), "e4 e3 e1 e0 of 4");
+}
+
+static void by_contact(struct list_query *query)
+{
+    list_query_sort(query, TEXT("contact"), false);
+}
+
+static void by_contact_backwards(struct list_query *query)
+{
+    list_query_sort(query, TEXT("contact"), true);
+}
+
+static void test_what_is_unset_counts_as_the_largest(void **state)
+{
+    (void)state;
+    make_customers();
+    store_close(fixture.store);
+    fixture_execute(&fixture, "UPDATE customers SET contact = external_id WHERE external_id IN ('e1', 'e3')");
+    fixture_reopen(&fixture);
+    assert_text(list(by_contact, 50, 0), "e1 e3 e0 e2 e4 of 5");
+    assert_text(list(by_contact_backwards, 50, 0), "e4 e2 e0 e3 e1 of 5");
+}
+
+static void test_another_scope_has_nothing(void **state)
+{
+    struct scope other = fixture.scope;
+
+    (void)state;
+    make_customers();
+    other.number++;
+    fixture.call.scope = &other;
+    assert_text(list(newest_first, 50, 0), "of 0");
+}
+
+/* A page of the newest reads as many rows as it has, not the table: it walks the index that has their order.
+ */
+static void test_the_plan_of_the_usual_list(void **state)
+{
+    struct listing listing = {.choose = newest_first, .page = {50, 0}};
+    const struct connection connection = {.engine = &sqlite_engine};
+    struct text plan;
+
+    (void)state;
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run, &listing));
+    const struct query query = {listing.text, &customer_entity, true};
+    struct text sql = query_expand(&query, &connection, &fixture.arena);
+    sqlite3 *handle;
+    sqlite3_stmt *statement;
+    struct buffer buffer = {0};
+
+    assert_int_equal(sqlite3_open_v2(fixture.database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    sql = arena_format(&fixture.arena, "EXPLAIN QUERY PLAN %.*s", TEXT_FORMAT(sql));
+    assert_int_equal(sqlite3_prepare_v2(handle, sql.data, (int)sql.length, &statement, NULL), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        buffer_append_format(&buffer, "%s\n", (const char *)sqlite3_column_text(statement, 3));
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+    plan = arena_copy(&fixture.arena, buffer_text(&buffer));
+    buffer_free(&buffer);
+    const char *text = arena_string(&fixture.arena, plan);
+
+    if (!strstr(text, "USING INDEX customers_by_creation (scope=?)") || strstr(text, "SCAN customers"))
+        fail_msg("%s", text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(test_the_total_comes_along_whatever_the_page_has),
+        FIXTURE_TEST(test_without_an_order_the_id_decides),
+        FIXTURE_TEST(test_sorts_in_their_order),
+        FIXTURE_TEST(test_conditions),
+        FIXTURE_TEST(test_what_is_unset_counts_as_the_largest),
+        FIXTURE_TEST(test_another_scope_has_nothing),
+        FIXTURE_TEST(test_the_plan_of_the_usual_list),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
