@@ -1,6 +1,7 @@
 #include "access/authenticate.h"
 
 #include "access/environment.h"
+#include "access/token.h"
 
 static const struct failure *unauthenticated(struct arena *arena, struct text message)
 {
@@ -24,12 +25,47 @@ static const struct failure *authenticate_key(const struct identities *identitie
     return NULL;
 }
 
-const struct failure *authenticate(const struct identities *identities, const struct credentials *credentials,
-                                   int64_t now_us, struct arena *arena, struct caller *caller)
+/* Roles are those of the user's row as it is now, not those of the day on which the token was made (section
+ * 3.4). */
+static const struct failure *authenticate_token(const struct identities *identities, struct secrets *secrets,
+                                                struct text authorization, int64_t now_us,
+                                                struct arena *arena, struct caller *caller)
 {
-    if (credentials->api_key.length == 0)
-        return unauthenticated(arena, TEXT("no credentials: send an API key in the header x-api-key"));
-    return authenticate_key(identities, credentials->api_key, now_us, arena, caller);
+    static const struct text scheme = TEXT_LITERAL("Bearer ");
+    struct user_token token;
+
+    if (!text_starts_with(authorization, scheme))
+        return unauthenticated(arena, TEXT("the header Authorization must be `Bearer ` and a token"));
+    enum jwt_verdict verdict =
+        secrets ? token_read_user(secrets, text_from(authorization, scheme.length), now_us, arena, &token)
+                : JWT_WRONG_SIGNATURE;
+
+    if (verdict != JWT_VALID)
+        return unauthenticated(arena, arena_format(arena, "the token %s", jwt_verdict_text(verdict)));
+    if (!caller_table_find(identities->users, token.user_id, arena, caller) ||
+        !text_equal(caller->scope.tenant_id, token.tenant_id))
+        return unauthenticated(arena, TEXT("the token's user does not exist in its tenant any more"));
+    if (text_is_set(token.environment_id))
+        caller->scope.environment_id = token.environment_id;
+    return NULL;
+}
+
+const struct failure *authenticate(const struct identities *identities, struct secrets *secrets,
+                                   const struct credentials *credentials, int64_t now_us, struct arena *arena,
+                                   struct caller *caller)
+{
+    const struct failure *failure;
+
+    if (credentials->api_key.length == 0 && credentials->authorization.length == 0)
+        return unauthenticated(arena, TEXT("no credentials: send an API key in the header x-api-key, or a "
+                                           "token in the header Authorization"));
+    if (credentials->api_key.length > 0) {
+        failure = authenticate_key(identities, credentials->api_key, now_us, arena, caller);
+        if (!failure || credentials->authorization.length == 0)
+            return failure;
+    }
+    *caller = (struct caller){0};
+    return authenticate_token(identities, secrets, credentials->authorization, now_us, arena, caller);
 }
 
 /* A key's tenant was there when the key was taken in, and what is read is open to a suspended one, too: so

@@ -5,6 +5,7 @@
 
 #include "access/identities.h"
 #include "access/permission.h"
+#include "access/secrets.h"
 
 /* Headers of a request; unset or empty: not sent. */
 struct credentials {
@@ -13,10 +14,12 @@ struct credentials {
     struct text environment_id; /* X-Environment-ID */
 };
 
-/* Who is behind the credentials (section 3.1): a valid API key decides, then the bearer token. NULL with
- * *caller filled (texts in the arena); otherwise why not (401). */
-const struct failure *authenticate(const struct identities *identities, const struct credentials *credentials,
-                                   int64_t now_us, struct arena *arena, struct caller *caller);
+/* Who is behind the credentials (section 3.1): a valid API key decides; without one, the bearer token does.
+ * `secrets` are what tokens are signed with; NULL: there are none, and so no token is valid. NULL with
+ * *caller filled (texts in the arena, or borrowed from the credentials); otherwise why not (401). */
+const struct failure *authenticate(const struct identities *identities, struct secrets *secrets,
+                                   const struct credentials *credentials, int64_t now_us, struct arena *arena,
+                                   struct caller *caller);
 
 /* What a route asks of its callers. */
 struct requirements {

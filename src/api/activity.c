@@ -1,13 +1,12 @@
 /* activity.c: /v1/activity: who has changed what, and when. Not in the published contract (docs/audit.md). */
 #include "domain/activity.h"
+#include "api/paging.h"
 #include "api/resources.h"
 #include "base/instant.h"
 #include "model/entity_json.h"
 
-/* The format that lists have (conventions section 16). */
-enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 1000 };
-
 struct search {
+    struct page paging;
     struct activity_filter filter;
     struct activity_page page;
 };
@@ -23,43 +22,23 @@ static const struct failure *read_text(struct exchange *exchange, const char *na
     return failure;
 }
 
-static const struct failure *read_instant(struct exchange *exchange, const char *name, int64_t fallback,
-                                          int64_t *instant_us)
+static const struct failure *read_options(struct exchange *exchange, struct search *search)
 {
+    struct activity_filter *filter = &search->filter;
+    struct list_options options;
     struct failure *invalid = NULL;
-    struct text text;
-    const struct failure *failure = exchange_query(exchange, text_from_string(name), &text);
+    const struct failure *failure = paging_read_query(exchange, &options);
 
-    *instant_us = fallback;
-    if (failure || !text_is_set(text) || instant_parse(text, instant_us))
+    if (failure)
         return failure;
-    failure_add_field(&invalid, exchange->arena, text_from_string(name),
-                      TEXT("must be an RFC 3339 time such as 2026-01-31T00:00:00Z"));
+    if (options.is_ascending)
+        failure_add_field(&invalid, exchange->arena, TEXT("order"), TEXT("must be desc, the newest first"));
+    search->paging = options.page;
+    filter->limit = options.page.limit;
+    filter->offset = options.page.offset;
+    filter->start_time = options.start_time == INSTANT_UNSET ? INSTANT_MIN_US : options.start_time;
+    filter->end_time = options.end_time == INSTANT_UNSET ? INSTANT_MAX_US : options.end_time;
     return invalid;
-}
-
-static const struct failure *read_times(struct exchange *exchange, struct activity_filter *filter)
-{
-    struct failure *invalid = NULL;
-    const struct failure *failure = read_instant(exchange, "start_time", INSTANT_MIN_US, &filter->start_time);
-
-    if (!failure)
-        failure = read_instant(exchange, "end_time", INSTANT_MAX_US, &filter->end_time);
-    if (failure || filter->start_time <= filter->end_time)
-        return failure;
-    failure_add_field(&invalid, exchange->arena, TEXT("end_time"), TEXT("must not be before start_time"));
-    return invalid;
-}
-
-static const struct failure *read_page(struct exchange *exchange, struct activity_filter *filter)
-{
-    const struct failure *failure =
-        exchange_query_number(exchange, TEXT("limit"), 0, LIMIT_MAX, LIMIT_DEFAULT, &filter->limit);
-
-    if (filter->limit == 0)
-        filter->limit = LIMIT_DEFAULT;
-    return failure ? failure
-                   : exchange_query_number(exchange, TEXT("offset"), 0, INT32_MAX, 0, &filter->offset);
 }
 
 static const struct failure *parse_list(struct exchange *exchange)
@@ -79,9 +58,7 @@ static const struct failure *parse_list(struct exchange *exchange)
     exchange->input = exchange->result = search;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !failure; i++)
         failure = read_text(exchange, texts[i].name, texts[i].value);
-    if (!failure)
-        failure = read_times(exchange, filter);
-    return failure ? failure : read_page(exchange, filter);
+    return failure ? failure : read_options(exchange, search);
 }
 
 static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
@@ -100,19 +77,6 @@ static void write_activity(struct exchange *exchange, struct json_writer *writer
     json_end_object(writer);
 }
 
-static void write_pagination(struct json_writer *writer, const struct search *search)
-{
-    json_key(writer, TEXT("pagination"));
-    json_begin_object(writer);
-    json_key(writer, TEXT("total"));
-    json_int64(writer, search->page.total);
-    json_key(writer, TEXT("limit"));
-    json_int64(writer, search->filter.limit);
-    json_key(writer, TEXT("offset"));
-    json_int64(writer, search->filter.offset + search->filter.limit);
-    json_end_object(writer);
-}
-
 static void render_list(struct exchange *exchange, struct json_writer *writer)
 {
     const struct search *search = exchange->result;
@@ -124,7 +88,7 @@ static void render_list(struct exchange *exchange, struct json_writer *writer)
     for (size_t i = 0; i < search->page.items.count; i++)
         write_activity(exchange, writer, &items[i]);
     json_end_array(writer);
-    write_pagination(writer, search);
+    paging_write(writer, &search->paging, search->page.total);
     if (search->page.searched_until != INSTANT_UNSET) {
         json_key(writer, TEXT("searched_until"));
         json_value_begin(writer);
@@ -157,10 +121,9 @@ static const struct query_parameter list_parameters[] = {
     {TEXT_LITERAL("actor_id"), TEXT_LITERAL("Only what this user has done.")},
     {TEXT_LITERAL("action"), TEXT_LITERAL("Only `created`, `updated` or `archived`.")},
     {TEXT_LITERAL("request_id"), TEXT_LITERAL("Only what was done in this request.")},
-    {TEXT_LITERAL("start_time"), TEXT_LITERAL("Not before this time (RFC 3339).")},
-    {TEXT_LITERAL("end_time"), TEXT_LITERAL("Not after this time (RFC 3339).")},
-    {TEXT_LITERAL("limit"), TEXT_LITERAL("How many, 1 to 1000; 50 by default.")},
-    {TEXT_LITERAL("offset"), TEXT_LITERAL("How many to pass over, from the newest on.")},
+    {TEXT_LITERAL("start_time"), TEXT_LITERAL("Done then or later.")},
+    {TEXT_LITERAL("end_time"), TEXT_LITERAL("Done then or earlier.")},
+    PAGING_PARAMETERS,
     {{NULL, 0}, {NULL, 0}},
 };
 static const struct reply_schema activity_reply = {.entity = &activity_entity};

@@ -16,7 +16,8 @@ enum {
     AUDIT_INTERVAL_MS = 60 * 1000,
     IDEMPOTENCY_INTERVAL_MS = 60 * 1000,
     KEY_USES_INTERVAL_MS = 2 * 1000, /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
-    STEP_PAUSE_MS = 20,              /* between the steps of a job that has much to do */
+    STEPS_AT_END_MAX = 50,
+    STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
 };
 
 #define DAY_US (INT64_C(24) * 60 * 60 * MICROSECONDS_PER_SECOND)
@@ -65,11 +66,12 @@ static const struct failure *write_key_uses(struct housekeeping_step *step, stru
 }
 
 static const struct housekeeping_job jobs[] = {
-    {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS, has_audit_retention,
-     remove_audit_rows},
-    {TEXT_LITERAL("idempotency_retention"), METRICS_JOB_IDEMPOTENCY_RETENTION, IDEMPOTENCY_INTERVAL_MS, NULL,
-     remove_kept_replies},
-    {TEXT_LITERAL("key_uses"), METRICS_JOB_KEY_USES, KEY_USES_INTERVAL_MS, has_key_uses, write_key_uses},
+    {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS,
+     .is_wanted = has_audit_retention, .run = remove_audit_rows},
+    {TEXT_LITERAL("idempotency_retention"), METRICS_JOB_IDEMPOTENCY_RETENTION, IDEMPOTENCY_INTERVAL_MS,
+     .run = remove_kept_replies},
+    {TEXT_LITERAL("key_uses"), METRICS_JOB_KEY_USES, KEY_USES_INTERVAL_MS, .is_done_at_end = true,
+     .is_wanted = has_key_uses, .run = write_key_uses},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
@@ -152,6 +154,16 @@ static int64_t first_due_us(const struct housekeeping *housekeeping)
     return first_us;
 }
 
+/* What is only in memory would be lost. */
+static void do_last_steps(struct housekeeping *housekeeping)
+{
+    for (unsigned i = 0; i < JOB_COUNT; i++)
+        for (unsigned step = 0; jobs[i].is_done_at_end && step < STEPS_AT_END_MAX; step++)
+            if ((jobs[i].is_wanted && !jobs[i].is_wanted(housekeeping->api)) ||
+                do_step(housekeeping, &jobs[i]) == jobs[i].interval_ms)
+                break;
+}
+
 static void *housekeeping_main(void *context)
 {
     struct housekeeping *housekeeping = context;
@@ -167,6 +179,7 @@ static void *housekeeping_main(void *context)
 
             housekeeping->due_us[i] = monotonic_now_us() + pause_ms * INT64_C(1000);
         }
+    do_last_steps(housekeeping);
     return NULL;
 }
 

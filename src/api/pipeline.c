@@ -396,8 +396,8 @@ static const struct failure *check_key(struct exchange *exchange)
     struct credentials credentials = read_credentials(&exchange->http->request);
     const struct requirements requirements = {
         exchange->route->permission, exchange->route->without_environment, api->config.enforces_reads};
-    const struct failure *failure = authenticate(api->identities, &credentials, exchange->call.now_us,
-                                                 exchange->arena, &exchange->caller);
+    const struct failure *failure = authenticate(api->identities, api->secrets.secrets, &credentials,
+                                                 exchange->call.now_us, exchange->arena, &exchange->caller);
 
     if (!failure)
         failure = check_key_rate(exchange, &credentials);

@@ -17,8 +17,9 @@ struct tenant_opening {
 const struct failure *tenant_open(struct transaction *transaction, struct text name,
                                   struct tenant_opening *opening);
 
-/* The same for somebody who is known: an e-mail in lower case (which must be no other published user's), and
- * metadata for both the tenant and the user (unset: none). */
+/* The same for somebody who is known, and who is the one that does all that follows in the transaction: an
+ * e-mail in lower case (which must be no other published user's), and metadata for both the tenant and the
+ * user (unset: none). */
 struct tenant_founder {
     struct text email, metadata;
 };

@@ -4,7 +4,8 @@ static const struct field idempotency_record_fields[] = {
     {FIELD(struct idempotency_record, id, FIELD_TEXT)},
     {FIELD(struct idempotency_record, request_hash, FIELD_TEXT)},
     {FIELD(struct idempotency_record, status_code, FIELD_INTEGER)},
-    {FIELD(struct idempotency_record, reply, FIELD_TEXT), .flags = FIELD_SECRET | FIELD_OMIT_UNSET},
+    {FIELD(struct idempotency_record, reply, FIELD_TEXT),
+     .flags = FIELD_SECRET | FIELD_INTERNAL | FIELD_OMIT_UNSET},
     {FIELD(struct idempotency_record, created_at, FIELD_INSTANT), .flags = FIELD_STAMP},
 };
 

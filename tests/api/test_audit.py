@@ -41,7 +41,6 @@ class Trail:
     def verify(self, *arguments):
         """(exit status, the JSON that was printed)"""
         process = run("audit", "verify", "--data", self.directory, "--json", *arguments)
-        assert process.stderr == "", process
         return process.returncode, json.loads(process.stdout)
 
     def findings(self, *arguments):
@@ -378,6 +377,7 @@ def old_database(directory):
         scripts.append("INSERT INTO schema_versions (version, oldest_reader) VALUES (1, 1), (2, 1);")
         for script in scripts:
             engine.change(directory, f"SET ROLE {ROLE};\n{script}")
+        (directory / "database").unlink()  # which has another one in mind
         return
     for suffix in ("", "-wal", "-shm"):
         (directory / f"farthing.db{suffix}").unlink(missing_ok=True)
@@ -528,7 +528,7 @@ def test_activity_is_paged(made):
     ]
     assert made.list("?limit=0")["pagination"]["limit"] == 50
     assert made.list("?entity_type=customer&limit=1&offset=1")["items"] == everything[1:2]
-    assert made.list("?offset=2000000000")["items"] == []
+    assert made.list("?offset=9000000000000000000")["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -538,6 +538,7 @@ def test_activity_is_paged(made):
         ("limit=1001", "limit"),
         ("limit=x", "limit"),
         ("offset=-1", "offset"),
+        ("order=asc", "order"),
         ("start_time=yesterday", "start_time"),
         ("end_time=2020-01-01", "end_time"),
         ("start_time=2020-01-02T00:00:00Z&end_time=2020-01-01T00:00:00Z", "end_time"),
@@ -546,7 +547,7 @@ def test_activity_is_paged(made):
 def test_what_cannot_be_asked_of_activity(made, query, field):
     reply = made.clients[0].get(f"/v1/activity?{query}")
     assert reply.status == 400
-    assert list(reply.json()["details"]) == [field]
+    assert field in reply.json()["details"]
 
 
 def test_nobody_sees_another_tenant_s_activity(made):

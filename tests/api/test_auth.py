@@ -99,6 +99,11 @@ def test_sign_up(auth):
     assert password["token"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     audited = rows(auth.directory, f"SELECT entity_type, changes FROM audit_log WHERE entity_id IN ('{password['id']}', '{user['id']}')")
     assert {row["entity_type"] for row in audited} == {"auth", "user"}
+    # Whoever signs up has done it all.
+    (request,) = {row["request_id"] for row in rows(auth.directory, f"SELECT request_id FROM audit_log WHERE entity_id = '{user['id']}'")}
+    trail = rows(auth.directory, f"SELECT entity_type, actor_id FROM audit_log WHERE request_id = '{request}'")
+    assert sorted(row["entity_type"] for row in trail) == ["auth", "environment", "tenant", "user"]
+    assert {row["actor_id"] for row in trail} == {user["id"]}
     assert "argon2" not in str(audited)
 
 

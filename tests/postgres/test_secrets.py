@@ -25,12 +25,19 @@ class PlaceWithFiles(Place):
 
 
 @pytest.fixture
-def two(cluster, tmp_path):
+def two(shared_cluster, database, tmp_path):
     """(place, a running node, another one that has no data directory yet)"""
-    place = PlaceWithFiles(tmp_path, cluster)
+    place = PlaceWithFiles(tmp_path, shared_cluster, database)
     yield place, place.node(0), place.new_node()
     place.print_logs()
     place.stop()
+
+
+@pytest.fixture
+def elsewhere(shared_cluster, database):
+    """The URL of another database."""
+    yield shared_cluster.create_database(f"{database}_elsewhere")
+    shared_cluster.sql(f"DROP DATABASE {database}_elsewhere WITH (FORCE)")
 
 
 def copy_secrets(one, other):
@@ -64,10 +71,9 @@ def test_a_second_node_needs_the_file_of_the_first(two):
     assert claims_of(token, signing_key(one.directory))["user_id"]
 
 
-def test_a_second_node_with_a_file_of_its_own(two, cluster):
+def test_a_second_node_with_a_file_of_its_own(two, elsewhere):
     _, one, other = two
-    cluster.sql("CREATE DATABASE elsewhere OWNER farthing")
-    other.command("init", "--database", cluster.url("elsewhere"))
+    other.command("init", "--database", elsewhere)
     (other.directory / "database").unlink()
     said = refused(other)
     assert secrets_in(one.directory)[0].id in said and secrets_in(other.directory)[0].id in said
@@ -75,9 +81,9 @@ def test_a_second_node_with_a_file_of_its_own(two, cluster):
     other.start()
 
 
-def test_nodes_that_start_together_without_secrets(new_cluster, tmp_path):
+def test_nodes_that_start_together_without_secrets(shared_cluster, database, tmp_path):
     """One of them has made the secrets; the others say that theirs are needed, and leave no file that would be in the way."""
-    place = PlaceWithFiles(tmp_path, new_cluster(), is_initialised=False)
+    place = PlaceWithFiles(tmp_path, shared_cluster, database, is_initialised=False)
     nodes = [place.new_node().start(wait=False) for _ in range(3)]
     wait_until(lambda: sum(node.server.process.poll() is not None for node in nodes) == 2, 30, "two of three to give up")
     (first,) = [node for node in nodes if node.server.process.poll() is None]
@@ -115,10 +121,9 @@ def test_a_key_is_changed_while_both_run(two):
     assert claims_of(log_in(other).json()["token"], signing_key(one.directory))
 
 
-def test_doctor_says_that_the_file_is_not_the_database_s(two, cluster):
+def test_doctor_says_that_the_file_is_not_the_database_s(two, elsewhere):
     _, one, other = two
-    cluster.sql("CREATE DATABASE elsewhere OWNER farthing")
-    other.command("init", "--database", cluster.url("elsewhere"))
+    other.command("init", "--database", elsewhere)
     process = other.try_command("doctor")
     assert process.returncode == 1
     assert re.search(rf"^fail  secrets: .*{secrets_in(one.directory)[0].id}", process.stdout, flags=re.M), process.stdout

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from farthing_server import BINARY, environment, run, run_ok
-from nodes import Node, Place
+from nodes import SECRETS, Node, Place
 from postgres_cluster import HOST_RULES, PASSWORD, ROLE, give_to_server_user, quoted
 from tls import Certificate
 
@@ -149,7 +149,7 @@ def test_settings_are_shown_without_the_password(still_place, tmp_path, command,
         path.write_text(f"database = {still_place.url}\n")
         path.chmod(0o600)
         flags, variables = ("--config", path), {"FARTHING_DATABASE": ""}
-    process = run(*command, "--data", still_place.nodes[0].directory, "--listen", "127.0.0.1:0", *flags, **variables)
+    process = run(*command, "--data", still_place.nodes[0].directory, "--listen", "127.0.0.1:0", *flags, **SECRETS, **variables)
     assert process.returncode == 0, process
     assert PASSWORD not in process.stdout + process.stderr
     if "show" in command:

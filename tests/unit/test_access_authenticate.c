@@ -77,7 +77,7 @@ static const struct failure *authenticate_key(struct text key, int64_t now_us, s
 {
     const struct credentials credentials = {.api_key = key};
 
-    return authenticate(identities, &credentials, now_us, &arena, caller);
+    return authenticate(identities, NULL, &credentials, now_us, &arena, caller);
 }
 
 /* ---- credentials ---- */

@@ -90,7 +90,7 @@ static void test_first_key_authenticates(void **state)
     (void)state;
     begin(&reader, &transaction);
     identities_load(identities, &transaction);
-    assert_null(authenticate(identities, &credentials, FIXTURE_NOW_US, &fixture.arena, &caller));
+    assert_null(authenticate(identities, NULL, &credentials, FIXTURE_NOW_US, &fixture.arena, &caller));
     assert_true(text_equal(caller.user_id, fixture.installation.opening.user.id));
     assert_true(text_equal(caller.scope.environment_id, fixture.scope.environment_id));
     assert_int_equal(caller.scope.number, fixture.scope.number);
