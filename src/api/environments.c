@@ -182,17 +182,11 @@ static void render_clone(struct exchange *exchange, struct json_writer *writer)
 
 /* ---- the table ---- */
 
-static const struct field change_fields[] = {
-    {FIELD(struct environment_change, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
-    {FIELD(struct environment_change, type, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 20},
-};
-static const size_t change_field_count = sizeof change_fields / sizeof change_fields[0];
-
 static const struct body_schema create_body = {.name = TEXT_LITERAL("CreateEnvironmentRequest"),
                                                .entity = &environment_entity};
 static const struct body_schema update_body = {.name = TEXT_LITERAL("UpdateEnvironmentRequest"),
-                                               .options = change_fields,
-                                               .option_count = &change_field_count};
+                                               .options = environment_change_fields,
+                                               .option_count = &environment_change_field_count};
 static const struct body_schema clone_body = {.name = TEXT_LITERAL("CloneEnvironmentRequest"),
                                               .options = environment_cloning_fields,
                                               .option_count = &environment_cloning_field_count};

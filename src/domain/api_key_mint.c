@@ -57,7 +57,7 @@ const struct failure *api_key_mint(struct transaction *transaction, const struct
                                    const struct api_key_minting *minting, struct secret *created,
                                    struct text *plain_key)
 {
-    struct user owner;
+    struct user owner = {0};
     const struct failure *failure = find_owner(transaction, actor, minting, &owner);
 
     if (failure)

@@ -3,17 +3,21 @@
 #include "domain/records.h"
 #include "model/entity_json.h"
 
+const struct field environment_change_fields[] = {
+    {FIELD(struct environment_change, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
+    {FIELD(struct environment_change, type, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 20},
+};
+const size_t environment_change_field_count =
+    sizeof environment_change_fields / sizeof environment_change_fields[0];
+
 const struct failure *environment_read_change(const struct json_value *object, struct arena *arena,
                                               struct environment_change *change)
 {
-    static const struct field fields[] = {
-        {FIELD(struct environment_change, name, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
-        {FIELD(struct environment_change, type, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 20},
-    };
     struct failure *failure = NULL;
 
     *change = (struct environment_change){0};
-    fields_read_json(fields, sizeof fields / sizeof fields[0], object, change, arena, &failure);
+    fields_read_json(environment_change_fields, environment_change_field_count, object, change, arena,
+                     &failure);
     return failure;
 }
 

@@ -29,6 +29,8 @@ struct environment_change {
     struct text name;
     struct text type; /* can only be what it is already */
 };
+extern const struct field environment_change_fields[];
+extern const size_t environment_change_field_count;
 const struct failure *environment_read_change(const struct json_value *object, struct arena *arena,
                                               struct environment_change *change);
 const struct failure *environment_update(struct transaction *transaction, struct text id,
