@@ -16,7 +16,7 @@ static const struct failure *authenticate_key(const struct identities *identitie
     const struct text key = {(const char *)digest, sizeof digest};
 
     sha256(api_key, digest);
-    if (caller_table_find(identities->static_keys, key, arena, caller))
+    if (identities->has_static_keys && caller_table_find(identities->static_keys, key, arena, caller))
         return NULL;
     if (!caller_table_use(identities->keys, key, now_us, arena, caller))
         return unauthenticated(arena, TEXT("the API key is not valid"));

@@ -269,6 +269,7 @@ const char *identities_configure_keys(struct identities *identities, struct text
     const struct json_value *key = json_first(object);
     const char *complaint = NULL;
 
+    identities->has_static_keys = object->count > 0;
     for (uint32_t i = 0; i < object->count && !complaint; i++, key = json_next(json_next(key)))
         complaint = configure_key(identities, key->text, json_next(key));
     return complaint;

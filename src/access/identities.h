@@ -9,13 +9,13 @@
 #include "domain/identities.h"
 
 struct identities {
-    struct caller_table *keys;         /* API keys that authenticate, under the SHA-256 of the key */
-    struct caller_table *users;        /* published ones, under their ids */
-    struct caller_table *environments; /* under their ids: of a caller only the scope is set */
-    struct caller_table *tenants;      /* published ones, under their ids: tenant and suspension are set */
-    struct caller_table *static_keys;  /* of the configuration, as `keys` */
-    struct caller_table *allowed;      /* of the configuration: environment.h */
-    bool has_allow_list;
+    struct caller_table *keys;            /* API keys that authenticate, under the SHA-256 of the key */
+    struct caller_table *users;           /* published ones, under their ids */
+    struct caller_table *environments;    /* under their ids: of a caller only the scope is set */
+    struct caller_table *tenants;         /* published ones, under their ids: tenant and suspension are set */
+    struct caller_table *static_keys;     /* of the configuration, as `keys` */
+    struct caller_table *allowed;         /* of the configuration: environment.h */
+    bool has_allow_list, has_static_keys; /* most servers have none, and need not look */
 };
 
 struct identities *identities_new(void);
