@@ -169,6 +169,8 @@ static const struct failure *run_archive(struct exchange *exchange, struct trans
 
 /* ---- searching ---- */
 
+enum { USER_IDS_MAX = 10 * 1000 }; /* of one search: some 40 ms */
+
 struct search_result {
     struct record_list users;
     int64_t total;
@@ -184,6 +186,15 @@ static const struct field search_fields[] = {
 };
 static const size_t search_field_count = sizeof search_fields / sizeof search_fields[0];
 
+/* An index is looked into for each of them, while others wait. */
+static void check_ids(struct exchange *exchange, struct failure **failure)
+{
+    const struct json_value *ids = json_member(exchange->body, TEXT("user_ids"));
+
+    if (ids && ids->type == JSON_ARRAY && ids->count > USER_IDS_MAX)
+        failure_add_field(failure, exchange->arena, TEXT("user_ids"), TEXT("must name at most 10000 users"));
+}
+
 /* All that is wrong with the fields is told at once; then what `sort` names is looked at. */
 static const struct failure *read_filter(struct exchange *exchange, struct user_filter *filter)
 {
@@ -191,6 +202,7 @@ static const struct failure *read_filter(struct exchange *exchange, struct user_
     struct failure *failure = NULL;
 
     fields_read_json(search_fields, search_field_count, exchange->body, filter, exchange->arena, &failure);
+    check_ids(exchange, &failure);
     paging_read_body(exchange, &options, &failure);
     if (failure)
         return failure;

@@ -477,7 +477,8 @@ def test_searching_by_ids(crowd):
         ({"limit": 1001, "offset": -1, "type": "robot"}, {"limit", "offset", "type"}),
         ({"limit": "5"}, {"limit", "field", "expected"}), ({"limit": 1.5}, {"limit"}), ({"offset": 1e300}, {"offset"}),
         ({"order": "up"}, {"order"}), ({"type": "robot"}, {"type"}), ({"user_ids": "x"}, {"user_ids", "field", "expected"}),
-        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"sort": "email"}, {"sort", "field", "expected"}),
+        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"user_ids": ["user_nobody"] * 10001}, {"user_ids"}),
+        ({"sort": "email"}, {"sort", "field", "expected"}),
         ({"sort": [{"field": "password"}]}, {"field"}), ({"sort": [{"field": "roles; DROP TABLE users"}]}, {"field"}),
         ({"sort": [{"field": "created_at"}] * 9}, {"sort"}),
         ({"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}, {"end_time"}),
@@ -485,6 +486,14 @@ def test_searching_by_ids(crowd):
 )
 def test_a_search_that_cannot_be(crowd, body, details):
     assert_error(crowd[0].post(f"{PATH}/search", body), 400, "validation_error", details)
+
+
+@pytest.mark.parametrize("kind", ["user", "service_account"])
+def test_a_user_with_more_roles_than_there_are_is_refused(place, ada, unique, kind):
+    """It would be as large as a body, in every reply that shows it and in every key of it."""
+    role, of_kind = ("all_reader", {"email": unique()}) if kind == "user" else ("event_reader", {})
+    body = {"type": kind, "roles": [role] * 6, **of_kind}
+    assert_error(ada.post(PATH, body), 400, "validation_error", {"roles"})
 
 
 @pytest.mark.parametrize("entry", [{}, [], 1, {"field": 1}, {"direction": "asc"}])
