@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import string
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import engine
@@ -372,6 +373,35 @@ def test_a_key_and_other_roles_at_the_same_time(place, unique):
             for key in ada.get(f"/v1/secrets/api/keys?user_id={user['id']}").json()["items"]:
                 expected = ["all_reader"] if changed == 200 else ["all_writer"]
                 assert key["roles"] == expected, (changed, made)
+
+
+def test_roles_that_were_taken_away_do_not_come_back_with_another_change(place, ada, unique):
+    """What was changed before, by a request that is answered later, does not stand in for what is there now."""
+    user = invite(ada, email=unique())
+    login = ada.post("/v1/auth/login", {"email": user["email"], "password": user["password"]}, key=None)
+    own = {"headers": {"Authorization": f"Bearer {login.json()['token']}"}, "key": None}
+    is_over = threading.Event()
+
+    def rename():
+        with place.client(None) as client:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                assert put(client, ME, {"name": f"{threading.get_ident()} {number}"}, **own).status == 200
+
+    with ThreadPoolExecutor(2) as pool, place.client(None) as client:
+        renaming = [pool.submit(rename) for _ in range(2)]
+        try:
+            for _ in range(150):
+                assert put(ada, f"{PATH}/{user['id']}/roles", {"roles": ["all_writer"]}).status == 200
+                for _ in range(3):
+                    reply = put(client, f"{PATH}/{place.reader}/roles", {"roles": ["all_reader"]}, **own)
+                    assert_error(reply, 403, "permission_denied")
+                assert put(ada, f"{PATH}/{user['id']}/roles", {"roles": ["super_admin"]}).status == 200
+        finally:
+            is_over.set()
+    for future in renaming:
+        future.result()
 
 
 # --- archiving -------------------------------------------------------------------------------------------------
