@@ -96,7 +96,16 @@ static const struct failure *parse_invite(struct exchange *exchange)
     return failure ? failure : user_check_invitation(&actor, &invitation->user, exchange->arena);
 }
 
-/* A person gets a password, which is told once. */
+static const struct failure *run_check_room(void *context, struct transaction *transaction)
+{
+    struct exchange *exchange = context;
+    const struct invitation *invitation = exchange->input;
+
+    return user_check_room(transaction, &invitation->user, &exchange->loop->api->config.limits);
+}
+
+/* A person gets a password, which is told once. None is made for somebody who cannot be invited: whoever asks
+ * for many of them would keep all others from logging in. */
 static const struct failure *make_password(struct exchange *exchange)
 {
     struct invitation *invitation = exchange->input;
@@ -106,6 +115,11 @@ static const struct failure *make_password(struct exchange *exchange)
 
     if (user_is_service_account(&invitation->user))
         return NULL;
+    const struct failure *failure =
+        store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_check_room, exchange);
+
+    if (failure)
+        return failure;
     password_generate(password);
     result->password = (struct text){password, PASSWORD_GENERATED_LENGTH};
     if (!password_hash(result->password, hash))
