@@ -51,3 +51,11 @@ def test_trouble_that_comes_and_goes_all_the_time(place, rounds):
         node.wait_until_ready()
     assert_calm(node.log)
     load.assert_kept(place.stored())
+
+
+def test_a_command_that_is_done_before_its_sessions_are_there(place, rounds):
+    """It breaks off what it has not needed, and that is no trouble with the database."""
+    node = place.nodes[0]
+    for _ in range(rounds(6)):
+        process = node.try_command("user", "create", "--type", "robot", "--email", "a@b.de")
+        assert process.stderr.splitlines() == ["farthing: --type must be one of user, service_account"]

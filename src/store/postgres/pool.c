@@ -68,7 +68,8 @@ void postgres_publish(struct postgres *postgres, const struct postgres_connectio
     enum store_state state = postgres_error_state(&connection->error);
     int64_t never = 0;
 
-    if (state == STORE_UNREACHABLE && is_one_of_many(postgres))
+    /* What is broken off because the pool is closed says nothing about the server. */
+    if (postgres_is_closing(postgres) || (state == STORE_UNREACHABLE && is_one_of_many(postgres)))
         return;
     if (state == STORE_UNREACHABLE) {
         keep_away_error(postgres, connection);
@@ -461,10 +462,10 @@ struct postgres *postgres_open(struct text url, const struct store_options *opti
 void postgres_close(struct postgres *postgres)
 {
     assert(postgres->magic == POOL_MAGIC);
-    listener_stop(postgres); /* it may be asking the pool */
     pthread_mutex_lock(&postgres->mutex);
     atomic_store(&postgres->stopping, true);
     pthread_mutex_unlock(&postgres->mutex);
+    listener_stop(postgres);
     for (unsigned work = 0; work < WORKS; work++)
         pthread_cond_broadcast(&postgres->woken[work]);
     for (unsigned i = 0; i < postgres->worker_count; i++) {
