@@ -1,0 +1,283 @@
+/* lanes.c: a request that may be served, on its way through slow work, its lane and what follows a commit, to
+ * its reply. */
+#include "api/lanes.h"
+
+#include "api/cache.h"
+#include "api/idempotency.h"
+#include "api/reply.h"
+
+#include <stddef.h>
+
+/* ---- the reply ---- */
+
+static void finish(struct exchange *exchange, const struct failure *failure)
+{
+    if (failure)
+        reply_failure(exchange, failure);
+    else if (exchange->idempotency)
+        reply_kept(exchange, &exchange->idempotency->reply);
+    else
+        reply_success(exchange);
+}
+
+/* ---- tasks and jobs ---- */
+
+static struct exchange *exchange_of(struct http_task *task)
+{
+    return (struct exchange *)((char *)task - offsetof(struct exchange, task));
+}
+
+/* Before any queue: `queue` is what the reply calls it. */
+static void refuse_for_now(struct exchange *exchange, enum metrics_rejection rejection, struct text queue)
+{
+    metrics_add(&metrics_here()->http_requests_rejected[rejection], 1);
+    finish(exchange, failure_add(failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                                             TEXT("too many requests are waiting; try again later")),
+                                 exchange->arena, TEXT("reason"), queue));
+}
+
+/* ---- slow work ---- */
+
+static struct exchange *exchange_of_job(struct slow_job *job)
+{
+    return (struct exchange *)((char *)job - offsetof(struct exchange, slow_job));
+}
+
+static void work_before(struct slow_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+
+    if (!idempotency_is_answered(exchange, &exchange->slow_failure)) {
+        const struct failure *failure = exchange->route->work_before(exchange);
+
+        /* What stands in the way may be what a twin has done meanwhile. */
+        if (!failure || !idempotency_is_answered(exchange, &exchange->slow_failure))
+            exchange->slow_failure = failure;
+    }
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+static void work_after(struct slow_job *job)
+{
+    struct exchange *exchange = exchange_of_job(job);
+
+    exchange->slow_failure = exchange->route->work_after(exchange);
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+/* Has a thread of the pool do it, and the loop go on with `then`. */
+static void do_slowly(struct exchange *exchange, void (*work)(struct slow_job *),
+                      void (*then)(struct http_task *))
+{
+    exchange->slow_job.run = work;
+    exchange->task.run = then;
+    if (!slow_pool_submit(exchange->loop->api->slow_pool, &exchange->slow_job))
+        refuse_for_now(exchange, METRICS_REJECTED_SLOW_QUEUE_FULL, TEXT("slow_queue_full"));
+}
+
+static void finish_slow(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    finish(exchange, exchange->slow_failure);
+}
+
+/* Behind the lane. */
+static void finish_lane(struct exchange *exchange, const struct failure *failure)
+{
+    if (failure || !exchange->route->work_after)
+        finish(exchange, failure);
+    else
+        do_slowly(exchange, work_after, finish_slow);
+}
+
+/* ---- the lanes themselves ---- */
+
+static void run_read_here(struct exchange *exchange)
+{
+    struct transaction transaction;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    const struct failure *failure =
+        transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
+
+    finish_lane(exchange, transaction.failure ? transaction.failure : failure);
+}
+
+/* On a thread of the store's. */
+static const struct failure *run_command(struct store_command *command, struct transaction *transaction)
+{
+    struct exchange *exchange = (struct exchange *)command;
+
+    return exchange->idempotency ? idempotency_run(exchange, transaction)
+                                 : exchange->route->run(exchange, transaction);
+}
+
+/* On a thread of the store's, when the command is done: the reply is the loop's business. */
+static void hand_back(struct store_command *command)
+{
+    struct exchange *exchange = (struct exchange *)command;
+
+    http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
+}
+
+/* Where commands go, and what is told when no more are taken. */
+struct queue {
+    bool (*submit)(struct store *, struct store_command *);
+    enum metrics_rejection rejection;
+    struct text reason;
+};
+static const struct queue write_queue = {store_submit, METRICS_REJECTED_WRITE_QUEUE_FULL,
+                                         TEXT_LITERAL("write_queue_full")};
+static const struct queue read_queue = {store_submit_read, METRICS_REJECTED_READ_QUEUE_FULL,
+                                        TEXT_LITERAL("read_queue_full")};
+
+static void submit(struct exchange *exchange, const struct queue *queue,
+                   const struct failure *(*run)(struct store_command *, struct transaction *),
+                   void (*then)(struct http_task *))
+{
+    exchange->command.arena = exchange->arena;
+    exchange->command.call = &exchange->call;
+    exchange->command.run = run;
+    exchange->command.done = hand_back;
+    exchange->task.run = then;
+    if (!queue->submit(exchange->loop->api->store, &exchange->command))
+        refuse_for_now(exchange, queue->rejection, queue->reason);
+}
+
+static void finish_command(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    finish_lane(exchange, exchange->command.failure);
+}
+
+static void run_read(struct exchange *exchange)
+{
+    if (exchange->loop->reader)
+        run_read_here(exchange);
+    else
+        submit(exchange, &read_queue, run_command, finish_command);
+}
+
+/* ---- after a commit ---- */
+
+/* On a thread of the store's. */
+static const struct failure *read_changes(struct store_command *command, struct transaction *transaction)
+{
+    struct exchange *exchange = (struct exchange *)command;
+
+    cache_take_changes(exchange->loop->api, exchange->changes, transaction, exchange->arena);
+    return NULL;
+}
+
+/* The changes as the command wrote them, only where they cannot be read: another command may have changed the
+ * same since, and what it took away would be given back. */
+static void take_unread_changes(struct exchange *exchange)
+{
+    cache_take_changes(exchange->loop->api, exchange->changes, NULL, exchange->arena);
+}
+
+/* The reply is the command's: what it did stands, whatever comes of this. */
+static void finish_changes(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    if (exchange->command.failure)
+        take_unread_changes(exchange);
+    finish_lane(exchange, NULL);
+}
+
+static void read_changes_here(struct exchange *exchange)
+{
+    struct transaction transaction;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    read_changes(&exchange->command, &transaction);
+    if (transaction.failure)
+        take_unread_changes(exchange);
+    finish_lane(exchange, NULL);
+}
+
+/* On a thread of the store's. */
+static const struct failure *run_keep_failure(struct store_command *command, struct transaction *transaction)
+{
+    return idempotency_keep_failure((struct exchange *)command, transaction);
+}
+
+/* A refusal that will be repeated to whoever sends the request again: a command of its own, because what
+ * refused the first one has undone all that it did. */
+static void keep_failure(struct exchange *exchange)
+{
+    idempotency_prepare_failure(exchange, exchange->command.failure);
+    exchange->command.looks_first = true;
+    submit(exchange, &write_queue, run_keep_failure, finish_command);
+}
+
+/* What this process keeps in memory learns of a change before the reply tells of it. */
+static void finish_write(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+    const struct failure *failure = exchange->command.failure;
+
+    if (failure && idempotency_looks_again(exchange, failure)) {
+        keep_failure(exchange);
+        return;
+    }
+    if (failure || !exchange->command.changes) {
+        finish_lane(exchange, failure);
+        return;
+    }
+    exchange->changes = exchange->command.changes;
+    if (exchange->loop->reader) {
+        read_changes_here(exchange);
+        return;
+    }
+    exchange->command.runs_once = true;
+    exchange->command.run = read_changes;
+    exchange->task.run = finish_changes;
+    if (!store_submit_read(exchange->loop->api->store, &exchange->command)) {
+        take_unread_changes(exchange);
+        finish_lane(exchange, NULL);
+    }
+}
+
+static void run_write(struct exchange *exchange)
+{
+    exchange->command.is_background = exchange->route->is_background;
+    exchange->command.looks_first = exchange->route->looks_first;
+    submit(exchange, &write_queue, run_command, finish_write);
+}
+
+static void run_lane(struct exchange *exchange)
+{
+    switch (exchange->route->lane) {
+    case LANE_NONE:
+        finish_lane(exchange, NULL);
+        break;
+    case LANE_READ:
+        run_read(exchange);
+        break;
+    case LANE_WRITE:
+        run_write(exchange);
+        break;
+    }
+}
+
+static void run_lane_after_work(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    if (exchange->slow_failure || (exchange->idempotency && exchange->idempotency->reply.is_replayed))
+        finish(exchange, exchange->slow_failure);
+    else
+        run_lane(exchange);
+}
+
+void lanes_run(struct exchange *exchange)
+{
+    if (exchange->route->work_before)
+        do_slowly(exchange, work_before, run_lane_after_work);
+    else
+        run_lane(exchange);
+}
