@@ -10,9 +10,9 @@ const struct failure *cache_load(struct api *api, struct arena *arena);
 /* Has it hear of what other processes change. */
 void cache_listen(struct api *api);
 
-/* Takes in what a command of this process has changed. First what its records tell (`transaction` NULL),
- * which is right even if nothing can be read any more; then what the database tells. Several take turns, so
- * that the last one has all commits before it in sight. */
+/* Takes in what a command of this process has changed, as the database tells. Several take turns, so that the
+ * last one has all commits before it in sight. Only when nothing can be read any more, what its records tell
+ * (`transaction` NULL): another command may have changed the same since. */
 void cache_take_changes(struct api *api, const struct store_change *changes, struct transaction *transaction,
                         struct arena *arena);
 

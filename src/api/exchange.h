@@ -75,10 +75,11 @@ struct exchange {
     int64_t started_us;            /* monotonic: when the loop woke and found the request whole */
     const struct json_value *body; /* an object */
     int status;
-    unsigned retry_after_seconds;    /* of a 429 */
-    void *input;                     /* what `parse` made of the request */
-    void *result;                    /* what `run` found or did, for `render` */
-    struct idempotency *idempotency; /* NULL: there is no Idempotency-Key, or it does not matter */
+    unsigned retry_after_seconds;       /* of a 429 */
+    void *input;                        /* what `parse` made of the request */
+    void *result;                       /* what `run` found or did, for `render` */
+    const struct store_change *changes; /* of a command that is done, for what is kept in memory */
+    struct idempotency *idempotency;    /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 
 /* What a use case must know of the caller. */

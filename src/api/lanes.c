@@ -167,14 +167,25 @@ static const struct failure *read_changes(struct store_command *command, struct 
 {
     struct exchange *exchange = (struct exchange *)command;
 
-    cache_take_changes(exchange->loop->api, command->changes, transaction, exchange->arena);
+    cache_take_changes(exchange->loop->api, exchange->changes, transaction, exchange->arena);
     return NULL;
+}
+
+/* The changes as the command wrote them, only where they cannot be read: another command may have changed the
+ * same since, and what it took away would be given back. */
+static void take_unread_changes(struct exchange *exchange)
+{
+    cache_take_changes(exchange->loop->api, exchange->changes, NULL, exchange->arena);
 }
 
 /* The reply is the command's: what it did stands, whatever comes of this. */
 static void finish_changes(struct http_task *task)
 {
-    finish_lane(exchange_of(task), NULL);
+    struct exchange *exchange = exchange_of(task);
+
+    if (exchange->command.failure)
+        take_unread_changes(exchange);
+    finish_lane(exchange, NULL);
 }
 
 static void read_changes_here(struct exchange *exchange)
@@ -183,6 +194,8 @@ static void read_changes_here(struct exchange *exchange)
 
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
     read_changes(&exchange->command, &transaction);
+    if (transaction.failure)
+        take_unread_changes(exchange);
     finish_lane(exchange, NULL);
 }
 
@@ -215,7 +228,7 @@ static void finish_write(struct http_task *task)
         finish_lane(exchange, failure);
         return;
     }
-    cache_take_changes(exchange->loop->api, exchange->command.changes, NULL, exchange->arena);
+    exchange->changes = exchange->command.changes;
     if (exchange->loop->reader) {
         read_changes_here(exchange);
         return;
@@ -223,8 +236,10 @@ static void finish_write(struct http_task *task)
     exchange->command.runs_once = true;
     exchange->command.run = read_changes;
     exchange->task.run = finish_changes;
-    if (!store_submit_read(exchange->loop->api->store, &exchange->command))
+    if (!store_submit_read(exchange->loop->api->store, &exchange->command)) {
+        take_unread_changes(exchange);
         finish_lane(exchange, NULL);
+    }
 }
 
 static void run_write(struct exchange *exchange)

@@ -36,8 +36,8 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
     enum http_entrance entrance = exchange->http->entrance;
 
     switch (route->access) {
-    case ACCESS_PUBLIC:
-        return true;
+    case ACCESS_PUBLIC: /* who monitors asks for health, and has nothing to log in for */
+        return entrance != HTTP_ENTRANCE_METRICS || route->lane == LANE_NONE;
     case ACCESS_KEY:
     case ACCESS_PORTAL:
         return entrance != HTTP_ENTRANCE_METRICS;

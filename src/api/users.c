@@ -96,7 +96,16 @@ static const struct failure *parse_invite(struct exchange *exchange)
     return failure ? failure : user_check_invitation(&actor, &invitation->user, exchange->arena);
 }
 
-/* A person gets a password, which is told once. */
+static const struct failure *run_check_room(void *context, struct transaction *transaction)
+{
+    struct exchange *exchange = context;
+    const struct invitation *invitation = exchange->input;
+
+    return user_check_room(transaction, &invitation->user, &exchange->loop->api->config.limits);
+}
+
+/* A person gets a password, which is told once. None is made for somebody who cannot be invited: whoever asks
+ * for many of them would keep all others from logging in. */
 static const struct failure *make_password(struct exchange *exchange)
 {
     struct invitation *invitation = exchange->input;
@@ -106,6 +115,11 @@ static const struct failure *make_password(struct exchange *exchange)
 
     if (user_is_service_account(&invitation->user))
         return NULL;
+    const struct failure *failure =
+        store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_check_room, exchange);
+
+    if (failure)
+        return failure;
     password_generate(password);
     result->password = (struct text){password, PASSWORD_GENERATED_LENGTH};
     if (!password_hash(result->password, hash))
@@ -169,6 +183,8 @@ static const struct failure *run_archive(struct exchange *exchange, struct trans
 
 /* ---- searching ---- */
 
+enum { USER_IDS_MAX = 10 * 1000 }; /* of one search: some 40 ms */
+
 struct search_result {
     struct record_list users;
     int64_t total;
@@ -184,6 +200,15 @@ static const struct field search_fields[] = {
 };
 static const size_t search_field_count = sizeof search_fields / sizeof search_fields[0];
 
+/* An index is looked into for each of them, while others wait. */
+static void check_ids(struct exchange *exchange, struct failure **failure)
+{
+    const struct json_value *ids = json_member(exchange->body, TEXT("user_ids"));
+
+    if (ids && ids->type == JSON_ARRAY && ids->count > USER_IDS_MAX)
+        failure_add_field(failure, exchange->arena, TEXT("user_ids"), TEXT("must name at most 10000 users"));
+}
+
 /* All that is wrong with the fields is told at once; then what `sort` names is looked at. */
 static const struct failure *read_filter(struct exchange *exchange, struct user_filter *filter)
 {
@@ -191,6 +216,7 @@ static const struct failure *read_filter(struct exchange *exchange, struct user_
     struct failure *failure = NULL;
 
     fields_read_json(search_fields, search_field_count, exchange->body, filter, exchange->arena, &failure);
+    check_ids(exchange, &failure);
     paging_read_body(exchange, &options, &failure);
     if (failure)
         return failure;

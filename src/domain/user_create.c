@@ -26,6 +26,11 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
     const struct json_value *roles = json_read(arena, creation->roles, &error);
     const struct json_value *role = json_first(roles);
 
+    /* Or else a user could be as large as a body. */
+    if (roles->count > ROLE_COUNT) {
+        failure_add_field(failure, arena, TEXT("roles"), TEXT("must not name more roles than there are"));
+        return;
+    }
     for (uint32_t i = 0; i < roles->count; i++, role = json_next(role)) {
         const struct role *known = role_find(role->text);
 

@@ -58,14 +58,20 @@ static const struct failure *check_limit(struct transaction *transaction, int64_
                      (long long)limit));
 }
 
+const struct failure *user_check_room(struct transaction *transaction, const struct user *creation,
+                                      const struct tenant_limits *limits)
+{
+    const struct failure *failure = check_email(transaction, creation->email);
+
+    return failure ? failure : check_limit(transaction, limits->users);
+}
+
 const struct failure *user_invite(struct transaction *transaction, const struct user *creation,
                                   const struct tenant_limits *limits, struct user *created)
 {
     transaction_take_turns(transaction, STORE_TURNS_USERS);
-    const struct failure *failure = check_email(transaction, creation->email);
+    const struct failure *failure = user_check_room(transaction, creation, limits);
 
-    if (!failure)
-        failure = check_limit(transaction, limits->users);
     return failure ? failure
                    : user_create(transaction, transaction->call->scope->tenant_id, creation, created);
 }

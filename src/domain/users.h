@@ -63,6 +63,10 @@ const struct failure *user_read_invitation(const struct json_value *object, stru
  * the caller has. */
 const struct failure *user_check_invitation(const struct actor *actor, const struct user *creation,
                                             struct arena *arena);
+/* NULL when nobody else has the e-mail and the tenant has fewer users than it may: as it is now, before
+ * anything costly is done for the user. */
+const struct failure *user_check_room(struct transaction *transaction, const struct user *creation,
+                                      const struct tenant_limits *limits);
 /* Makes it, unless the tenant has as many users as it may. */
 const struct failure *user_invite(struct transaction *transaction, const struct user *creation,
                                   const struct tenant_limits *limits, struct user *created);

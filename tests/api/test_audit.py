@@ -168,6 +168,24 @@ def test_a_changed_value_is_named(trail):
     assert trail.findings() == [("changed", chain, position, position) for position in positions]
 
 
+HIDDEN = [
+    "scope = scope + 0.5",
+    "occurred_at = occurred_at || 'x'",
+    *(f"{name} = CAST({name} AS BLOB)" for name in ("tenant_id", "entity_type", "entity_id", "action", "actor_id",
+                                                    "request_id", "changes", "hash")),
+]
+
+
+@pytest.mark.embedded("PostgreSQL's columns have types")
+@pytest.mark.parametrize("change", HIDDEN)
+def test_a_row_that_is_hidden_from_queries_is_named(trail, change):
+    """SQLite stores 1.5 and a blob in any column; read as an integer and a text, they were what they had been."""
+    kind = "user" if change.startswith("tenant_id") else "customer"  # which has a tenant of its own
+    chain, position = trail.look(f"SELECT chain, max(position) FROM audit_log WHERE entity_type = '{kind}'")[0]
+    trail.tamper(f"UPDATE audit_log SET {change} WHERE chain = {chain} AND position = {position}")
+    assert trail.findings() == [("changed", chain, position, position)]
+
+
 def test_a_row_that_is_missing_in_the_middle_is_named(trail):
     chain, position = trail.chain, trail.last - 2
     trail.tamper(f"DELETE FROM audit_log WHERE chain = {chain} AND position = {position}")

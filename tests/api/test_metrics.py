@@ -335,6 +335,14 @@ def test_metrics_listener_has_no_api(shared, scrape):
         assert client.get("/health").status == 200
 
 
+def test_nobody_logs_in_or_signs_up_on_the_metrics_listener(shared):
+    """There is no throttle on it."""
+    with Client(metrics_address(shared.server)) as client:
+        for path in ("/v1/auth/login", "/v1/auth/signup"):
+            reply = client.post(path, {"email": "ada@example.com", "password": "a long password"})
+            assert_error(reply, 404, "not_found")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost")

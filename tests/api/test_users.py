@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import string
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import engine
@@ -374,6 +375,35 @@ def test_a_key_and_other_roles_at_the_same_time(place, unique):
                 assert key["roles"] == expected, (changed, made)
 
 
+def test_roles_that_were_taken_away_do_not_come_back_with_another_change(place, ada, unique):
+    """What was changed before, by a request that is answered later, does not stand in for what is there now."""
+    user = invite(ada, email=unique())
+    login = ada.post("/v1/auth/login", {"email": user["email"], "password": user["password"]}, key=None)
+    own = {"headers": {"Authorization": f"Bearer {login.json()['token']}"}, "key": None}
+    is_over = threading.Event()
+
+    def rename():
+        with place.client(None) as client:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                assert put(client, ME, {"name": f"{threading.get_ident()} {number}"}, **own).status == 200
+
+    with ThreadPoolExecutor(2) as pool, place.client(None) as client:
+        renaming = [pool.submit(rename) for _ in range(2)]
+        try:
+            for _ in range(150):
+                assert put(ada, f"{PATH}/{user['id']}/roles", {"roles": ["all_writer"]}).status == 200
+                for _ in range(3):
+                    reply = put(client, f"{PATH}/{place.reader}/roles", {"roles": ["all_reader"]}, **own)
+                    assert_error(reply, 403, "permission_denied")
+                assert put(ada, f"{PATH}/{user['id']}/roles", {"roles": ["super_admin"]}).status == 200
+        finally:
+            is_over.set()
+    for future in renaming:
+        future.result()
+
+
 # --- archiving -------------------------------------------------------------------------------------------------
 
 
@@ -477,7 +507,8 @@ def test_searching_by_ids(crowd):
         ({"limit": 1001, "offset": -1, "type": "robot"}, {"limit", "offset", "type"}),
         ({"limit": "5"}, {"limit", "field", "expected"}), ({"limit": 1.5}, {"limit"}), ({"offset": 1e300}, {"offset"}),
         ({"order": "up"}, {"order"}), ({"type": "robot"}, {"type"}), ({"user_ids": "x"}, {"user_ids", "field", "expected"}),
-        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"sort": "email"}, {"sort", "field", "expected"}),
+        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"user_ids": ["user_nobody"] * 10001}, {"user_ids"}),
+        ({"sort": "email"}, {"sort", "field", "expected"}),
         ({"sort": [{"field": "password"}]}, {"field"}), ({"sort": [{"field": "roles; DROP TABLE users"}]}, {"field"}),
         ({"sort": [{"field": "created_at"}] * 9}, {"sort"}),
         ({"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}, {"end_time"}),
@@ -485,6 +516,14 @@ def test_searching_by_ids(crowd):
 )
 def test_a_search_that_cannot_be(crowd, body, details):
     assert_error(crowd[0].post(f"{PATH}/search", body), 400, "validation_error", details)
+
+
+@pytest.mark.parametrize("kind", ["user", "service_account"])
+def test_a_user_with_more_roles_than_there_are_is_refused(place, ada, unique, kind):
+    """It would be as large as a body, in every reply that shows it and in every key of it."""
+    role, of_kind = ("all_reader", {"email": unique()}) if kind == "user" else ("event_reader", {})
+    body = {"type": kind, "roles": [role] * 6, **of_kind}
+    assert_error(ada.post(PATH, body), 400, "validation_error", {"roles"})
 
 
 @pytest.mark.parametrize("entry", [{}, [], 1, {"field": 1}, {"direction": "asc"}])

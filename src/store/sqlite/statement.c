@@ -134,9 +134,18 @@ enum step sqlite_change(struct statement *statement, const struct value *paramet
     return step;
 }
 
+/* SQLite keeps what it is given, of whatever type, and converts what is read. We do not: half a number and a
+ * blob are not equal to what they are converted to, so that no query finds a row of the audit trail that
+ * somebody has given them, although it looked whole. */
+static int64_t column_integer(sqlite3_stmt *handle, int column)
+{
+    return sqlite3_column_type(handle, column) == SQLITE_INTEGER ? sqlite3_column_int64(handle, column) : 0;
+}
+
 static struct text column_text(sqlite3_stmt *handle, int column)
 {
-    const char *data = (const char *)sqlite3_column_text(handle, column);
+    bool is_blob = sqlite3_column_type(handle, column) == SQLITE_BLOB;
+    const char *data = is_blob ? NULL : (const char *)sqlite3_column_text(handle, column);
 
     return data ? (struct text){data, (size_t)sqlite3_column_bytes(handle, column)} : text_none;
 }
@@ -150,13 +159,13 @@ static void read_column(sqlite3_stmt *handle, int column, const struct field *fi
     case FIELD_INSTANT:
         *(int64_t *)member = sqlite3_column_type(handle, column) == SQLITE_NULL
                                  ? INSTANT_UNSET
-                                 : sqlite3_column_int64(handle, column);
+                                 : column_integer(handle, column);
         break;
     case FIELD_INTEGER:
-        *(int64_t *)member = sqlite3_column_int64(handle, column);
+        *(int64_t *)member = column_integer(handle, column);
         break;
     case FIELD_BOOLEAN:
-        *(bool *)member = sqlite3_column_int64(handle, column) != 0;
+        *(bool *)member = column_integer(handle, column) != 0;
         break;
     default:
         *(struct text *)member = arena_copy(arena, column_text(handle, column));
