@@ -117,7 +117,7 @@ const struct command commands[] = {
      command_environment_create, SETTINGS_DATA},
     {"environment list", NULL, "List the environments", tenant_list_flags, command_environment_list,
      SETTINGS_DATA},
-    {"user create", NULL, "Make a user or a service account", user_create_flags, command_user_create,
+    {"user create", NULL, "Make a user, who acts through keys and has no password, or a service account", user_create_flags, command_user_create,
      SETTINGS_DATA},
     {"user list", NULL, "List the users", tenant_list_flags, command_user_list, SETTINGS_DATA},
     {"key create", NULL, "Make an API key and print it, once", key_create_flags, command_key_create,
