@@ -242,9 +242,11 @@ static void print_text(struct verification *verification, size_t finding_count)
 
     for (size_t i = 0; i < kept; i++)
         print_finding(arena, &findings[i]);
-    printf("checked %.*s rows of %lld chains: %s",
+    printf("checked %.*s row%s of %lld chain%s: %s",
            TEXT_FORMAT(import_number(arena, (uint64_t)audit_check_row_count(verification->check))),
+           audit_check_row_count(verification->check) == 1 ? "" : "s",
            (long long)audit_check_chain_count(verification->check),
+           audit_check_chain_count(verification->check) == 1 ? "" : "s",
            finding_count ? "" : "the trail is whole\n");
     if (finding_count)
         printf("%.*s things are wrong\n", TEXT_FORMAT(import_number(arena, finding_count)));

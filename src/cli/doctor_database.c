@@ -133,7 +133,8 @@ static void check_elsewhere(struct doctor *doctor, const struct data_directory *
         tell_of_schema(doctor, url, facts.schema_version, "");
     if (is_right)
         check_belonging(doctor, directory, &facts);
-    if (doctor->has_database)
+    /* A new directory for a database that others use needs their secrets before its first start. */
+    if (doctor->has_database || (is_right && facts.schema_version > 0))
         doctor_check_secrets(doctor, directory, url);
 }
 

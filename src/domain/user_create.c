@@ -35,9 +35,12 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
         const struct role *known = role_find(role->text);
 
         if (!known || !(known->holders & holder))
-            failure_add_field(failure, arena, TEXT("roles"),
-                              arena_format(arena, "%.*s is no role of a %.*s", TEXT_FORMAT(role->text),
-                                           TEXT_FORMAT(creation->type)));
+            failure_add_field(
+                failure, arena, TEXT("roles"),
+                arena_format(
+                    arena,
+                    "must be roles that a %s may have, which \"%.*s\" is not; GET /v1/rbac/roles lists them",
+                    holder == ROLE_OF_USERS ? "user" : "service account", TEXT_FORMAT(role->text)));
         else if (text_equal(role->text, role_super_admin) && roles->count > 1)
             failure_add_field(failure, arena, TEXT("roles"), TEXT("super_admin includes every other role"));
     }

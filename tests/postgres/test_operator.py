@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 from farthing_server import run, run_ok
-from nodes import Node, Place
+from nodes import SECRETS, Node, Place
 from postgres_cluster import PASSWORD, ROLE, Cluster
 
 
@@ -95,7 +95,7 @@ def test_every_host_of_the_url_is_heard(home, tmp_path):
 
 def test_init_of_a_database_that_is_in_use(home, tmp_path):
     """A second server needs none, and can serve at once."""
-    said = refusal("init", "--data", tmp_path / "data", FARTHING_DATABASE=home.url)
+    said = refusal("init", "--data", tmp_path / "data", FARTHING_DATABASE=home.url, **SECRETS)
     assert "farthing serve" in said and "key create --name NAME" in said
     node = Node(tmp_path / "data", home.url).start()
     with node.client(home.key) as client:
@@ -108,7 +108,7 @@ def test_init_of_a_database_that_is_in_use(home, tmp_path):
 
 def test_doctor_asks_the_server_for_a_new_directory_too(home, tmp_path):
     """It said that all is well, whatever the password."""
-    report = examine(tmp_path / "data", FARTHING_DATABASE=home.url)
+    report = examine(tmp_path / "data", FARTHING_DATABASE=home.url, **SECRETS)
     assert report["ok"], report
     (_, server, _), (_, schema, _) = lines_of(report, "database")
     for word in (f"127.0.0.1:{home.cluster.port}/{home.database}", "PostgreSQL 15.", "UTF8", ROLE):
@@ -151,7 +151,7 @@ def test_a_directory_does_not_move_to_another_database(home, tmp_path, other_url
 
 def test_a_database_that_was_moved_is_still_the_same(home, tmp_path, other_url):
     """A failover, a restore and another name keep the installation."""
-    run_ok("init", "--data", tmp_path / "data", FARTHING_DATABASE=other_url)
+    run_ok("init", "--data", tmp_path / "data", FARTHING_DATABASE=other_url, **SECRETS)
     home.cluster.sql(f"ALTER DATABASE {other_url.rsplit('/', 1)[1]} RENAME TO moved")
     node = Node(tmp_path / "data", home.cluster.url("moved")).start()
     node.stop()

@@ -127,3 +127,14 @@ def test_doctor_says_that_the_file_is_not_the_database_s(two, elsewhere):
     process = other.try_command("doctor")
     assert process.returncode == 1
     assert re.search(rf"^fail  secrets: .*{secrets_in(one.directory)[0].id}", process.stdout, flags=re.M), process.stdout
+
+
+def test_doctor_tells_a_second_node_of_the_file_before_its_first_start(two):
+    _, one, other = two
+    finding = rf"^fail  secrets: .*{secrets_in(one.directory)[0].id}.*copy the file"
+    process = other.try_command("doctor")
+    assert process.returncode == 1
+    assert re.search(finding, process.stdout, flags=re.M), process.stdout
+    assert not other.directory.exists()
+    copy_secrets(one, other)
+    assert "ok    secrets: those that the database was used with" in other.command("doctor").splitlines()

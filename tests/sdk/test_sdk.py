@@ -1,4 +1,4 @@
-"""The published TypeScript SDK creates and reads customers unchanged (customers.test.js)."""
+"""The published TypeScript SDK, unchanged: customers (customers.test.js); users, environments and keys (access.test.js)."""
 
 import json
 import shutil
@@ -51,8 +51,24 @@ def test_the_sdk_is_the_published_one():
     assert "resolved" not in (SDK / "package-lock.json").read_text(), "the lock file names no registry"
 
 
-def test_the_sdk_creates_and_reads_customers(tmp_path):
+def run_in_node(script, server, credentials, passed_min, **variables):
     install()
+    process = subprocess.run(
+        [tool("node"), "--test", "--test-reporter=tap", script],
+        cwd=SDK,
+        capture_output=True,
+        text=True,
+        timeout=seconds(TEST_SECONDS_MAX),
+        env=environment(FARTHING_URL=server.url("/v1"), FARTHING_API_KEY=credentials.api_key, **variables),
+    )
+    server.stop()
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "# skipped 0" in process.stdout and "# todo 0" in process.stdout, process.stdout
+    passed = [int(line.split()[-1]) for line in process.stdout.splitlines() if line.startswith("# pass ")]
+    assert passed and passed[0] >= passed_min, process.stdout
+
+
+def test_the_sdk_creates_and_reads_customers(tmp_path):
     directory = tmp_path / "data"
     credentials = farthing_server.init(directory)
     server = Server(directory)
@@ -63,21 +79,11 @@ def test_the_sdk_creates_and_reads_customers(tmp_path):
     farthing_server.fixture(directory, "customer", "archive", archived)
     farthing_server.fixture(directory, "mapping", "create", mapped, "stripe", "cus_9", '{"linked_via":"test"}')
     server = Server(directory)
-    process = subprocess.run(
-        [tool("node"), "--test", "--test-reporter=tap", "customers.test.js"],
-        cwd=SDK,
-        capture_output=True,
-        text=True,
-        timeout=seconds(TEST_SECONDS_MAX),
-        env=environment(
-            FARTHING_URL=server.url("/v1"),
-            FARTHING_API_KEY=credentials.api_key,
-            FARTHING_ARCHIVED_ID=archived,
-            FARTHING_MAPPED_ID=mapped,
-        ),
-    )
-    server.stop()
-    assert process.returncode == 0, process.stdout + process.stderr
-    assert "# skipped 0" in process.stdout and "# todo 0" in process.stdout, process.stdout
-    passed = [int(line.split()[-1]) for line in process.stdout.splitlines() if line.startswith("# pass ")]
-    assert passed and passed[0] >= 20, process.stdout
+    ids = {"FARTHING_ARCHIVED_ID": archived, "FARTHING_MAPPED_ID": mapped}
+    run_in_node("customers.test.js", server, credentials, 20, **ids)
+
+
+def test_the_sdk_sees_to_users_environments_and_keys(tmp_path):
+    credentials = farthing_server.init(tmp_path / "data")
+    server = Server(tmp_path / "data", "--production-environments-max", "5", "--signup", "open")
+    run_in_node("access.test.js", server, credentials, 17, FARTHING_ENVIRONMENT_ID=credentials.environment_id)
