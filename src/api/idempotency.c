@@ -24,29 +24,60 @@ static struct text hex_of(struct arena *arena, const uint8_t hash[SEAL_HASH_BYTE
     return (struct text){out, length};
 }
 
-/* What cannot be told from one another without the Idempotency-Key: the record's id and the key of the reply
- * follow from it, and the hash of the request, which may hold a password, is made with it. */
-static void derive(struct exchange *exchange, struct text given)
+/* The hash of the request, which may hold a password, and the reply's key. `pepper` is what the server adds
+ * to the Idempotency-Key, which may be easy to guess; NULL: nothing. */
+static void derive_sealing(struct exchange *exchange, const uint8_t root[SEAL_KEY_BYTES],
+                           const uint8_t *pepper, struct idempotency_sealing *sealing)
 {
-    static const struct scope nowhere = {SCOPE_NONE, TEXT_LITERAL(""), TEXT_LITERAL("")};
-    struct idempotency *idempotency = exchange->idempotency;
     const struct http_request *request = &exchange->http->request;
-    const struct scope *scope = exchange->call.scope ? exchange->call.scope : &nowhere;
-    const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, scope->environment_id,
-                                 exchange->route->path, given};
     const struct text sent[] = {TEXT("request"), request->method_name,    request->path,
                                 request->query,  exchange->call.actor_id, exchange->caller.customer_id,
                                 request->body};
-    const struct text id = TEXT("id"), reply = TEXT("reply");
+    const struct text of_root = {(const char *)root, SEAL_KEY_BYTES}, reply = TEXT("reply");
+    uint8_t peppered[SEAL_KEY_BYTES], hash[SEAL_HASH_BYTES];
+
+    seal_hash(pepper, &of_root, 1, peppered);
+    seal_hash(peppered, sent, COUNT_OF(sent), hash);
+    sealing->request_hash = hex_of(exchange->arena, hash);
+    seal_hash(peppered, &reply, 1, sealing->key);
+}
+
+static void derive_sealings(struct exchange *exchange, const uint8_t root[SEAL_KEY_BYTES])
+{
+    struct idempotency *idempotency = exchange->idempotency;
+    struct secrets *secrets = exchange->loop->api->secrets.secrets;
+    struct text keys[SECRET_KEYS_MAX];
+
+    idempotency->sealing_count = 1;
+    if (!secrets) { /* a command that stands in for the server */
+        derive_sealing(exchange, root, NULL, &idempotency->sealings[0]);
+        return;
+    }
+    idempotency->sealing_count =
+        secrets_honoured(secrets, SECRET_ENCRYPTION, exchange->call.now_us, exchange->arena, keys);
+    for (unsigned i = 0; i < idempotency->sealing_count; i++) {
+        struct text pepper = secret_derive(keys[i], TEXT("idempotency"), exchange->arena);
+
+        derive_sealing(exchange, root, (const uint8_t *)pepper.data, &idempotency->sealings[i]);
+    }
+}
+
+/* The record's id follows from the Idempotency-Key alone, so that every server finds it, whichever encryption
+ * key is its present one. */
+static void derive(struct exchange *exchange, struct text given)
+{
+    static const struct scope nowhere = {SCOPE_NONE, TEXT_LITERAL(""), TEXT_LITERAL("")};
+    const struct scope *scope = exchange->call.scope ? exchange->call.scope : &nowhere;
+    const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, scope->environment_id,
+                                 exchange->route->path, given};
+    const struct text id = TEXT("id");
     uint8_t root[SEAL_KEY_BYTES], hash[SEAL_HASH_BYTES];
 
-    static_assert(SEAL_HASH_BYTES == SEAL_KEY_BYTES, "a hash is a key");
+    static_assert((int)SEAL_HASH_BYTES == (int)SEAL_KEY_BYTES, "a hash is a key");
     seal_hash(NULL, place, COUNT_OF(place), root);
     seal_hash(root, &id, 1, hash);
-    idempotency->id = hex_of(exchange->arena, hash);
-    seal_hash(root, sent, COUNT_OF(sent), hash);
-    idempotency->request_hash = hex_of(exchange->arena, hash);
-    seal_hash(root, &reply, 1, idempotency->key);
+    exchange->idempotency->id = hex_of(exchange->arena, hash);
+    derive_sealings(exchange, root);
 }
 
 const struct failure *idempotency_begin(struct exchange *exchange)
@@ -74,10 +105,10 @@ static int64_t kept_since(const struct api *api, int64_t now_us)
 }
 
 /* What a kept reply belongs to, so that it cannot be put in another's place. */
-static struct text about(const struct idempotency *idempotency, int64_t status, struct arena *arena)
+static struct text about(const struct idempotency_record *record, struct arena *arena)
 {
-    return arena_format(arena, "%.*s %.*s %d", TEXT_FORMAT(idempotency->id),
-                        TEXT_FORMAT(idempotency->request_hash), (int)status);
+    return arena_format(arena, "%.*s %.*s %d", TEXT_FORMAT(record->id), TEXT_FORMAT(record->request_hash),
+                        (int)record->status_code);
 }
 
 /* Writes the record of `reply` with the transaction's other changes. */
@@ -85,15 +116,15 @@ static void keep(struct exchange *exchange, struct transaction *transaction,
                  const struct idempotency_record *previous)
 {
     struct idempotency *idempotency = exchange->idempotency;
+    const struct idempotency_sealing *sealing = &idempotency->sealings[0];
     const struct kept_reply *reply = &idempotency->reply;
     struct idempotency_record *record = ARENA_NEW(exchange->arena, struct idempotency_record);
 
     record->id = idempotency->id;
-    record->request_hash = idempotency->request_hash;
+    record->request_hash = sealing->request_hash;
     record->status_code = reply->status;
     if (reply->body.length <= IDEMPOTENCY_REPLY_BYTES_MAX)
-        record->reply = seal(exchange->arena, idempotency->key,
-                             about(idempotency, reply->status, exchange->arena), reply->body);
+        record->reply = seal(exchange->arena, sealing->key, about(record, exchange->arena), reply->body);
     idempotency_keep(transaction, record, previous);
 }
 
@@ -117,18 +148,28 @@ static const struct failure *was_too_large(struct exchange *exchange)
         exchange->arena, header_name, TEXT("was used for this request"));
 }
 
+/* The sealing that the request's record was made with; NULL when it was made for another request. */
+static const struct idempotency_sealing *sealing_of(const struct idempotency *idempotency,
+                                                    const struct idempotency_record *record)
+{
+    for (unsigned i = 0; i < idempotency->sealing_count; i++)
+        if (text_equal(record->request_hash, idempotency->sealings[i].request_hash))
+            return &idempotency->sealings[i];
+    return NULL;
+}
+
 /* Makes a record the reply. */
 static const struct failure *replay(struct exchange *exchange, const struct idempotency_record *record)
 {
     struct idempotency *idempotency = exchange->idempotency;
+    const struct idempotency_sealing *sealing = sealing_of(idempotency, record);
     struct text body;
 
-    if (!text_equal(record->request_hash, idempotency->request_hash))
+    if (!sealing)
         return was_misused(exchange);
     if (!text_is_set(record->reply))
         return was_too_large(exchange);
-    if (!seal_open(exchange->arena, idempotency->key,
-                   about(idempotency, record->status_code, exchange->arena), record->reply, &body))
+    if (!seal_open(exchange->arena, sealing->key, about(record, exchange->arena), record->reply, &body))
         return failure_new(
             exchange->arena, FAILURE_INTERNAL,
             TEXT("the reply that was kept for this Idempotency-Key was altered in the database "

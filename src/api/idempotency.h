@@ -15,10 +15,13 @@
  * lane, which would be refused again.
  *
  * Replies may hold secrets (a new API key), so all of them are encrypted under a key that follows from the
- * Idempotency-Key, of which only hashes are stored. */
+ * Idempotency-Key, of which only hashes are stored, and from the server's encryption key: whoever has the
+ * database alone learns nothing by guessing weak Idempotency-Keys. Where the encryption key that a reply was
+ * kept with is unknown, sending the request again is a 409: it is not done twice. */
 #ifndef FARTHING_API_IDEMPOTENCY_H
 #define FARTHING_API_IDEMPOTENCY_H
 
+#include "access/secrets.h"
 #include "api/reply.h"
 #include "base/seal.h"
 
@@ -29,10 +32,19 @@ enum {
     IDEMPOTENCY_REPLY_BYTES_MAX = 1024 * 1024,
 };
 
+/* What follows from the Idempotency-Key together with one of the server's encryption keys. */
+struct idempotency_sealing {
+    struct text request_hash;    /* struct idempotency_record */
+    uint8_t key[SEAL_KEY_BYTES]; /* what the reply is encrypted under */
+};
+
 /* Of one request. */
 struct idempotency {
-    struct text id, request_hash; /* struct idempotency_record */
-    uint8_t key[SEAL_KEY_BYTES];  /* what the reply is encrypted under */
+    struct text id; /* struct idempotency_record */
+    /* With the present encryption key first, with which a reply is kept, and then with those that are still
+     * honoured, with which it may have been kept. */
+    struct idempotency_sealing sealings[SECRET_KEYS_MAX];
+    unsigned sealing_count;
     bool is_about_key; /* the command was refused because of what was kept under the key, not by the use case
                         */
     struct kept_reply reply;       /* what is answered, after a command without failure */

@@ -351,6 +351,27 @@ def test_a_secret_is_replayed_but_cannot_be_read_in_the_database(shared, key):
     assert len(engine.tuples(shared.directory, f"SELECT id FROM secrets WHERE id = '{first.json()['secret']['id']}'")) == 1
 
 
+def test_a_key_that_was_guessed_is_of_no_use_without_the_servers_secrets(initialised, start_server, body):
+    """A reply is encrypted under the server's encryption key as well; one kept before a rotation is still replayed."""
+    directory, credentials = initialised
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        first = post(client, body, "create-1")
+        run_ok("secret", "rotate", "encryption", "--data", directory)
+        assert_replays(first, post(client, body, "create-1"))
+        second = post(client, {**body, "external_id": body["external_id"] + " 2"}, "create-2")
+    server.stop()
+    # Somebody who has the database, and another server's secrets.
+    (directory / "secrets").unlink()
+    run_ok("secret", "accept", "--data", directory)
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        assert_error(post(client, body, "create-1"), 409, "already_exists")
+        assert_error(post(client, {**body, "external_id": body["external_id"] + " 2"}, "create-2"), 409, "already_exists")
+    assert first.status == second.status == 201
+    assert len(customers(directory, body)) == 1, "nothing was done again"
+
+
 def test_equal_replies_are_stored_as_different_texts(shared, api, body):
     before = len(records(shared.directory))
     api.create(body)
