@@ -39,6 +39,7 @@ def register(config):
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(what): leave the test out where the machine does not have it")
     config.addinivalue_line("markers", "embedded(why): leave the test out on PostgreSQL")
+    config.addinivalue_line("markers", "shared(why): leave the test out on the embedded database")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -49,13 +50,17 @@ def pytest_collection_modifyitems(config, items):
         {item: "" for item in items if not all(has[what] for what in wanted[item])},
     )
     # Every mark is read on either engine, so that one without a reason is found at once.
-    embedded = {item: reason_of(mark) for item in items for mark in item.iter_markers("embedded")}
+    embedded, shared = (
+        {item: reason_of(mark) for item in items for mark in item.iter_markers(name)} for name in ("embedded", "shared")
+    )
     if ON_POSTGRES:
         leave_out(config, items, "they run on the embedded database alone", embedded)
+    else:
+        leave_out(config, items, "they run on PostgreSQL alone", shared)
 
 
 def reason_of(mark):
-    assert mark.args and mark.args[0], "embedded() takes the reason why"
+    assert mark.args and mark.args[0], f"{mark.name}() takes the reason why"
     return f": {mark.args[0]}"
 
 

@@ -280,7 +280,7 @@ def test_writing_goes_on_after_tampering_and_it_stays_found(trail, start_server)
     assert trail.findings() == [("changed", chain, position, position)]
 
 
-@pytest.mark.skipif(not ON_POSTGRES, reason="nobody else writes to the embedded database")
+@pytest.mark.shared("nobody else writes to the embedded database")
 def test_a_head_that_is_changed_under_a_running_server(trail, start_server):
     """The session does not go on from what it remembers: it takes up what is there, and the break shows."""
     server = start_server(trail.directory, *ONE_WRITER)
