@@ -9,10 +9,12 @@ import pytest
 import audit_chains
 import engine
 from engine import ON_POSTGRES
-from farthing_server import (BINARY, REPOSITORY, Server, create_key, create_tenant, environment, init, run, run_ok,
-                             wait_until)
+from expectations import assert_error
+from farthing_server import (BINARY, REPOSITORY, Server, create_environment, create_key, create_tenant, environment, init,
+                             run, run_ok, wait_until)
 from http_client import Client
 from postgres_cluster import ROLE
+from tenancy import make_caller
 
 ROWS = 14  # creates, of each trail here
 RETENTION_SECONDS_MAX = 30
@@ -593,6 +595,59 @@ def test_who_may_read_activity(made, role, status):
     assert made.clients[0].get("/v1/activity", key=key).status == status
     assert made.clients[0].get("/v1/activity/activity_1", key=key).status == status
     assert made.clients[0].get("/v1/activity", key="").status == 401
+
+
+def everything(client, query=""):
+    reply = client.get(f"/v1/activity{query}")
+    assert reply.status == 200, reply
+    page = reply.json()
+    assert page["pagination"]["total"] == len(page["items"])
+    return page["items"]
+
+
+def test_nobody_sees_the_activity_of_an_environment_that_is_hidden_from_them(initialised, start_server):
+    directory, first = initialised
+    hidden = create_environment(directory, first.tenant_id, "hidden")
+    place = {"tenant_id": first.tenant_id, "environment_id": first.environment_id}
+    limited, key = make_caller(directory, "super_admin", email="limited@env.test", **place)
+    allow = json.dumps({first.tenant_id: {limited: [first.environment_id]}})
+    server = start_server(directory, FARTHING_ENVIRONMENT_ALLOW_LIST=allow)
+    with Client(server.address, first.api_key) as client:
+        rows = everything(client)
+        (row,) = everything(client, f"?entity_id={hidden.environment_id}")
+    with Client(server.address, key) as client:
+        assert everything(client) == [item for item in rows if item["entity_id"] != hidden.environment_id]
+        (own,) = everything(client, "?entity_type=environment")
+        assert own["entity_id"] == first.environment_id
+        for query in (f"entity_id={hidden.environment_id}", f"request_id={row['request_id']}&entity_type=environment&"
+                      f"start_time={row['occurred_at']}&end_time={row['occurred_at']}"):
+            assert everything(client, "?" + query) == []
+        assert_error(client.get(f"/v1/activity/{row['id']}"), 404, "not_found")
+        assert client.get(f"/v1/activity/{own['id']}").json() == own
+
+
+@pytest.mark.parametrize("role, kind", [("all_reader", "user"), ("all_writer", "user"), ("super_admin", "service_account")])
+def test_whose_keys_one_may_not_list_has_no_activity_of_them_either(initialised, start_server, role, kind):
+    directory, first = initialised
+    place = {"tenant_id": first.tenant_id, "environment_id": first.environment_id}
+    user, key = make_caller(directory, role, kind, **place)
+    server = start_server(directory)
+    with Client(server.address, first.api_key) as client:
+        everybodys = everything(client, "?entity_type=secret")
+        own_id = [item["id"] for item in client.get(f"/v1/secrets/api/keys?user_id={user}").json()["items"]]
+        rows = everything(client)
+    assert len(everybodys) == 2 and len(own_id) == 1
+    (own,) = [item for item in everybodys if item["entity_id"] in own_id]
+    (other,) = [item for item in everybodys if item["entity_id"] not in own_id]
+    with Client(server.address, key) as client:
+        assert [item["id"] for item in client.get("/v1/secrets/api/keys").json()["items"]] == own_id
+        assert everything(client) == [item for item in rows if item != other]
+        assert everything(client, "?entity_type=secret") == [own]
+        assert everything(client, f"?entity_id={own['entity_id']}") == [own]
+        assert everything(client, f"?entity_id={other['entity_id']}") == []
+        assert other["entity_id"] not in json.dumps(everything(client, f"?request_id={other['request_id']}&action=created"))
+        assert client.get(f"/v1/activity/{own['id']}").json() == own
+        assert_error(client.get(f"/v1/activity/{other['id']}"), 404, "not_found")
 
 
 # --- the outbox ------------------------------------------------------------------------------------------------
