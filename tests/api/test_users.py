@@ -525,8 +525,14 @@ def test_searching_by_ids(crowd):
     assert {item["id"] for item in search(client, user_ids=accounts[:2] + people)[0]} == set(accounts[:2])
     assert {item["id"] for item in search(client, type="user", user_ids=[people[1], "user_nobody", ""])[0]} == {people[1]}
     assert search(client, user_ids=["user_nobody"])[1]["total"] == 0
-    many = [f"user_{number}" for number in range(3000)] + accounts
+
+
+def test_a_search_by_ids_takes_as_many_as_every_list_of_a_filter_may_have(crowd):
+    client, _, accounts = crowd
+    many = [f"user_{number}" for number in range(1000 - len(accounts))] + accounts
     assert search(client, user_ids=many)[1]["total"] == 3
+    reply = client.post(f"{PATH}/search", {"user_ids": [*many, "user_nobody"]})
+    assert_error(reply, 400, "validation_error", {"user_ids": "must name at most 1000 users"})
 
 
 @pytest.mark.parametrize(
@@ -536,7 +542,7 @@ def test_searching_by_ids(crowd):
         ({"limit": 1001, "offset": -1, "type": "robot"}, {"limit", "offset", "type"}),
         ({"limit": "5"}, {"limit", "field", "expected"}), ({"limit": 1.5}, {"limit"}), ({"offset": 1e300}, {"offset"}),
         ({"order": "up"}, {"order"}), ({"type": "robot"}, {"type"}), ({"user_ids": "x"}, {"user_ids", "field", "expected"}),
-        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"user_ids": ["user_nobody"] * 10001}, {"user_ids"}),
+        ({"user_ids": [1]}, {"user_ids[0]", "field", "expected"}), ({"user_ids": ["user_nobody"] * 1001}, {"user_ids"}),
         ({"sort": "email"}, {"sort", "field", "expected"}),
         ({"sort": [{"field": "password"}]}, {"field"}), ({"sort": [{"field": "roles; DROP TABLE users"}]}, {"field"}),
         ({"sort": [{"field": "created_at"}] * 9}, {"sort"}),
