@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 import engine
-from expectations import INSTANT, assert_customer, assert_error
+from expectations import assert_customer, assert_error, instant
 from farthing_server import create_environment, fixture, run_ok
 from http_client import Client
 from tenancy import delete, make_caller, put
@@ -46,7 +46,7 @@ def change(api, customer, body):
     assert reply.status == 200, reply
     changed = reply.json()
     assert api.get(path_of(customer)).json() == {**changed, "integrations": []}, "the reply is not what is stored"
-    assert changed["updated_at"] != customer["updated_at"] and INSTANT.fullmatch(changed["updated_at"])
+    assert instant(changed["updated_at"]) > instant(customer["updated_at"])
     return changed
 
 
@@ -335,7 +335,7 @@ def test_former_ids_are_kept_with_their_time(shared, api):
     (created_at,) = engine.tuples(shared.directory, f"SELECT created_at FROM customers WHERE id = '{customer['id']}'")[0]
     edges = [created_at, *(valid_to for _, _, valid_to in kept)]
     assert [valid_from for _, valid_from, _ in kept] == edges[:-1], "one time ends where the next one begins"
-    assert edges == sorted(set(edges), key=edges.index) and all(a < b for a, b in zip(edges, edges[1:]))
+    assert edges == sorted(set(edges)), "none of them is empty"
 
 
 # --- what is left behind (6.4, 15) -----------------------------------------------------------------------------
@@ -380,12 +380,13 @@ def test_who_changed_it_is_told(shared, api, customer):
     )
     changed = put(api, path_of(customer), {"name": "X"}, key=key).json()
     assert (changed["updated_by"], changed["created_by"]) == (user_id, customer["created_by"])
-    assert changed["created_at"] == customer["created_at"] < changed["updated_at"]
+    assert changed["created_at"] == customer["created_at"]
+    assert instant(changed["updated_at"]) > instant(changed["created_at"])
 
 
 def test_updated_at_only_grows(api, customer):
-    stamps = [put(api, path_of(customer), {}).json()["updated_at"] for _ in range(20)]
-    assert stamps == sorted(set(stamps), key=stamps.index) and len(set(stamps)) == len(stamps)
+    stamps = [instant(put(api, path_of(customer), {}).json()["updated_at"]) for _ in range(20)]
+    assert stamps == sorted(set(stamps))
 
 
 def test_mappings_are_not_shown_by_a_change_and_not_lost(initialised, start_server):
