@@ -1,4 +1,4 @@
-/* customers.c: /v1/customers (10-customers sections 3 to 5). */
+/* customers.c: /v1/customers (10-customers sections 3 to 7). */
 #include "domain/customers.h"
 #include "api/resources.h"
 #include "model/entity_json.h"
@@ -84,6 +84,52 @@ static const struct failure *run_get_by_external_id(struct exchange *exchange,
     return run_get(exchange, transaction, customer_get_by_external_id);
 }
 
+/* ---- update ---- */
+
+struct customer_updating {
+    struct customer_reference reference;
+    struct customer_change change;
+};
+
+static const struct failure *read_reference(struct exchange *exchange, struct customer_reference *reference)
+{
+    const struct failure *failure =
+        exchange_query(exchange, TEXT("external_customer_id"), &reference->external_id);
+
+    if (text_is_set(exchange->parameters[0])) /* the path's wins */
+        reference->id = exchange->parameters[0];
+    else if (!failure)
+        failure = exchange_query(exchange, TEXT("id"), &reference->id);
+    return failure ? failure : customer_reference_check(reference, exchange->arena);
+}
+
+static const struct failure *parse_update(struct exchange *exchange)
+{
+    struct customer_updating *updating = ARENA_NEW(exchange->arena, struct customer_updating);
+    const struct failure *failure = customer_read_change(exchange->body, exchange->arena, &updating->change);
+
+    exchange->input = updating;
+    exchange->result = ARENA_NEW(exchange->arena, struct customer_result);
+    return failure ? failure : read_reference(exchange, &updating->reference);
+}
+
+static const struct failure *run_update(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct customer_updating *updating = exchange->input;
+    struct customer_result *result = exchange->result;
+    struct text id;
+    const struct failure *failure = customer_identify(transaction, &updating->reference, &id);
+
+    return failure ? failure : customer_update(transaction, id, &updating->change, &result->customer);
+}
+
+/* ---- delete ---- */
+
+static const struct failure *run_delete(struct exchange *exchange, struct transaction *transaction)
+{
+    return customer_archive(transaction, exchange->parameters[0]);
+}
+
 /* ---- the table ---- */
 
 static const struct body_schema create_body = {
@@ -91,6 +137,13 @@ static const struct body_schema create_body = {
     .entity = &customer_entity,
     .options = customer_creation_options,
     .option_count = &customer_creation_option_count,
+};
+static const struct body_schema update_body = {
+    .name = TEXT_LITERAL("UpdateCustomerRequest"),
+    .entity = &customer_entity,
+    .is_change = true,
+    .options = customer_change_options,
+    .option_count = &customer_change_option_count,
 };
 static const struct reply_schema customer_reply = {
     .entity = &customer_entity,
@@ -101,6 +154,20 @@ static const struct query_parameter expand_parameter[] = {
     {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`, which a customer always has.")},
     {{NULL, 0}, {NULL, 0}},
 };
+
+static const struct query_parameter update_parameters[] = {
+    {TEXT_LITERAL("id"), TEXT_LITERAL("The id of the customer, unless the path has it.")},
+    {TEXT_LITERAL("external_customer_id"),
+     TEXT_LITERAL("The external id of the customer. With an id as well, both must be of the same customer.")},
+    {{NULL, 0}, {NULL, 0}},
+};
+
+#define CUSTOMER_PUT(route_path, parameters, id, text)                                                       \
+    .method = HTTP_PUT, .path = TEXT_LITERAL(route_path),                                                    \
+    .permission = {TEXT_LITERAL("customer"), PERMISSION_WRITE}, .lane = LANE_WRITE, .status = 200,           \
+    .has_body = true, .parse = parse_update, .run = run_update, .render = render_customer,                   \
+    .operation_id = TEXT_LITERAL(id), .summary = TEXT_LITERAL(text), .tag = TEXT_LITERAL("Customers"),       \
+    .body = &update_body, .reply = &customer_reply, .query_parameters = (parameters)
 
 #define CUSTOMER_GET(route_path, route_run, id, text)                                                        \
     .method = HTTP_GET, .path = TEXT_LITERAL(route_path),                                                    \
@@ -124,6 +191,18 @@ static const struct route routes[] = {
      .tag = TEXT_LITERAL("Customers"),
      .body = &create_body,
      .reply = &customer_reply},
+    {CUSTOMER_PUT("/v1/customers", update_parameters, "updateCustomer", "Change a customer")},
+    {CUSTOMER_PUT("/v1/customers/{id}", &update_parameters[1], "updateCustomerById",
+                  "Change the customer that has this id")},
+    {.method = HTTP_DELETE,
+     .path = TEXT_LITERAL("/v1/customers/{id}"),
+     .permission = {TEXT_LITERAL("customer"), PERMISSION_WRITE},
+     .lane = LANE_WRITE,
+     .status = 204,
+     .run = run_delete,
+     .operation_id = TEXT_LITERAL("deleteCustomer"),
+     .summary = TEXT_LITERAL("Delete a customer: it is archived, and its external id is free again"),
+     .tag = TEXT_LITERAL("Customers")},
     {CUSTOMER_GET("/v1/customers/{id}", run_get_by_id, "getCustomer", "Get a customer")},
     {CUSTOMER_GET("/v1/customers/external/{external_id}", run_get_by_external_id, "getCustomerByExternalId",
                   "Get a customer by its external id")},

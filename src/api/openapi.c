@@ -201,7 +201,7 @@ static void write_body_required(struct json_writer *writer, const struct body_sc
 {
     json_key(writer, TEXT("required"));
     json_begin_array(writer);
-    if (body->entity)
+    if (body->entity && !body->is_change)
         write_required(writer, body->entity->fields, body->entity->field_count, is_required_input);
     if (body->options)
         write_required(writer, body->options, *body->option_count, is_required_input);

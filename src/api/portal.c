@@ -70,10 +70,20 @@ static void render_link(struct exchange *exchange, struct json_writer *writer)
 
 /* ---- the customer ---- */
 
+/* A session ends with its customer (10-customers section 7). */
+static const struct failure *or_ended(struct exchange *exchange, const struct failure *failure)
+{
+    if (!failure || failure->code != FAILURE_NOT_FOUND)
+        return failure;
+    return failure_new(exchange->arena, FAILURE_UNAUTHENTICATED,
+                       TEXT("the session's customer was deleted; the session has ended with it"));
+}
+
 static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
 {
     exchange->result = ARENA_NEW(exchange->arena, struct customer);
-    return customer_get_published(transaction, exchange->caller.customer_id, exchange->result);
+    return or_ended(exchange,
+                    customer_get_published(transaction, exchange->caller.customer_id, exchange->result));
 }
 
 static const struct failure *parse_update(struct exchange *exchange)
@@ -85,7 +95,8 @@ static const struct failure *parse_update(struct exchange *exchange)
 
 static const struct failure *run_update(struct exchange *exchange, struct transaction *transaction)
 {
-    return customer_update(transaction, exchange->caller.customer_id, exchange->input, exchange->result);
+    return or_ended(exchange, customer_update(transaction, exchange->caller.customer_id, exchange->input,
+                                              exchange->result));
 }
 
 static void render_customer(struct exchange *exchange, struct json_writer *writer)

@@ -32,6 +32,7 @@ enum access {
 struct body_schema {
     struct text name;            /* "CreateCustomerRequest" */
     const struct entity *entity; /* NULL: only the fields beside it */
+    bool is_change;              /* of an entity that exists: nothing of it need be given */
     const struct field *options;
     const size_t *option_count;
     /* A member that is an object of its own; unset: none. */

@@ -198,6 +198,17 @@ struct text admin_query(struct arena *arena, const char *path, const char *name,
     return target;
 }
 
+struct text admin_flag_query(struct invocation *invocation, const char *flag)
+{
+    struct text value = invocation_value(invocation, flag);
+
+    if (!text_is_set(value))
+        return text_empty;
+    struct text query = admin_query(&invocation->arena, "", flag, value);
+
+    return arena_format(&invocation->arena, "&%.*s", TEXT_FORMAT(text_from(query, 1)));
+}
+
 /* ---- printing ---- */
 
 struct text admin_member(const struct json_value *object, const char *name)

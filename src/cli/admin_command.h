@@ -33,6 +33,9 @@ struct text admin_body(struct invocation *invocation, const char *first_name, st
 /* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */
 struct text admin_query(struct arena *arena, const char *path, const char *name, struct text value);
 
+/* `&name=value` of a flag that is given, to go on a query with; empty when it is not. */
+struct text admin_flag_query(struct invocation *invocation, const char *flag);
+
 /* A member of an object that is a text; an empty text when there is none. */
 struct text admin_member(const struct json_value *object, const char *name);
 

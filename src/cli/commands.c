@@ -58,6 +58,14 @@ static const struct flag key_create_flags[] = {
     {0},
 };
 
+static const struct flag customer_get_flags[] = {
+    FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),
+    {"environment", "ENVIRONMENT", NULL,
+     "the environment it is in, by id or name; needed when there are several", false},
+    FLAG_JSON,
+    {0},
+};
+
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
 static const struct flag audit_verify_flags[] = {
@@ -125,6 +133,9 @@ const struct command commands[] = {
     {"key list", NULL, "List the API keys", json_flags, command_key_list, SETTINGS_DATA},
     {"key revoke", "ID", "Make an API key stop working, at once", json_flags, command_key_revoke,
      SETTINGS_DATA},
+    {"customer get", "ID|EXTERNAL_ID",
+     "Show a customer, by its id or an external id that it has or had before", customer_get_flags,
+     command_customer_get, SETTINGS_DATA},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

@@ -13,23 +13,11 @@ enum {
     GAP_MS_MAX = 30 * 1000,
 };
 
-/* `&name=value` for a flag that is given. */
-static struct text flag_query(struct invocation *invocation, const char *flag)
-{
-    struct text value = invocation_value(invocation, flag);
-
-    if (!text_is_set(value))
-        return text_empty;
-    struct text query = admin_query(&invocation->arena, "", flag, value);
-
-    return arena_format(&invocation->arena, "&%.*s", TEXT_FORMAT(text_from(query, 1)));
-}
-
 /* What every question has behind its first parameter: whose events. */
 static struct text filter_query(struct invocation *invocation)
 {
-    return arena_format(&invocation->arena, "%.*s%.*s", TEXT_FORMAT(flag_query(invocation, "tenant")),
-                        TEXT_FORMAT(flag_query(invocation, "environment")));
+    return arena_format(&invocation->arena, "%.*s%.*s", TEXT_FORMAT(admin_flag_query(invocation, "tenant")),
+                        TEXT_FORMAT(admin_flag_query(invocation, "environment")));
 }
 
 enum exit_code command_outbox_list(struct invocation *invocation)

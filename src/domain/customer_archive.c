@@ -1,13 +1,16 @@
 /* customer_archive.c: 10-customers section 7. */
-#include "domain/customers.h"
+#include "domain/customer_blockers.h"
 #include "domain/records.h"
 
-const struct failure *customer_archive(struct transaction *transaction, struct text id)
+const struct failure *customer_archive_unless(struct transaction *transaction, struct text id,
+                                              customer_blocker *const *blockers)
 {
     struct customer *before = ARENA_NEW(transaction->arena, struct customer);
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
     const struct failure *failure = customer_get_published(transaction, id, before);
 
+    for (; !failure && *blockers; blockers++)
+        failure = (*blockers)(transaction, before);
     if (failure)
         return failure;
     *after = *before;
@@ -15,4 +18,9 @@ const struct failure *customer_archive(struct transaction *transaction, struct t
     RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     return NULL;
+}
+
+const struct failure *customer_archive(struct transaction *transaction, struct text id)
+{
+    return customer_archive_unless(transaction, id, customer_blockers);
 }

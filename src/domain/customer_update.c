@@ -8,9 +8,11 @@
 
 static const struct text old_external_ids = TEXT_LITERAL("old_external_ids");
 
-static const struct field change_options[] = {
+const struct field customer_change_options[] = {
     {FIELD(struct customer_change, integration_entity_mapping, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
 };
+const size_t customer_change_option_count =
+    sizeof customer_change_options / sizeof customer_change_options[0];
 
 const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
                                            struct customer_change *change)
@@ -20,7 +22,7 @@ const struct failure *customer_read_change(const struct json_value *object, stru
     *change = (struct customer_change){0};
     change->given = fields_read_change(customer_entity.fields, customer_entity.field_count, object,
                                        &change->customer, arena, &failure);
-    fields_read_json(change_options, 1, object, change, arena, &failure);
+    fields_read_json(customer_change_options, customer_change_option_count, object, change, arena, &failure);
     if (!failure && change->integration_entity_mapping && change->integration_entity_mapping->count > 0)
         failure_add_field(&failure, arena, TEXT("integration_entity_mapping"),
                           TEXT("is not supported yet: leave it out, or send []"));
@@ -69,6 +71,14 @@ static struct text superseded_ids(const struct customer *before, const struct cu
     return list ? list->text : text_empty;
 }
 
+/* What a value of metadata has no room for is left out at the front: customer_aliases has all of it. */
+static struct text shortened(struct text list)
+{
+    while (list.length > METADATA_VALUE_BYTES_MAX)
+        list = text_from(list, text_find(list, ',') + 1);
+    return list;
+}
+
 /* Section 6.3: the previous external_id goes to the end of the list. */
 static struct text with_former_id(const struct customer *before, const struct customer *after,
                                   struct arena *arena)
@@ -80,6 +90,7 @@ static struct text with_former_id(const struct customer *before, const struct cu
 
     list = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(list), list.length ? "," : "",
                         TEXT_FORMAT(before->external_id));
+    list = shortened(list);
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
     for (uint32_t i = 0; i < map->count; i++) {
@@ -140,6 +151,8 @@ const struct failure *customer_update(struct transaction *transaction, struct te
     customer_change_apply(change, before, transaction->arena, after);
     RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
+    if (!text_equal(before->external_id, after->external_id))
+        customer_alias_add(transaction, before, after);
     *updated = *after;
     return NULL;
 }

@@ -3,6 +3,7 @@
 #define FARTHING_DOMAIN_CUSTOMERS_H
 
 #include "model/customer.h"
+#include "model/customer_alias.h"
 #include "model/integration_mapping.h"
 #include "store/store.h"
 #include "json/reader.h"
@@ -38,6 +39,10 @@ struct customer_change {
     const struct json_value *integration_entity_mapping;
 };
 
+/* The fields of a change beside those of the customer. */
+extern const struct field customer_change_options[];
+extern const size_t customer_change_option_count;
+
 /* Reads and validates a change; needs no transaction. The change borrows from `object`. */
 const struct failure *customer_read_change(const struct json_value *object, struct arena *arena,
                                            struct customer_change *change);
@@ -47,8 +52,21 @@ const struct failure *customer_read_change(const struct json_value *object, stru
 const struct failure *customer_read_own_change(const struct json_value *object, struct arena *arena,
                                                struct customer_change *change);
 
+/* Which customer is meant (section 6.1). Empty or unset: not said. */
+struct customer_reference {
+    struct text id;
+    struct text external_id;
+};
+/* A failure when neither is said; needs no transaction. */
+const struct failure *customer_reference_check(const struct customer_reference *reference,
+                                               struct arena *arena);
+/* The id of the customer that is meant: by its external id a published one, with both of them the same one.
+ * An id alone is given back without a look. */
+const struct failure *customer_identify(struct transaction *transaction,
+                                        const struct customer_reference *reference, struct text *id);
+
 /* Changes a published customer and gives it back as stored. It counts as changed even when nothing differs
- * (section 6.4). A former external_id is remembered in the metadata (section 6.3). */
+ * (section 6.4). A former external_id is remembered in the metadata and as an alias (section 6.3). */
 const struct failure *customer_update(struct transaction *transaction, struct text id,
                                       const struct customer_change *change, struct customer *updated);
 
@@ -70,8 +88,19 @@ const struct failure *customer_get_by_external_id(struct transaction *transactio
 /* Says that it will be asked for (query_ahead). */
 void customer_get_by_external_id_ahead(struct transaction *transaction, struct text external_id);
 
-/* Archives a published customer; its external id is free again (section 7, without the checks of domains to
- * come). */
+/* The customer that is meant by an external id, whoever has it now or had it before (section 6.3): the
+ * published customer whose it is, else the published one that gave it up last. For usage that was sent under
+ * it. */
+const struct failure *customer_resolve_external_id(struct transaction *transaction, struct text external_id,
+                                                   struct customer *customer);
+/* The external ids that a customer had before, the last one first: struct customer_alias. */
+struct record_list customer_aliases(struct transaction *transaction, struct text customer_id, int64_t limit);
+/* Remembers the external id of `before`, which is no longer that of `after`. */
+void customer_alias_add(struct transaction *transaction, const struct customer *before,
+                        const struct customer *after);
+
+/* Archives a published customer, unless something still needs it (domain/customer_blockers.h); its external
+ * id is free again (section 7). */
 const struct failure *customer_archive(struct transaction *transaction, struct text id);
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */

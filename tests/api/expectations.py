@@ -1,6 +1,7 @@
 """What every customer and every error looks like on the wire, in one place."""
 
 import re
+from datetime import datetime
 
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 # RFC 3339 in UTC: up to six fractional digits, trailing zeros trimmed, no fraction when it is zero.
@@ -76,6 +77,12 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "geolocation=(), microphone=(), camera=()",
 }
+
+
+def instant(text):
+    """To compare by: zeros at the end of a fraction are not written, so that the texts do not."""
+    assert INSTANT.fullmatch(text), text
+    return datetime.fromisoformat(text)
 
 
 def assert_customer(customer, *, contact=False, integrations):

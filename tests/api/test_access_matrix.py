@@ -49,6 +49,9 @@ CALLERS = {
 # "-" needs credentials alone (section 6.1). The server's own list must say the same.
 MATRIX = {
     ("POST", "/v1/customers"): "customer:write",
+    ("PUT", "/v1/customers"): "customer:write",
+    ("PUT", "/v1/customers/{id}"): "customer:write",
+    ("DELETE", "/v1/customers/{id}"): "customer:write",
     ("GET", "/v1/customers/{id}"): "customer:read",
     ("GET", "/v1/customers/external/{external_id}"): "customer:read",
     ("GET", "/v1/customers/lookup/{lookup_key}"): "customer:read",
@@ -185,6 +188,8 @@ RESOURCES = [
 # A body that is accepted, for each route that has one.
 BODIES = {
     ("POST", "/v1/customers"): lambda world: {"external_id": world.unique("body"), "name": "Acme"},
+    ("PUT", "/v1/customers"): lambda world: {"name": world.unique("renamed")},
+    ("PUT", "/v1/customers/{id}"): lambda world: {"name": world.unique("renamed")},
     ("POST", "/v1/environments"): lambda world: {"name": world.unique("body"), "type": "development"},
     ("PUT", "/v1/environments/{id}"): lambda world: {"name": world.unique("renamed")},
     ("POST", "/v1/environments/{id}/clone"): lambda world: {"target_environment_id": world.second.environment_id},
@@ -196,6 +201,8 @@ BODIES = {
     ("PUT", "/v1/users/{id}/roles"): lambda world: {"roles": ["all_writer"]},
     ("POST", "/v1/users/search"): lambda world: {},
 }
+# What a route names in its query, as RESOURCES does for a path.
+QUERIES = {("PUT", "/v1/customers"): ("id", lambda world, key: make_customer(world, key)["id"], "environment")}
 # A refusal that is the route's own business, for callers that it lets in: (method, path, caller) -> status.
 OWN_BUSINESS = {
     # A support chat knows people by their e-mail, and service accounts have none.
@@ -223,6 +230,8 @@ def routes_of(world, access):
 
 
 def resource_of(route):
+    if name_of(route) in QUERIES:
+        return QUERIES[name_of(route)][1:]
     for beginning, make, owner in RESOURCES:
         if route["path"].startswith(beginning):
             return make, owner
@@ -237,10 +246,12 @@ def body_of(world, route):
 
 
 def has_parameter(route):
-    return "{" in route["path"]
+    return "{" in route["path"] or name_of(route) in QUERIES
 
 
 def path_with(route, value):
+    if name_of(route) in QUERIES:
+        return f"{route['path']}?{QUERIES[name_of(route)][0]}={value}"
     start, end = route["path"].index("{"), route["path"].index("}")
     path = route["path"][:start] + value.replace(" ", "%20") + route["path"][end + 1 :]
     assert "{" not in path, "a path with two parameters needs more of RESOURCES"

@@ -1,8 +1,10 @@
 """docs/compatibility.md: each difference in a status code is real, and each route beyond the contract is named."""
 
 import hashlib
+import itertools
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -17,6 +19,7 @@ DOCUMENT = (REPOSITORY / "docs/compatibility.md").read_text()
 ROW = re.compile(r"\| ([^|]+) \| ([^|]*) \|(?: ([^|]+) \|)?")
 CUSTOMER = {"external_id": "x", "name": "X"}
 PASSWORD = "correct horse battery"
+NUMBERS = itertools.count(1)
 
 
 def rows(title):
@@ -107,6 +110,32 @@ def portal_change(world):
     return put(world.client, "/v1/customer/portal/info", {"name": "Y"}, key=None, headers={"X-Session-Token": token})
 
 
+def change(**members):
+    """A change of a customer that never had metadata."""
+    return lambda world: put(world.client, f"/v1/customers/{new_customer(world)['id']}", members)
+
+
+def new_customer(world):
+    return world.client.create({**CUSTOMER, "external_id": f"new {next(NUMBERS)}"})
+
+
+def deleted_customer(world):
+    customer = new_customer(world)
+    token = world.client.get(f"/v1/customers/portal/{quote(customer['external_id'])}").json()["token"]
+    assert delete(world.client, f"/v1/customers/{customer['id']}").status == 204
+    return customer, token
+
+
+def change_of_deleted(world):
+    customer, _ = deleted_customer(world)
+    return put(world.client, f"/v1/customers/{customer['id']}", {"name": "Y"})
+
+
+def session_of_deleted(world):
+    _, token = deleted_customer(world)
+    return world.client.get("/v1/customer/portal/info", key=None, headers={"X-Session-Token": token})
+
+
 def sign_up(**members):
     return lambda world: world.client.post("/v1/auth/signup", {"email": "a@signup.test", **members}, key=None)
 
@@ -133,6 +162,11 @@ DIFFERENCES = {
     "a key that was deleted a moment ago": (deleted_key, 401),
     "a key from the configuration whose tenant": (lambda world: world.client.get("/v1/users/me", key="lost"), 401),
     "a customer with `tax_rate_overrides`": (post("/v1/customers", {**CUSTOMER, "tax_rate_overrides": [{}]}), 400),
+    "a change that empties a customer's `name`": (change(name="", external_id=""), 400),
+    "a change that empties a customer's `email`": (change(email="", address_country=""), 200),
+    "a change of a customer that was deleted": (change_of_deleted, 404),
+    "a new `external_id`": (change(external_id="another"), 200),
+    "a portal session of a customer": (session_of_deleted, 401),
     "an environment of another type": (post("/v1/environments", {"name": "x", "type": "staging"}), 400),
     "a first `production` environment": (environments, 201),
     "a list of environments with a negative": (lambda world: world.client.get("/v1/environments?limit=-1"), 400),

@@ -112,6 +112,9 @@ def test_it_lists_what_is_served(document):
     served = {(method, path) for method, path, _ in operations(document)}
     assert {
         ("POST", "/v1/customers"),
+        ("PUT", "/v1/customers"),
+        ("PUT", "/v1/customers/{id}"),
+        ("DELETE", "/v1/customers/{id}"),
         ("GET", "/v1/customers/{id}"),
         ("GET", "/v1/customers/external/{external_id}"),
         ("GET", "/v1/customers/lookup/{lookup_key}"),
@@ -123,7 +126,9 @@ def test_operation_ids_are_unique(document):
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.parametrize("operation_id", ["createCustomer", "getCustomer", "getCustomerByExternalId"])
+@pytest.mark.parametrize(
+    "operation_id", ["createCustomer", "getCustomer", "getCustomerByExternalId", "updateCustomer", "deleteCustomer"]
+)
 def test_operation_ids_are_those_of_the_contract(document, operation_id):
     assert operation_of(document, operation_id)
 
@@ -175,6 +180,23 @@ def test_the_described_customer_is_the_served_one(document, api):
     assert request["properties"]["contact"]["maxLength"] == 20
 
 
+def test_the_described_change_needs_nothing(document, api):
+    """A change has the members of a create that can be changed, and none of them need be given."""
+    create = schema_of(document, operation_of(document, "createCustomer")["requestBody"])
+    for operation_id in ("updateCustomer", "updateCustomerById"):
+        operation = operation_of(document, operation_id)
+        request = schema_of(document, operation["requestBody"])
+        assert request.get("required", []) == []
+        beside = {"tax_rate_overrides", "skip_onboarding_workflow", "onboarding_workflow_name"}
+        assert set(request["properties"]) == set(create["properties"]) - beside
+        assert request["properties"]["name"] == create["properties"]["name"]
+        in_query = {entry["name"] for entry in operation["parameters"] if entry["in"] == "query"}
+        assert in_query == {"external_customer_id"} | ({"id"} if operation_id == "updateCustomer" else set())
+    customer = api.create({"external_id": "openapi change", "name": "Acme"})
+    changed = api.request("PUT", f"/v1/customers?id={customer['id']}", {"contact": "1"}).json()
+    assert list(violations(document, schema_of(document, operation["responses"]["200"]), changed)) == []
+
+
 def test_the_described_mapping(document):
     customer = schema_of(document, operation_of(document, "getCustomer")["responses"]["200"])
     mapping = resolve(document, customer["properties"]["integrations"]["items"])
@@ -185,6 +207,9 @@ def test_the_described_mapping(document):
     "method, path, body, operation_id, status",
     [
         ("POST", "/v1/customers", {}, "createCustomer", 400),
+        ("PUT", "/v1/customers", {}, "updateCustomer", 400),
+        ("PUT", "/v1/customers/x", {}, "updateCustomerById", 404),
+        ("DELETE", "/v1/customers/x", None, "deleteCustomer", 404),
         ("GET", "/v1/customers/x", None, "getCustomer", 404),
         ("GET", "/v1/customers/x?expand=y", None, "getCustomer", 400),
         ("GET", "/v1/customers/external/x", None, "getCustomerByExternalId", 404),

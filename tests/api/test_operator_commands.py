@@ -11,6 +11,7 @@ import engine
 import farthing_server
 from farthing_server import BINARY, environment, run, run_ok, variables_of
 from http_client import Client, RawConnection, request_bytes
+from tenancy import delete, put
 from test_listeners import UnixConnection
 
 BOTH = pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
@@ -44,6 +45,55 @@ def operator(initialised, start_server):
             return process.stderr
 
     return Operator()
+
+
+# --- customers -------------------------------------------------------------------------------------------------
+
+
+def make_customers(operator):
+    """One that was renamed, one that was deleted, whose external id has somebody else; as the API shows them."""
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        renamed = client.create({"external_id": "a b/c?d&e", "name": "Ünïcode \x1b[31m", "metadata": {"tier": "gold", "k": "v"}})
+        for external_id in ("between", "now"):
+            put(client, f"/v1/customers/{renamed['id']}", {"external_id": external_id, "contact": "+1"})
+        deleted = client.create({"external_id": "taken", "name": "Deleted"})
+        assert delete(client, f"/v1/customers/{deleted['id']}").status == 204
+        owner = client.create({"external_id": "taken", "name": "Owner"})
+        return [client.get(f"/v1/customers/{customer['id']}").json() for customer in (renamed, deleted, owner)]
+
+
+@BOTH
+def test_a_customer_is_shown(operator, running):
+    renamed, deleted, owner = make_customers(operator)
+    if not running:
+        operator.server.stop()
+    for reference in (renamed["id"], "now", "between", "a b/c?d&e"):
+        shown = operator.json("customer", "get", reference)
+        former = shown.pop("former_external_ids")
+        assert shown == renamed and [alias["external_id"] for alias in former] == ["between", "a b/c?d&e"]
+        assert former[0]["valid_to"] == renamed["updated_at"] and former[1]["valid_from"] == renamed["created_at"]
+    assert operator.json("customer", "get", deleted["id"]) == {**deleted, "former_external_ids": []}
+    assert operator.json("customer", "get", "taken")["id"] == owner["id"]
+    lines = dict(re.split("  +", line, maxsplit=1) for line in operator("customer", "get", "now").splitlines())
+    assert lines == {
+        **lines, "ID": renamed["id"], "EXTERNAL ID": "now", "FORMER EXTERNAL IDS": "between, a b/c?d&e", "CONTACT": "+1",
+        "NAME": "Ünïcode ?[31m", "STATUS": "published", "EMAIL": "-", "INTEGRATIONS": "-", "TENANT": operator.credentials.tenant_id,
+        "UPDATED": renamed["updated_at"],
+    }
+    assert set(lines["METADATA"].split(", ")) == {"tier=gold", "k=v", "old_external_ids=a b/c?d&e,between"}
+    said = operator.refused("customer", "get", "nobody")
+    assert said == "farthing: no customer of this environment has this id or external id: nobody\n"
+
+
+def test_a_customer_of_one_of_several_environments(operator):
+    make_customers(operator)
+    made = variables_of(operator("environment", "create", "second"))
+    assert "several environments" in operator.refused("customer", "get", "now")
+    assert operator.json("customer", "get", "now", "--environment", operator.credentials.environment_id)["external_id"] == "now"
+    assert "nobody" not in operator.refused("customer", "get", "now", "--environment", made["FARTHING_ENVIRONMENT_ID"])
+    assert "there is no environment" in operator.refused("customer", "get", "now", "--environment", "third")
+    assert "ID|EXTERNAL_ID" in operator.refused("customer", "get", code=2)
 
 
 # --- tenants ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """What a session has prepared is lost: tables change under it, or it is made to forget. Nobody is told of that."""
 
+import itertools
+
 import pytest
 
+from http_client import RawConnection, request_bytes
 from nodes import customer
 from steady_load import SteadyLoad
 
@@ -61,3 +64,34 @@ def test_a_read_whose_session_has_forgotten_its_statements(place, narrow_node):
             assert client.get(f"/v1/customers/{created['id']}").status == 200
         assert int(place.sql("SELECT last_value FROM calls")) > 1, "it has forgotten"
         assert client.get("/ready").status == 200
+
+
+TEXTS = ("email", "contact", "address_line1", "address_line2", "address_city", "address_state", "address_postal_code")
+SETS_MAX = 64  # of columns that are changed together, whose statements a session keeps
+OTHERS_MAX = 60  # statements that it keeps for good
+
+
+def test_statements_of_many_sets_of_columns_do_not_pile_up(place, narrow_node):
+    """Each is made for a change, the oldest ones give way; beside changes that are refused."""
+    place.sql(
+        "CREATE TABLE kept (statements bigint); GRANT INSERT ON kept TO farthing;"
+        "CREATE FUNCTION count_statements() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO kept SELECT count(*) FROM pg_prepared_statements; RETURN NULL; END $$;"
+        "CREATE TRIGGER counts AFTER UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION count_statements()"
+    )
+    sets = [fields for size in range(1, 8) for fields in itertools.combinations(TEXTS, size)]
+    with narrow_node.client(place.key) as client:
+        changed, refused = (client.create(customer(name)) for name in ("changed", "refused"))
+
+    def put(of, body):
+        return request_bytes("PUT", f"/v1/customers/{of['id']}", place.key, body)
+
+    statuses = []
+    with RawConnection(narrow_node.address) as connection:
+        for number, fields in enumerate(sets * 2):
+            values = {field: f"a{number}@b.co" if field == "email" else f"x{number}" for field in fields}
+            connection.send(put(refused, {"external_id": "changed"}) + put(changed, values))
+            statuses.append((connection.read_reply().status, connection.read_reply().status))
+    assert set(statuses) == {(409, 200)}
+    most = int(place.sql("SELECT max(statements) FROM kept"))
+    assert SETS_MAX <= most <= SETS_MAX + OTHERS_MAX, most

@@ -14,7 +14,7 @@ assert.ok(serverURL?.endsWith("/v1") && apiKeyAuth, "run by test_sdk.py");
 // The SDK drops keys that it does not know; the bodies behind its replies are kept here.
 const bodies = [];
 const httpClient = new HTTPClient().addHook("response", async (response) => {
-  bodies.push(await response.clone().json());
+  bodies.push(response.status === 204 ? null : await response.clone().json());
 });
 const client = new Flexprice({ serverURL, apiKeyAuth, httpClient });
 
@@ -127,6 +127,47 @@ test("an integrated customer is read", async () => {
   const customer = await client.customers.getCustomer(process.env.FARTHING_MAPPED_ID);
   assert.equal(customer.id, process.env.FARTHING_MAPPED_ID);
   assert.equal(bodies.at(-1).integrations[0].provider_entity_id, "cus_9");
+});
+
+test("a customer is changed by either id", async () => {
+  const created = await client.customers.createCustomer({ externalId: newExternalId(), name: "Acme", metadata: { a: "1" } });
+  const byId = await client.customers.updateCustomer({ addressCity: "Pune", email: "ap@acme.example" }, created.id);
+  assert.deepEqual(byId, { ...created, addressCity: "Pune", email: "ap@acme.example", updatedAt: byId.updatedAt });
+  assert.notEqual(byId.updatedAt, created.updatedAt);
+  const cleared = await client.customers.updateCustomer({ email: "", metadata: {} }, undefined, created.externalId);
+  assert.deepEqual([cleared.id, cleared.email, cleared.metadata], [created.id, "", {}]);
+  await readBothWays(cleared);
+});
+
+test("a new external id is found, and the former one is remembered", async () => {
+  const [former, next] = [newExternalId(), newExternalId()];
+  const created = await client.customers.createCustomer({ externalId: former, name: "Acme" });
+  const changed = await client.customers.updateCustomer({ externalId: next }, created.id, former);
+  assert.deepEqual([changed.externalId, changed.metadata], [next, { old_external_ids: former }]);
+  await readBothWays(changed);
+});
+
+test("a deleted customer is archived, and its external id is free", async () => {
+  const request = { externalId: newExternalId(), name: "Acme" };
+  const created = await client.customers.createCustomer(request);
+  assert.equal(await client.customers.deleteCustomer(created.id), undefined);
+  assert.equal((await client.customers.getCustomer(created.id)).status, "archived");
+  assert.notEqual((await client.customers.createCustomer(request)).id, created.id);
+  await assertFallback(client.customers.deleteCustomer(created.id), 404, "not_found");
+  await assertFallback(client.customers.updateCustomer({ name: "X" }, created.id), 404, "not_found");
+});
+
+test("a change that is refused", async () => {
+  const [taken, other] = [newExternalId(), newExternalId()];
+  for (const externalId of [taken, other]) await client.customers.createCustomer({ externalId, name: "Acme" });
+  await assertFallback(client.customers.updateCustomer({ externalId: taken }, undefined, other), 409, "already_exists");
+  for (const [body, id, details] of [[{ name: "" }, "cust_x", ["name"]], [{ name: "X" }, undefined, undefined]])
+    await assert.rejects(client.customers.updateCustomer(body, id), (error) => {
+      assert.ok(error instanceof ErrorsErrorsErrorResponse, error);
+      assert.equal(error.statusCode, 400);
+      assert.deepEqual(Object.keys(JSON.parse(error.body).details ?? {}), details ?? []);
+      return true;
+    });
 });
 
 test("400 is the SDK's error with message and details", async () => {

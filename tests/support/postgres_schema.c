@@ -115,9 +115,10 @@ static struct text plan_of(struct postgres_connection *connection, const struct 
 
 static void look_at_plans(struct postgres_connection *connection)
 {
-    static const char *const scans[] = {"Seq Scan on customers", "Seq Scan on entity_integration_mappings",
-                                        "Seq Scan on audit_log", "Seq Scan on system_events",
-                                        "Seq Scan on idempotency_records"};
+    static const char *const scans[] = {
+        "Seq Scan on customers",           "Seq Scan on entity_integration_mappings",
+        "Seq Scan on audit_log",           "Seq Scan on system_events",
+        "Seq Scan on idempotency_records", "Seq Scan on customer_aliases"};
 
     for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
         if (!*query)

@@ -4,15 +4,17 @@
 
 #include "model/auth.h"
 #include "model/customer.h"
+#include "model/customer_alias.h"
 #include "model/idempotency_record.h"
 #include "model/integration_mapping.h"
 #include "model/secret.h"
 #include "model/tenancy.h"
 
 static const struct entity *const entities[] = {
-    &tenant_entity, &environment_entity,   &user_entity,
-    &secret_entity, &customer_entity,      &integration_mapping_entity,
-    &auth_entity,   &server_secret_entity, &idempotency_record_entity,
+    &tenant_entity,         &environment_entity,   &user_entity,
+    &secret_entity,         &customer_entity,      &integration_mapping_entity,
+    &auth_entity,           &server_secret_entity, &idempotency_record_entity,
+    &customer_alias_entity,
 };
 enum { ENTITY_COUNT = sizeof entities / sizeof entities[0] };
 

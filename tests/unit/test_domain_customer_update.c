@@ -1,6 +1,7 @@
 /* Changes of customers: the worked examples of the specification, field by field, and rows of an import. */
 #include "store_fixture.h"
 
+#include "domain/customer_blockers.h"
 #include "failure_details.h"
 
 STORE_FIXTURE_OF_FILE()
@@ -139,12 +140,19 @@ static const struct failure *run_archive(void *context, struct transaction *tran
     return customer_archive(transaction, *(struct text *)context);
 }
 
+static void archive(const struct customer *customer)
+{
+    struct text id = customer->id;
+
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run_archive, &id));
+}
+
 static void test_an_archived_customer_is_not_found(void **state)
 {
     struct customer customer = make("acme");
 
     (void)state;
-    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run_archive, &customer.id));
+    archive(&customer);
     assert_int_equal(update(&customer, "{}")->code, FAILURE_NOT_FOUND);
 }
 
@@ -157,6 +165,185 @@ static void test_nothing_changed_is_announced_all_the_same(void **state)
     assert_int_equal(customer.updated_at, fixture.call.now_us);
     assert_text(fixture_select(&fixture, "SELECT event_name FROM system_events ORDER BY sequence"),
                 "customer.created;customer.updated;");
+}
+
+/* Requests of one instant are done one after the other, and the clock may be set back. */
+static void test_an_update_is_later_than_the_one_before(void **state)
+{
+    struct customer customer = make("acme");
+    int64_t last = customer.updated_at;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        fixture.call.now_us = FIXTURE_NOW_US - INT64_C(2) * 3600000000; /* update() adds an hour */
+        assert_null(update(&customer, "{}"));
+        assert_int_equal(customer.updated_at, ++last);
+    }
+    assert_text(fixture_select(&fixture, "SELECT count(*) FROM system_events"), "4;");
+}
+
+/* ---- former external ids ---- */
+
+struct resolving {
+    struct text external_id;
+    struct customer customer;
+    struct record_list aliases;
+};
+
+static const struct failure *run_resolve(void *context, struct transaction *transaction)
+{
+    struct resolving *resolving = context;
+
+    return customer_resolve_external_id(transaction, resolving->external_id, &resolving->customer);
+}
+
+/* The id of the customer that is meant; unset when there is none. */
+static struct text resolve(const char *external_id)
+{
+    struct resolving resolving = {.external_id = text_from_string(external_id)};
+    const struct failure *failure =
+        store_read(fixture.store, &fixture.arena, &fixture.call, run_resolve, &resolving);
+
+    assert_true(!failure || failure->code == FAILURE_NOT_FOUND);
+    return failure ? text_none : resolving.customer.id;
+}
+
+#define assert_resolved(external_id, customer) assert_true(text_equal(resolve(external_id), (customer).id))
+
+static void test_a_former_external_id_leads_to_its_customer(void **state)
+{
+    struct customer first = make("a"), second;
+
+    (void)state;
+    assert_false(text_is_set(resolve("nobody")));
+    assert_null(update(&first, "{\"external_id\":\"b\"}"));
+    assert_resolved("a", first);
+    assert_resolved("b", first);
+    second = make("a"); /* whose it is now */
+    assert_resolved("a", second);
+    assert_null(update(&second, "{\"external_id\":\"c\"}"));
+    assert_resolved("a", second); /* who gave it up last */
+    archive(&second);
+    assert_resolved("a", first);
+    assert_false(text_is_set(resolve("c")));
+    archive(&first);
+    assert_false(text_is_set(resolve("a")));
+}
+
+static void test_a_former_external_id_of_another_environment_is_not_found(void **state)
+{
+    struct customer customer = make("a");
+    struct scope other = fixture.scope;
+
+    (void)state;
+    assert_null(update(&customer, "{\"external_id\":\"b\"}"));
+    other.number++;
+    fixture.call.scope = &other;
+    assert_false(text_is_set(resolve("a")));
+}
+
+static const struct failure *run_list_aliases(void *context, struct transaction *transaction)
+{
+    struct resolving *resolving = context;
+
+    resolving->aliases = customer_aliases(transaction, resolving->customer.id, 2);
+    return NULL;
+}
+
+static void test_aliases_come_with_their_time_the_last_one_first(void **state)
+{
+    struct customer customer = make("a");
+    struct resolving resolving = {.customer = customer};
+    int64_t created_at = customer.created_at;
+
+    (void)state;
+    assert_null(update(&customer, "{\"external_id\":\"b\"}"));
+    int64_t renamed_at = customer.updated_at;
+
+    assert_null(update(&customer, "{\"name\":\"B\"}"));
+    assert_null(update(&customer, "{\"external_id\":\"c\"}"));
+    assert_null(store_read(fixture.store, &fixture.arena, &fixture.call, run_list_aliases, &resolving));
+    const struct customer_alias *aliases = resolving.aliases.records;
+
+    assert_int_equal(resolving.aliases.count, 2);
+    assert_text(aliases[0].external_id, "b");
+    assert_true(aliases[0].valid_from == renamed_at && aliases[0].valid_to == customer.updated_at);
+    assert_text(aliases[1].external_id, "a");
+    assert_true(aliases[1].valid_from == created_at && aliases[1].valid_to == renamed_at);
+    /* The customer's own row of the trail tells of it already. */
+    assert_text(fixture_select(&fixture, "SELECT count(*) FROM audit_log WHERE entity_type <> 'customer' AND "
+                                         "entity_type LIKE 'customer%'"),
+                "0;");
+}
+
+/* ---- what stands in the way of deleting ---- */
+
+static struct text seen_by_second;
+
+static const struct failure *blocked(struct transaction *transaction, const struct customer *customer)
+{
+    return failure_add(failure_new(transaction->arena, FAILURE_INVALID_OPERATION,
+                                   TEXT("the customer has a subscription that is not cancelled; cancel it")),
+                       transaction->arena, TEXT("customer_id"), customer->id);
+}
+
+static const struct failure *lets_it_go(struct transaction *transaction, const struct customer *customer)
+{
+    (void)transaction;
+    seen_by_second = customer->id;
+    return NULL;
+}
+
+struct archiving {
+    struct text id;
+    customer_blocker *const *blockers;
+};
+
+static const struct failure *run_archive_unless(void *context, struct transaction *transaction)
+{
+    const struct archiving *archiving = context;
+
+    return customer_archive_unless(transaction, archiving->id, archiving->blockers);
+}
+
+static const struct failure *archive_unless(struct text id, customer_blocker *const *blockers)
+{
+    struct archiving archiving = {id, blockers};
+
+    return store_write(fixture.store, &fixture.arena, &fixture.call, run_archive_unless, &archiving);
+}
+
+static void test_the_first_blocker_decides(void **state)
+{
+    static customer_blocker *const refuses[] = {blocked, lets_it_go, NULL}, *const agrees[] = {lets_it_go,
+                                                                                               NULL};
+    struct customer customer = make("acme");
+
+    (void)state;
+    seen_by_second = text_none;
+    const struct failure *failure = archive_unless(customer.id, refuses);
+
+    assert_int_equal(failure->code, FAILURE_INVALID_OPERATION);
+    assert_true(text_equal(failure->details->value, customer.id));
+    assert_false(text_is_set(seen_by_second));
+    assert_text(fixture_select(&fixture, "SELECT status, updated_at - created_at FROM customers"),
+                "published|0;");
+    assert_text(fixture_select(&fixture, "SELECT event_name FROM system_events"), "customer.created;");
+    assert_null(archive_unless(customer.id, agrees));
+    assert_true(text_equal(seen_by_second, customer.id));
+    assert_text(fixture_select(&fixture, "SELECT status FROM customers"), "archived;");
+}
+
+/* What is not there, or not there any more, is not asked about. */
+static void test_blockers_are_asked_about_published_customers(void **state)
+{
+    static customer_blocker *const refuses[] = {blocked, NULL};
+    struct customer customer = make("acme");
+
+    (void)state;
+    archive(&customer);
+    assert_int_equal(archive_unless(customer.id, refuses)->code, FAILURE_NOT_FOUND);
+    assert_int_equal(archive_unless(TEXT("cust_nobody"), refuses)->code, FAILURE_NOT_FOUND);
 }
 
 /* ---- import ---- */
@@ -234,6 +421,12 @@ int main(void)
         TEST(test_refusals),
         TEST(test_an_archived_customer_is_not_found),
         TEST(test_nothing_changed_is_announced_all_the_same),
+        TEST(test_an_update_is_later_than_the_one_before),
+        TEST(test_a_former_external_id_leads_to_its_customer),
+        TEST(test_a_former_external_id_of_another_environment_is_not_found),
+        TEST(test_aliases_come_with_their_time_the_last_one_first),
+        TEST(test_the_first_blocker_decides),
+        TEST(test_blockers_are_asked_about_published_customers),
         TEST(test_rows_of_one_transaction_see_each_other),
         TEST(test_a_failed_command_leaves_nothing),
     };

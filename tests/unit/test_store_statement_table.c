@@ -66,11 +66,43 @@ static void test_the_oldest_varying_one_gives_way(void **state)
     statement_table_clear(&table, free_statement);
 }
 
+/* Thousands of sets of columns that are changed together: the table stays as large as it was, and whoever
+ * needs a fixed statement finds it. */
+static void test_thousands_of_varying_ones_take_no_room(void **state)
+{
+    enum { MANY = 20000, FIXED = 40, FIXED_KEYS = 1000000 };
+    struct statement_table table = {0};
+    size_t slots = 0;
+
+    (void)state;
+    freed = 0;
+    for (int i = 0; i < FIXED; i++)
+        statement_table_add(&table, FIXED_KEYS + (uint64_t)i, STATEMENT_FIXED, new_statement(i));
+    for (int i = 0; i < MANY; i++) {
+        struct statement *forgotten =
+            statement_table_add(&table, (uint64_t)i + 1, STATEMENT_VARYING, new_statement(i));
+
+        if (forgotten)
+            free_statement(forgotten);
+        assert_true(table.slots_used <= FIXED + CONNECTION_VARYING_MAX);
+        if (i == CONNECTION_VARYING_MAX)
+            slots = table.slot_count;
+    }
+    assert_int_equal(table.slot_count, slots);
+    assert_int_equal(freed, MANY - CONNECTION_VARYING_MAX);
+    for (int i = 0; i < FIXED; i++)
+        assert_int_equal(statement_table_find(&table, FIXED_KEYS + (uint64_t)i)->number, i);
+    for (int i = 0; i < CONNECTION_VARYING_MAX; i++)
+        assert_int_equal(statement_table_find(&table, MANY - (uint64_t)i)->number, MANY - i - 1);
+    statement_table_clear(&table, free_statement);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fixed_statements_stay),
         cmocka_unit_test(test_the_oldest_varying_one_gives_way),
+        cmocka_unit_test(test_thousands_of_varying_ones_take_no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,105 @@
+/* admin_customers.c: customers for the operator, over the admin socket: what `farthing customer` talks to. */
+#include "api/resources.h"
+#include "domain/customers.h"
+#include "domain/tenancy.h"
+#include "model/entity_json.h"
+
+enum { FORMER_IDS_SHOWN = 100 };
+
+struct customer_question {
+    struct text tenant, environment; /* id or name; both unset: the only environment there is */
+    struct text customer;            /* an id, or an external id of now or of before */
+};
+
+struct customer_answer {
+    struct scope scope;
+    struct customer customer;
+    struct record_list integrations; /* struct integration_mapping */
+    struct record_list aliases;      /* struct customer_alias */
+};
+
+static const struct failure *parse_get(struct exchange *exchange)
+{
+    struct customer_question *question = ARENA_NEW(exchange->arena, struct customer_question);
+    const struct failure *failure = exchange_query(exchange, TEXT("tenant"), &question->tenant);
+
+    if (!failure)
+        failure = exchange_query(exchange, TEXT("environment"), &question->environment);
+    if (!failure)
+        failure = exchange_query(exchange, TEXT("customer"), &question->customer);
+    exchange->input = question;
+    exchange->result = ARENA_NEW(exchange->arena, struct customer_answer);
+    if (failure || text_is_set(question->customer))
+        return failure;
+    return failure_new(exchange->arena, FAILURE_VALIDATION,
+                       TEXT("say which customer, by its id or its external id"));
+}
+
+static const struct failure *find_customer(struct transaction *transaction, struct text reference,
+                                           struct customer *customer)
+{
+    if (!customer_get(transaction, reference, customer) ||
+        !customer_resolve_external_id(transaction, reference, customer))
+        return NULL;
+    return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND,
+                                   TEXT("no customer of this environment has this id or external id")),
+                       transaction->arena, TEXT("customer"), reference);
+}
+
+static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct customer_question *question = exchange->input;
+    struct customer_answer *answer = exchange->result;
+    const struct failure *failure =
+        environment_find_named(transaction, question->tenant, question->environment, &answer->scope);
+
+    if (failure)
+        return failure;
+    exchange->call.scope = &answer->scope; /* an operator has none of their own */
+    failure = find_customer(transaction, question->customer, &answer->customer);
+    if (failure)
+        return failure;
+    answer->integrations = customer_integrations(transaction, answer->customer.id);
+    answer->aliases = customer_aliases(transaction, answer->customer.id, FORMER_IDS_SHOWN);
+    return NULL;
+}
+
+static void write_list(struct json_writer *writer, struct text key, const struct entity *entity,
+                       const struct record_list *list, const struct scope *scope)
+{
+    const char *records = list->records;
+
+    json_key(writer, key);
+    json_begin_array(writer);
+    for (size_t i = 0; i < list->count; i++) {
+        json_begin_object(writer);
+        entity_write_members(writer, entity, records + i * entity->struct_size, scope);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
+static void render_get(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct customer_answer *answer = exchange->result;
+
+    json_begin_object(writer);
+    entity_write_members(writer, &customer_entity, &answer->customer, &answer->scope);
+    write_list(writer, TEXT("integrations"), &integration_mapping_entity, &answer->integrations,
+               &answer->scope);
+    write_list(writer, TEXT("former_external_ids"), &customer_alias_entity, &answer->aliases, &answer->scope);
+    json_end_object(writer);
+}
+
+static const struct route routes[] = {
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/admin/customer"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_READ,
+     .status = 200,
+     .parse = parse_get,
+     .run = run_get,
+     .render = render_get},
+};
+
+const struct route_table admin_customer_routes = ROUTE_TABLE(routes);
