@@ -279,7 +279,7 @@ enum exit_code command_serve(struct invocation *invocation)
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!instance_open(&instance, &place, TEXT("Farthing"), arena, &reason))
+    if (!instance_open(&instance, &place, &instance_founding, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
     http_config_listen(&config,
