@@ -34,7 +34,7 @@ static const struct flag user_create_flags[] = {
     {"name", "NAME", NULL, "the name to show", false},
     {"role", "ROLE", NULL,
      "super_admin (the default), all_reader or all_writer for a user; super_admin, event_ingestor or "
-     "event_reader for a service account",
+     "event_reader for a service account; or one of the setting rbac-roles-file",
      true},
     FLAG_JSON,
     {0},
@@ -56,7 +56,8 @@ static const struct flag key_create_flags[] = {
     {"name", "NAME", NULL, "what the key is for; it must be given", false},
     {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
     {"role", "ROLE", NULL,
-     "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the user",
+     "super_admin, all_reader, all_writer, event_ingestor, event_reader or one of the setting "
+     "rbac-roles-file, instead of the roles of the user",
      true},
     {"environment", "ENVIRONMENT", NULL,
      "the environment it is for, by id or name; needed when there are several", false},

@@ -59,6 +59,7 @@ struct place place_of(const struct settings *settings)
         .auth_secret_previous = settings_text(settings, "auth-secret-previous"),
         .encryption_key = settings_text(settings, "encryption-key"),
         .encryption_key_previous = settings_text(settings, "encryption-key-previous"),
+        .roles_file = settings_text(settings, "rbac-roles-file"),
     };
 }
 

@@ -18,7 +18,8 @@ struct place {
     bool must_exist;      /* nothing is made where there is nothing, nor does a directory come to belong */
     /* As settings give them; unset: as the data directory's file has them. */
     struct text auth_secret, auth_secret_previous, encryption_key, encryption_key_previous;
-    bool accepts_secrets; /* the database takes whatever secrets there are for its own */
+    struct text roles_file; /* unset: none; read by whoever serves */
+    bool accepts_secrets;   /* the database takes whatever secrets there are for its own */
 };
 
 /* As the settings say: for a command with SETTINGS_DATA or more. */

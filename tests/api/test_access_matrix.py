@@ -35,7 +35,10 @@ ROLES = {
     "all_writer": {("*", "read"), ("*", "write")},
     "event_ingestor": {("event", "write")},
     "event_reader": {("event", "read")},
+    # Of a file: the setting rbac-roles-file.
+    "support": {("customer", "read"), ("customer", "write"), ("user", "read")},
 }
+ROLES_FILE = {"roles": [{"id": "support", "permissions": {"customer": ["read", "write"], "user": ["read"]}}]}
 # Callers in the first environment: name -> (type of the user, role).
 CALLERS = {
     "super_admin": ("user", "super_admin"),
@@ -44,6 +47,7 @@ CALLERS = {
     "all_writer": ("user", "all_writer"),
     "event_ingestor": ("service_account", "event_ingestor"),
     "event_reader": ("service_account", "event_reader"),
+    "support": ("user", "support"),
 }
 # 80-admin section 1, as far as it is served: (method, path) -> entity:action, "super" for people with super_admin alone.
 # "-" needs credentials alone (section 6.1). The server's own list must say the same.
@@ -100,8 +104,11 @@ class World:
                 "is_active": True,
             }
         }
+        roles = directory.parent / "roles.json"
+        roles.write_text(json.dumps(ROLES_FILE))
         self.server = farthing_server.Server(
             directory,
+            FARTHING_RBAC_ROLES_FILE=str(roles),
             FARTHING_STATIC_KEYS=json.dumps(static_keys),
             FARTHING_USERS_PER_TENANT_MAX="100000",
             FARTHING_CHAT_VERIFY_KEY="00112233445566778899aabbccddeeff",
