@@ -116,3 +116,10 @@ bool environment_is_allowed(const struct identities *identities, const struct ca
     return is_listed(identities, caller, environment_id, arena) ||
            !is_listed(identities, caller, text_empty, arena);
 }
+
+bool environment_allows(void *allowance, struct text environment_id)
+{
+    const struct environment_allowance *of = allowance;
+
+    return environment_is_allowed(of->identities, of->caller, environment_id, of->arena);
+}

@@ -22,4 +22,13 @@ const char *environment_configure_allow_list(struct identities *identities, stru
 bool environment_is_allowed(const struct identities *identities, const struct caller *caller,
                             struct text environment_id, struct arena *arena);
 
+/* The same as a question that can be handed on to what knows nothing of callers. */
+struct environment_allowance {
+    const struct identities *identities;
+    const struct caller *caller;
+    struct arena *arena;
+};
+/* `allowance` is a struct environment_allowance. */
+bool environment_allows(void *allowance, struct text environment_id);
+
 #endif

@@ -61,11 +61,25 @@ static const struct failure *parse_list(struct exchange *exchange)
     return failure ? failure : read_options(exchange, search);
 }
 
+/* `allowance` must live as long as the viewer. */
+static struct activity_viewer viewer_of(const struct exchange *exchange,
+                                        struct environment_allowance *allowance)
+{
+    *allowance = exchange_allowance(exchange);
+    return (struct activity_viewer){
+        .sees_all_keys = exchange_actor(exchange).is_super_admin,
+        .may_see_environment = allowance->identities->has_allow_list ? environment_allows : NULL,
+        .context = allowance,
+    };
+}
+
 static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
 {
     struct search *search = exchange->result;
+    struct environment_allowance allowance;
+    const struct activity_viewer viewer = viewer_of(exchange, &allowance);
 
-    activity_search(transaction, &search->filter, &search->page);
+    activity_search(transaction, &viewer, &search->filter, &search->page);
     return NULL;
 }
 
@@ -103,8 +117,11 @@ static void render_list(struct exchange *exchange, struct json_writer *writer)
 
 static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
 {
+    struct environment_allowance allowance;
+    const struct activity_viewer viewer = viewer_of(exchange, &allowance);
+
     exchange->result = ARENA_NEW(exchange->arena, struct activity);
-    return activity_get(transaction, exchange->parameters[0], exchange->result);
+    return activity_get(transaction, &viewer, exchange->parameters[0], exchange->result);
 }
 
 static void render_get(struct exchange *exchange, struct json_writer *writer)

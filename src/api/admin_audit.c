@@ -6,14 +6,14 @@
 
 struct heads {
     struct record_list chains; /* struct audit_chain_row */
-    int64_t last_sequence;
+    struct audit_extent extent;
 };
 
 static const struct failure *run_heads(struct exchange *exchange, struct transaction *transaction)
 {
     struct heads *heads = ARENA_NEW(exchange->arena, struct heads);
 
-    heads->chains = audit_heads(transaction, &heads->last_sequence);
+    heads->chains = audit_heads(transaction, &heads->extent);
     exchange->result = heads;
     return NULL;
 }
@@ -39,7 +39,9 @@ static void render_heads(struct exchange *exchange, struct json_writer *writer)
     const struct audit_chain_row *chains = heads->chains.records;
 
     json_begin_object(writer);
-    write_number(writer, "last_sequence", heads->last_sequence);
+    write_number(writer, "last_sequence", heads->extent.last_sequence);
+    if (heads->extent.since != INSTANT_UNSET)
+        write_number(writer, "since_us", heads->extent.since);
     json_key(writer, TEXT("chains"));
     json_begin_array(writer);
     for (size_t i = 0; i < heads->chains.count; i++) {
@@ -84,7 +86,7 @@ static const struct failure *run_rows(struct exchange *exchange, struct transact
     return NULL;
 }
 
-/* A row is [sequence, chain, position, digest, hash]. */
+/* A row is [sequence, chain, position, digest, hash, microseconds since 1970]. */
 static void render_rows(struct exchange *exchange, struct json_writer *writer)
 {
     const struct slice *slice = exchange->result;
@@ -106,6 +108,7 @@ static void render_rows(struct exchange *exchange, struct json_writer *writer)
         json_int64(writer, rows[i].position);
         json_string(writer, (struct text){hex, sizeof hex});
         write_hash(writer, rows[i].hash);
+        json_int64(writer, rows[i].occurred_at);
         json_end_array(writer);
     }
     json_end_array(writer);

@@ -117,11 +117,15 @@ static const struct failure *sign_up_is_closed(struct exchange *exchange)
                        TEXT("signing up is closed; ask whoever runs this server for an account"));
 }
 
+/* An attempt counts whatever comes of it, a reply that was kept included: nobody is to make tenants, find out
+ * e-mails, or try Idempotency-Keys, in great numbers. */
 static const struct failure *parse_sign_up(struct exchange *exchange)
 {
     const struct failure *failure = read_request(exchange, true);
 
-    return failure ? failure : check_secrets(exchange);
+    if (!failure)
+        failure = check_secrets(exchange);
+    return failure ? failure : throttle_attempt(exchange, text_empty);
 }
 
 static const struct failure *look_for_anybody(void *context, struct transaction *transaction)
@@ -153,14 +157,10 @@ static const struct failure *hash_password(struct exchange *exchange)
     struct sign_up *sign_up = ARENA_NEW(exchange->arena, struct sign_up);
     char *hash = arena_allocate_zero(exchange->arena, PASSWORD_HASH_BYTES_MAX);
 
-    if (is_over(exchange))
+    if (is_over(exchange)) {
+        throttle_forgive(exchange, text_empty); /* who is told no has learned nothing */
         return sign_up_is_closed(exchange);
-    /* An attempt counts whatever comes of it: nobody is to make tenants, or find out e-mails, in great
-     * numbers. */
-    const struct failure *failure = throttle_attempt(exchange, text_empty);
-
-    if (failure)
-        return failure;
+    }
     if (!password_hash(request->password, hash))
         return out_of_memory(exchange);
     *sign_up = (struct sign_up){

@@ -7,31 +7,10 @@
 
 /* ---- who may ---- */
 
-struct allowance {
-    const struct identities *identities;
-    const struct caller *caller;
-    struct arena *arena;
-};
-
-static bool is_allowed(void *context, struct text id)
-{
-    const struct allowance *allowance = context;
-
-    return environment_is_allowed(allowance->identities, allowance->caller, id, allowance->arena);
-}
-
-static struct allowance *allowance_of(struct exchange *exchange)
-{
-    struct allowance *allowance = ARENA_NEW(exchange->arena, struct allowance);
-
-    *allowance = (struct allowance){exchange->loop->api->identities, &exchange->caller, exchange->arena};
-    return allowance;
-}
-
 /* Whether the environment that a request names is one that the caller may use (section 6.4). */
 static const struct failure *check_allowed(struct exchange *exchange, struct text id)
 {
-    if (is_allowed(allowance_of(exchange), id))
+    if (environment_is_allowed(exchange->loop->api->identities, &exchange->caller, id, exchange->arena))
         return NULL;
     return failure_new(exchange->arena, FAILURE_PERMISSION_DENIED,
                        TEXT("the caller may not use this environment"));
@@ -97,8 +76,10 @@ static const struct failure *run_list(struct exchange *exchange, struct transact
     const struct list_options *options = exchange->input;
     bool is_limited = exchange->loop->api->identities->has_allow_list;
 
+    struct environment_allowance allowance = exchange_allowance(exchange);
+
     *(struct record_list *)exchange->result =
-        environment_page(transaction, &options->page, is_limited ? is_allowed : NULL, allowance_of(exchange));
+        environment_page(transaction, &options->page, is_limited ? environment_allows : NULL, &allowance);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #define FARTHING_API_EXCHANGE_H
 
 #include "access/authenticate.h"
+#include "access/environment.h"
 #include "api/api.h"
 #include "api/route.h"
 #include "api/slow_pool.h"
@@ -84,6 +85,8 @@ struct exchange {
 
 /* What a use case must know of the caller. */
 struct actor exchange_actor(const struct exchange *exchange);
+/* Which environments the caller may know of (conventions section 6.4); for environment_allows. */
+struct environment_allowance exchange_allowance(const struct exchange *exchange);
 
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */

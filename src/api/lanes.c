@@ -65,14 +65,33 @@ static void work_after(struct slow_job *job)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
+/* A tenant that has asked for more than its part of the pool: nobody else is refused for that. */
+static void refuse_tenant_for_now(struct exchange *exchange)
+{
+    exchange->retry_after_seconds = 1;
+    metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_RATE_LIMITED], 1);
+    finish(exchange, failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
+                                 TEXT("too many passwords are being made for this tenant's users at once; "
+                                      "invite fewer at a time")));
+}
+
 /* Has a thread of the pool do it, and the loop go on with `then`. */
 static void do_slowly(struct exchange *exchange, void (*work)(struct slow_job *),
                       void (*then)(struct http_task *))
 {
     exchange->slow_job.run = work;
+    exchange->slow_job.owner = exchange->caller.scope.tenant_id;
     exchange->task.run = then;
-    if (!slow_pool_submit(exchange->loop->api->slow_pool, &exchange->slow_job))
+    switch (slow_pool_submit(exchange->loop->api->slow_pool, &exchange->slow_job)) {
+    case SLOW_TAKEN: /* from here on the exchange is another thread's */
+        break;
+    case SLOW_QUEUE_FULL:
         refuse_for_now(exchange, METRICS_REJECTED_SLOW_QUEUE_FULL, TEXT("slow_queue_full"));
+        break;
+    case SLOW_OWNER_HAS_ENOUGH:
+        refuse_tenant_for_now(exchange);
+        break;
+    }
 }
 
 static void finish_slow(struct http_task *task)

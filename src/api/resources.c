@@ -60,3 +60,9 @@ struct actor exchange_actor(const struct exchange *exchange)
 {
     return (struct actor){exchange->caller.roles, caller_is_super_admin(&exchange->caller)};
 }
+
+struct environment_allowance exchange_allowance(const struct exchange *exchange)
+{
+    return (struct environment_allowance){exchange->loop->api->identities, &exchange->caller,
+                                          exchange->arena};
+}

@@ -183,7 +183,7 @@ static const struct failure *run_archive(struct exchange *exchange, struct trans
 
 /* ---- searching ---- */
 
-enum { USER_IDS_MAX = 10 * 1000 }; /* of one search: some 40 ms */
+enum { USER_IDS_MAX = 1000 }; /* of one search, as of every list in a filter (conventions section 17.2) */
 
 struct search_result {
     struct record_list users;
@@ -206,7 +206,7 @@ static void check_ids(struct exchange *exchange, struct failure **failure)
     const struct json_value *ids = json_member(exchange->body, TEXT("user_ids"));
 
     if (ids && ids->type == JSON_ARRAY && ids->count > USER_IDS_MAX)
-        failure_add_field(failure, exchange->arena, TEXT("user_ids"), TEXT("must name at most 10000 users"));
+        failure_add_field(failure, exchange->arena, TEXT("user_ids"), TEXT("must name at most 1000 users"));
 }
 
 /* All that is wrong with the fields is told at once; then what `sort` names is looked at. */

@@ -1,10 +1,11 @@
 /* audit_verify.c: `farthing audit verify`: whether the audit trail is whole. The server reads the rows and
- * hashes what they hold; what follows from that is found out here (domain/audit_check.h). */
+ * hashes what they hold; what follows from that is found out here (domain/audit_check.h), and told by
+ * audit_report.c. */
 #include "cli/admin_command.h"
+#include "cli/audit_report.h"
 #include "cli/commands.h"
 #include "cli/import.h"
 #include "domain/audit_check.h"
-#include "json/writer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,7 +123,7 @@ static enum exit_code read_expected(struct verification *verification)
 
 /* ---- rows ---- */
 
-enum { ROW_MEMBERS = 5 };
+enum { ROW_MEMBERS = 6 };
 
 static bool read_row(const struct json_value *item, struct audit_link *row)
 {
@@ -138,6 +139,7 @@ static bool read_row(const struct json_value *item, struct audit_link *row)
         .chain = admin_number_of(members[1]),
         .position = admin_number_of(members[2]),
         .hash = members[4]->text,
+        .occurred_at = admin_number_of(members[5]),
     };
     return hex_decode(members[3]->text, row->digest, sizeof row->digest);
 }
@@ -192,119 +194,6 @@ static enum exit_code read_rows(struct verification *verification)
     return EXIT_DONE;
 }
 
-/* ---- what was found ---- */
-
-static struct text positions(struct arena *arena, const struct audit_finding *finding)
-{
-    if (finding->first_position == finding->last_position)
-        return arena_format(arena, "position %lld", (long long)finding->first_position);
-    return arena_format(arena, "positions %lld to %lld", (long long)finding->first_position,
-                        (long long)finding->last_position);
-}
-
-static void print_finding(struct arena *arena, const struct audit_finding *finding)
-{
-    static const char *const words[] = {
-        [AUDIT_ROW_CHANGED] = "was changed, or the one before it was",
-        [AUDIT_ROWS_MISSING] = "missing",
-        [AUDIT_ROW_EXTRA] = "does not belong there: it was added, or moved",
-        [AUDIT_ROW_FOREIGN] = "is of a chain that there is not",
-        [AUDIT_HEAD_CHANGED] = "is not what the chain's head says: the head was changed",
-        [AUDIT_REWRITTEN] = "had another hash when the heads were kept: the trail was rewritten",
-        [AUDIT_CUT_OFF] = "missing; there when the heads were kept",
-    };
-    struct text place = positions(arena, finding);
-
-    printf("chain %lld, %.*s", (long long)finding->chain, TEXT_FORMAT(place));
-    if (finding->sequence)
-        printf(" (row %lld)", (long long)finding->sequence);
-    printf(": %s\n", words[finding->fault]);
-}
-
-static int64_t position_of_unhashed(const struct verification *verification)
-{
-    const struct json_value *chains = chains_of(verification->heads.body);
-    const struct json_value *item = json_first(chains);
-
-    for (uint32_t i = 0; i < chains->count; i++, item = json_next(item))
-        if (admin_number(item, "chain") == AUDIT_CHAIN_UNHASHED)
-            return admin_number(item, "position") - admin_number(item, "first_position") + 1;
-    return 0;
-}
-
-static void print_text(struct verification *verification, size_t finding_count)
-{
-    struct arena *arena = &verification->invocation->arena;
-    int64_t unhashed = position_of_unhashed(verification),
-            uncomparable = audit_check_uncomparable_count(verification->check);
-    size_t kept;
-    const struct audit_finding *findings = audit_check_findings(verification->check, &kept);
-
-    for (size_t i = 0; i < kept; i++)
-        print_finding(arena, &findings[i]);
-    printf("checked %.*s row%s of %lld chain%s: %s",
-           TEXT_FORMAT(import_number(arena, (uint64_t)audit_check_row_count(verification->check))),
-           audit_check_row_count(verification->check) == 1 ? "" : "s",
-           (long long)audit_check_chain_count(verification->check),
-           audit_check_chain_count(verification->check) == 1 ? "" : "s",
-           finding_count ? "" : "the trail is whole\n");
-    if (finding_count)
-        printf("%.*s things are wrong\n", TEXT_FORMAT(import_number(arena, finding_count)));
-    if (unhashed > 0)
-        printf("%.*s of them are older than the hashes: only how many they are could be checked\n",
-               TEXT_FORMAT(import_number(arena, (uint64_t)unhashed)));
-    if (uncomparable > 0)
-        printf("%lld of the kept heads are of rows that retention has removed since\n",
-               (long long)uncomparable);
-}
-
-static void write_findings(struct json_writer *writer, const struct verification *verification)
-{
-    size_t count;
-    const struct audit_finding *findings = audit_check_findings(verification->check, &count);
-
-    json_key(writer, TEXT("findings"));
-    json_begin_array(writer);
-    for (size_t i = 0; i < count; i++) {
-        json_begin_object(writer);
-        json_key(writer, TEXT("fault"));
-        json_string(writer, audit_fault_name(findings[i].fault));
-        json_key(writer, TEXT("chain"));
-        json_int64(writer, findings[i].chain);
-        json_key(writer, TEXT("first_position"));
-        json_int64(writer, findings[i].first_position);
-        json_key(writer, TEXT("last_position"));
-        json_int64(writer, findings[i].last_position);
-        if (findings[i].sequence) {
-            json_key(writer, TEXT("sequence"));
-            json_int64(writer, findings[i].sequence);
-        }
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-}
-
-static void print_json(const struct verification *verification, size_t finding_count)
-{
-    struct buffer buffer = {0};
-    struct json_writer writer;
-
-    json_writer_init(&writer, &buffer);
-    json_begin_object(&writer);
-    json_key(&writer, TEXT("is_whole"));
-    json_bool(&writer, finding_count == 0);
-    json_key(&writer, TEXT("rows"));
-    json_int64(&writer, audit_check_row_count(verification->check));
-    json_key(&writer, TEXT("chains"));
-    json_raw(&writer, chains_of(verification->heads.body)->text);
-    json_key(&writer, TEXT("finding_count"));
-    json_int64(&writer, (int64_t)finding_count);
-    write_findings(&writer, verification);
-    json_end_object(&writer);
-    printf("%.*s\n", TEXT_FORMAT(buffer_text(&buffer)));
-    buffer_free(&buffer);
-}
-
 static enum exit_code verify(struct verification *verification)
 {
     struct admin_reply heads_again;
@@ -313,6 +202,8 @@ static enum exit_code verify(struct verification *verification)
     if (code != EXIT_DONE)
         return code;
     verification->last_sequence = admin_number(verification->heads.body, "last_sequence");
+    if (json_member(verification->heads.body, TEXT("since_us")))
+        audit_check_since(verification->check, admin_number(verification->heads.body, "since_us"));
     import_progress_start(&verification->progress);
     code = read_rows(verification);
     import_progress_end(&verification->progress);
@@ -320,13 +211,18 @@ static enum exit_code verify(struct verification *verification)
         code = read_heads(verification, &heads_again, audit_check_head_again);
     if (code != EXIT_DONE)
         return code;
-    size_t finding_count = audit_check_end(verification->check);
+    const struct audit_report report = {
+        .check = verification->check,
+        .finding_count = audit_check_end(verification->check),
+        .chains = chains_of(verification->heads.body),
+        .arena = &verification->invocation->arena,
+    };
 
     if (invocation_switch(verification->invocation, "json"))
-        print_json(verification, finding_count);
+        audit_report_json(&report);
     else
-        print_text(verification, finding_count);
-    return finding_count ? EXIT_FAILED : EXIT_DONE;
+        audit_report_text(&report);
+    return report.finding_count ? EXIT_FAILED : EXIT_DONE;
 }
 
 enum exit_code command_audit_verify(struct invocation *invocation)

@@ -21,6 +21,16 @@ struct activity {
 };
 extern const struct entity activity_entity;
 
+/* Who looks. Nobody learns from the trail what the routes of the entities themselves would not tell: nothing
+ * of an environment that is kept from them (conventions section 6.4), and of API keys, unless they may see
+ * all, only what was done to their own (section 22.4). */
+struct activity_viewer {
+    bool sees_all_keys; /* else those whose user is the call's actor */
+    /* NULL: all of the tenant's environments. */
+    bool (*may_see_environment)(void *context, struct text environment_id);
+    void *context;
+};
+
 /* An empty text: any. */
 struct activity_filter {
     struct text entity_type, entity_id, actor_id, action, request_id;
@@ -34,11 +44,11 @@ struct activity_page {
     int64_t searched_until; /* when the oldest of these was written; INSTANT_UNSET: there are no older ones */
 };
 
-/* What the caller's environment and tenant may see of the trail. */
-void activity_search(struct transaction *transaction, const struct activity_filter *filter,
-                     struct activity_page *page);
-/* One of these. FAILURE_NOT_FOUND also for what is another's. */
-const struct failure *activity_get(struct transaction *transaction, struct text id,
-                                   struct activity *activity);
+/* What the viewer may see of the trail of the call's environment and tenant. */
+void activity_search(struct transaction *transaction, const struct activity_viewer *viewer,
+                     const struct activity_filter *filter, struct activity_page *page);
+/* One of these. FAILURE_NOT_FOUND also for what is another's, or kept from the viewer. */
+const struct failure *activity_get(struct transaction *transaction, const struct activity_viewer *viewer,
+                                   struct text id, struct activity *activity);
 
 #endif

@@ -1,5 +1,7 @@
 #include "domain/audit_check.h"
 
+#include "base/instant.h"
+
 #include <stdlib.h>
 
 struct hash {
@@ -20,7 +22,8 @@ struct chain {
     struct hash stored, computed; /* of the row before: as it has it, and as it should have it */
     bool is_previous_known;       /* not behind a gap */
     int64_t row_count;
-    int64_t newest_position, newest_sequence; /* of rows that are not in the first head */
+    int64_t first_position, first_sequence, first_occurred_at; /* of the first row; 0: none was read */
+    int64_t newest_position, newest_sequence;                  /* of rows that are not in the first head */
 };
 
 struct expectation {
@@ -36,6 +39,7 @@ struct audit_check {
     struct audit_finding *findings;
     size_t finding_count, kept_count;
     int64_t row_count, uncomparable_count;
+    int64_t since, oldest_row; /* audit_check_since; the oldest row's instant */
 };
 
 struct audit_check *audit_check_new(void)
@@ -44,6 +48,8 @@ struct audit_check *audit_check_new(void)
 
     if (!check || !(check->findings = calloc(AUDIT_FINDINGS_MAX, sizeof *check->findings)))
         abort();
+    check->since = INSTANT_UNSET;
+    check->oldest_row = INSTANT_MAX_US;
     return check;
 }
 
@@ -193,6 +199,11 @@ static void check_next(struct audit_check *check, struct chain *chain, const str
         find(check, (struct audit_finding){AUDIT_ROW_CHANGED, row->sequence, chain->number, row->position,
                                            row->position});
     compare_expectations(check, chain->number, row->position, row->sequence, &stored);
+    if (!chain->first_position) {
+        chain->first_position = row->position;
+        chain->first_sequence = row->sequence;
+        chain->first_occurred_at = row->occurred_at;
+    }
     if (!chain->is_previous_known)
         chain->computed = stored;
     chain->stored = stored;
@@ -205,6 +216,8 @@ void audit_check_row(struct audit_check *check, const struct audit_link *row)
     struct chain *chain = find_chain(check, row->chain);
 
     check->row_count++;
+    if (row->occurred_at < check->oldest_row)
+        check->oldest_row = row->occurred_at;
     if (!chain) { /* unless it is new */
         find(check, (struct audit_finding){AUDIT_ROW_FOREIGN, row->sequence, row->chain, row->position,
                                            row->position});
@@ -297,6 +310,35 @@ static void drop_excused(struct audit_check *check)
     check->kept_count = kept;
 }
 
+/* Of a chain that there was when the first heads were read. */
+static int64_t marked_position(const struct chain *chain)
+{
+    return chain->after.first_position > chain->before.first_position ? chain->after.first_position
+                                                                      : chain->before.first_position;
+}
+
+static bool has_marks(const struct audit_check *check)
+{
+    for (size_t i = 0; i < check->chain_count; i++)
+        if (marked_position(&check->chains[i]) > 1)
+            return true;
+    return false;
+}
+
+void audit_check_since(struct audit_check *check, int64_t since)
+{
+    check->since = since;
+}
+
+/* A trail that was emptied, with its heads, begins anew with whatever is written next. Where rows are known
+ * to be missing, these are named, and no mark would be. */
+static void end_since(struct audit_check *check)
+{
+    if (check->finding_count == 0 && check->since != INSTANT_UNSET && check->since < check->oldest_row &&
+        !has_marks(check))
+        find(check, (struct audit_finding){.fault = AUDIT_UNACCOUNTED});
+}
+
 size_t audit_check_end(struct audit_check *check)
 {
     for (size_t i = 0; i < check->chain_count; i++)
@@ -304,6 +346,7 @@ size_t audit_check_end(struct audit_check *check)
     for (size_t i = 0; i < check->expectation_count; i++)
         end_expectation(check, &check->expectations[i]);
     drop_excused(check);
+    end_since(check);
     return check->finding_count;
 }
 
@@ -316,13 +359,55 @@ const struct audit_finding *audit_check_findings(const struct audit_check *check
 struct text audit_fault_name(enum audit_fault fault)
 {
     static const struct text names[] = {
-        [AUDIT_ROW_CHANGED] = TEXT_LITERAL("changed"),       [AUDIT_ROWS_MISSING] = TEXT_LITERAL("missing"),
-        [AUDIT_ROW_EXTRA] = TEXT_LITERAL("extra"),           [AUDIT_ROW_FOREIGN] = TEXT_LITERAL("foreign"),
-        [AUDIT_HEAD_CHANGED] = TEXT_LITERAL("head_changed"), [AUDIT_REWRITTEN] = TEXT_LITERAL("rewritten"),
+        [AUDIT_ROW_CHANGED] = TEXT_LITERAL("changed"),
+        [AUDIT_ROWS_MISSING] = TEXT_LITERAL("missing"),
+        [AUDIT_ROW_EXTRA] = TEXT_LITERAL("extra"),
+        [AUDIT_ROW_FOREIGN] = TEXT_LITERAL("foreign"),
+        [AUDIT_HEAD_CHANGED] = TEXT_LITERAL("head_changed"),
+        [AUDIT_REWRITTEN] = TEXT_LITERAL("rewritten"),
         [AUDIT_CUT_OFF] = TEXT_LITERAL("cut_off"),
+        [AUDIT_UNACCOUNTED] = TEXT_LITERAL("unaccounted"),
     };
 
     return names[fault];
+}
+
+static struct audit_beginning beginning_of(const struct chain *chain)
+{
+    int64_t first_position = chain->first_position ? chain->first_position : chain->before.position + 1;
+    struct audit_beginning beginning = {
+        .chain = chain->number,
+        .removed_count = first_position - 1,
+        .row_count = chain->first_position ? chain->row_count : 0,
+        .first_position = chain->first_position,
+        .first_sequence = chain->first_sequence,
+        .first_occurred_at = chain->first_occurred_at,
+    };
+
+    if (beginning.removed_count > 0)
+        beginning.before =
+            first_position <= marked_position(chain) ? AUDIT_BEFORE_RETENTION : AUDIT_BEFORE_UNACCOUNTED;
+    return beginning;
+}
+
+bool audit_check_beginning(const struct audit_check *check, size_t index, struct audit_beginning *beginning)
+{
+    for (size_t i = 0; i < check->chain_count; i++)
+        if (check->chains[i].before.is_there && index-- == 0) {
+            *beginning = beginning_of(&check->chains[i]);
+            return true;
+        }
+    return false;
+}
+
+bool audit_check_is_complete(const struct audit_check *check)
+{
+    struct audit_beginning beginning;
+    bool is_complete = check->row_count > 0;
+
+    for (size_t i = 0; audit_check_beginning(check, i, &beginning); i++)
+        is_complete = is_complete && beginning.removed_count == 0;
+    return is_complete;
 }
 
 int64_t audit_check_row_count(const struct audit_check *check)

@@ -9,10 +9,12 @@ import pytest
 import audit_chains
 import engine
 from engine import ON_POSTGRES
-from farthing_server import (BINARY, REPOSITORY, Server, create_key, create_tenant, environment, init, run, run_ok,
-                             wait_until)
+from expectations import assert_error
+from farthing_server import (BINARY, REPOSITORY, Server, create_environment, create_key, create_tenant, environment, init,
+                             run, run_ok, wait_until)
 from http_client import Client
 from postgres_cluster import ROLE
+from tenancy import make_caller
 
 ROWS = 14  # creates, of each trail here
 RETENTION_SECONDS_MAX = 30
@@ -46,8 +48,15 @@ class Trail:
     def findings(self, *arguments):
         code, report = self.verify(*arguments)
         assert code == (1 if report["findings"] else 0)
-        assert report["is_whole"] == (not report["findings"])
+        assert report["is_whole"] == (
+            not report["findings"] and report["rows"] > 0 and not any(one["removed"] for one in report["beginnings"])
+        )
         return [(one["fault"], one["chain"], one["first_position"], one["last_position"]) for one in report["findings"]]
+
+    def said(self, *arguments):
+        """(exit status, what a person is told)"""
+        process = run("audit", "verify", "--data", self.directory, *arguments)
+        return process.returncode, process.stdout
 
     @property
     def count(self):
@@ -278,6 +287,87 @@ def test_writing_goes_on_after_tampering_and_it_stays_found(trail, start_server)
     with Client(start_server(trail.directory).address, trail.key) as client:
         client.create({"external_id": "after", "name": "A"})
     assert trail.findings() == [("changed", chain, position, position)]
+
+
+# --- where the trail begins ------------------------------------------------------------------------------------
+
+
+def beginning_of(report, chain):
+    return next(one for one in report["beginnings"] if one["chain"] == chain)
+
+
+def test_a_trail_that_is_there_from_its_first_row_says_so(trail):
+    code, said = trail.said()
+    assert code == 0 and said.endswith("the trail is whole\n")
+    ((sequence,),) = trail.look(f"SELECT min(sequence) FROM audit_log WHERE chain = {trail.chain}")
+    assert f"chain {trail.chain}: from its first row on (row {sequence}, 20" in said
+    code, report = trail.verify()
+    begins = beginning_of(report, trail.chain)
+    assert report["is_whole"] and begins.pop("first_occurred_at").endswith("Z")
+    assert begins == {"chain": trail.chain, "rows": trail.last, "before": "nothing", "removed": 0, "first_position": 1,
+                      "first_sequence": sequence}
+
+
+def test_a_trail_that_was_cut_at_its_beginning_together_with_its_marks_is_not_called_whole(trail, kept):
+    """Whoever sets the mark that retention leaves cannot be told from it; what is said is where the chain begins, and that it
+    is not there from its first row on."""
+    chain = trail.chain
+    trail.tamper(
+        f"UPDATE audit_chains SET first_position = 3, first_hash = (SELECT hash FROM audit_log WHERE chain = {chain} AND "
+        f"position = 2) WHERE chain = {chain}",
+        f"DELETE FROM audit_log WHERE chain = {chain} AND position < 3",
+    )
+    ((sequence,),) = trail.look(f"SELECT min(sequence) FROM audit_log WHERE chain = {chain}")
+    code, said = trail.said()
+    assert code == 0 and "the trail is whole" not in said
+    assert f"chain {chain}: from position 3 on (row {sequence}, 20" in said
+    assert "2 rows before that were removed as old, says the mark of the retention" in said
+    assert "nothing is wrong with what is left, but 2 older rows are gone: by the retention, as its marks say, which prove " in said
+    code, report = trail.verify()
+    assert (code, report["is_whole"], beginning_of(report, chain)["before"]) == (0, False, "retention")
+    assert trail.findings("--expect", kept) == []
+
+
+def test_rows_missing_at_the_beginning_without_a_mark_are_unaccounted_for(trail):
+    chain = trail.chain
+    trail.tamper(f"DELETE FROM audit_log WHERE chain = {chain} AND position <= 2")
+    code, said = trail.said()
+    assert code == 1 and "the trail is whole" not in said
+    assert "; 2 rows before that are missing, and nothing accounts for them\n" in said
+    assert beginning_of(trail.verify()[1], chain)["before"] == "unaccounted"
+
+
+EMPTYING = {
+    "heads set back": "UPDATE audit_chains SET position = 0, hash = '', first_position = 1, first_hash = '', last_sequence = 0",
+    "heads removed": "DELETE FROM audit_chains",
+}
+
+
+@pytest.mark.parametrize("how", EMPTYING)
+def test_a_trail_of_which_nothing_is_left_is_not_called_whole(trail, kept, start_server, how):
+    trail.tamper("DELETE FROM audit_log", EMPTYING[how])
+    code, said = trail.said()
+    assert code == 1 and "the trail is whole" not in said
+    assert "the trail does not tell of the oldest tenant, and nothing accounts for that" in said
+    code, report = trail.verify()
+    assert (code, report["is_whole"], report["rows"]) == (1, False, 0)
+    assert report["findings"] == [{"fault": "unaccounted"}]
+    # Nor is what begins anew with whatever is written next.
+    with Client(start_server(trail.directory).address, trail.key) as client:
+        client.create({"external_id": "after", "name": "A"})
+    code, report = trail.verify()
+    assert (code, report["is_whole"], report["rows"]) == (1, False, 1)
+    assert report["findings"] == [{"fault": "unaccounted"}]
+    code, report = trail.verify("--expect", kept)
+    assert code == 1 and "cut_off" in [one["fault"] for one in report["findings"]]
+
+
+def test_a_trail_that_retention_has_emptied_says_so(trail):
+    chain, last = trail.chain, trail.last
+    trail.tamper("UPDATE audit_chains SET first_position = position + 1, first_hash = hash", "DELETE FROM audit_log")
+    code, said = trail.said()
+    assert code == 0 and "the trail is whole" not in said
+    assert f"chain {chain}: has no rows left; {last} rows before that were removed as old, says the mark" in said
 
 
 @pytest.mark.shared("nobody else writes to the embedded database")
@@ -593,6 +683,59 @@ def test_who_may_read_activity(made, role, status):
     assert made.clients[0].get("/v1/activity", key=key).status == status
     assert made.clients[0].get("/v1/activity/activity_1", key=key).status == status
     assert made.clients[0].get("/v1/activity", key="").status == 401
+
+
+def everything(client, query=""):
+    reply = client.get(f"/v1/activity{query}")
+    assert reply.status == 200, reply
+    page = reply.json()
+    assert page["pagination"]["total"] == len(page["items"])
+    return page["items"]
+
+
+def test_nobody_sees_the_activity_of_an_environment_that_is_hidden_from_them(initialised, start_server):
+    directory, first = initialised
+    hidden = create_environment(directory, first.tenant_id, "hidden")
+    place = {"tenant_id": first.tenant_id, "environment_id": first.environment_id}
+    limited, key = make_caller(directory, "super_admin", email="limited@env.test", **place)
+    allow = json.dumps({first.tenant_id: {limited: [first.environment_id]}})
+    server = start_server(directory, FARTHING_ENVIRONMENT_ALLOW_LIST=allow)
+    with Client(server.address, first.api_key) as client:
+        rows = everything(client)
+        (row,) = everything(client, f"?entity_id={hidden.environment_id}")
+    with Client(server.address, key) as client:
+        assert everything(client) == [item for item in rows if item["entity_id"] != hidden.environment_id]
+        (own,) = everything(client, "?entity_type=environment")
+        assert own["entity_id"] == first.environment_id
+        for query in (f"entity_id={hidden.environment_id}", f"request_id={row['request_id']}&entity_type=environment&"
+                      f"start_time={row['occurred_at']}&end_time={row['occurred_at']}"):
+            assert everything(client, "?" + query) == []
+        assert_error(client.get(f"/v1/activity/{row['id']}"), 404, "not_found")
+        assert client.get(f"/v1/activity/{own['id']}").json() == own
+
+
+@pytest.mark.parametrize("role, kind", [("all_reader", "user"), ("all_writer", "user"), ("super_admin", "service_account")])
+def test_whose_keys_one_may_not_list_has_no_activity_of_them_either(initialised, start_server, role, kind):
+    directory, first = initialised
+    place = {"tenant_id": first.tenant_id, "environment_id": first.environment_id}
+    user, key = make_caller(directory, role, kind, **place)
+    server = start_server(directory)
+    with Client(server.address, first.api_key) as client:
+        everybodys = everything(client, "?entity_type=secret")
+        own_id = [item["id"] for item in client.get(f"/v1/secrets/api/keys?user_id={user}").json()["items"]]
+        rows = everything(client)
+    assert len(everybodys) == 2 and len(own_id) == 1
+    (own,) = [item for item in everybodys if item["entity_id"] in own_id]
+    (other,) = [item for item in everybodys if item["entity_id"] not in own_id]
+    with Client(server.address, key) as client:
+        assert [item["id"] for item in client.get("/v1/secrets/api/keys").json()["items"]] == own_id
+        assert everything(client) == [item for item in rows if item != other]
+        assert everything(client, "?entity_type=secret") == [own]
+        assert everything(client, f"?entity_id={own['entity_id']}") == [own]
+        assert everything(client, f"?entity_id={other['entity_id']}") == []
+        assert other["entity_id"] not in json.dumps(everything(client, f"?request_id={other['request_id']}&action=created"))
+        assert client.get(f"/v1/activity/{own['id']}").json() == own
+        assert_error(client.get(f"/v1/activity/{other['id']}"), 404, "not_found")
 
 
 # --- the outbox ------------------------------------------------------------------------------------------------

@@ -346,6 +346,22 @@ def test_every_attempt_to_sign_up_counts(auth):
     assert_limited(auth.sign_up("another@acme.example"))
 
 
+def test_a_sign_up_that_is_sent_again_counts_before_its_reply_is_looked_up(auth):
+    auth.start("--signup", "open", "--login-failures-per-address", 3)
+    again = {"headers": [("Idempotency-Key", "sign-up-1")]}
+    body = {"email": EMAIL, "password": PASSWORD}
+    replies = [auth.post("/v1/auth/signup", body, **again) for _ in range(3)]
+    assert [reply.status for reply in replies] == [200] * 3 and replies[1].body == replies[0].body
+    assert_limited(auth.post("/v1/auth/signup", body, **again))
+
+
+def test_being_told_that_signing_up_is_closed_does_not_count(auth):
+    auth.start("--login-failures-per-address", 3)
+    assert auth.sign_up().status == 200
+    assert [auth.sign_up("other@acme.example").status for _ in range(8)] == [403] * 8
+    assert auth.log_in().status == 200
+
+
 def test_the_general_limit_of_an_address_holds_as_well(auth):
     auth.start("--rate-limit-per-address", 1, "--rate-limit-per-address-burst", 2)
     # Without a password there is nothing to hash, which may take as long as it takes to be forgotten.

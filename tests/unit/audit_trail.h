@@ -8,7 +8,7 @@
 struct trail_reading {
     struct audit_check *check;
     bool is_again; /* only the heads are read, after the rows */
-    int64_t last_sequence;
+    struct audit_extent extent;
 };
 
 static inline void trail_read_rows(struct trail_reading *reading, struct transaction *transaction)
@@ -17,12 +17,13 @@ static inline void trail_read_rows(struct trail_reading *reading, struct transac
     int64_t after = 0;
 
     for (size_t count = AUDIT_SLICE_ROWS_MAX; count == AUDIT_SLICE_ROWS_MAX;) {
-        struct record_list list = audit_rows(transaction, after, reading->last_sequence);
+        struct record_list list = audit_rows(transaction, after, reading->extent.last_sequence);
         const struct audit_row *rows = list.records;
 
         count = list.count;
         for (size_t i = 0; i < count; i++) {
-            struct audit_link link = {rows[i].sequence, rows[i].chain, rows[i].position, {0}, rows[i].hash};
+            struct audit_link link = {rows[i].sequence, rows[i].chain,      rows[i].position, {0},
+                                      rows[i].hash,     rows[i].occurred_at};
 
             audit_digest(&rows[i], &scratch, link.digest);
             audit_check_row(reading->check, &link);
@@ -35,7 +36,7 @@ static inline void trail_read_rows(struct trail_reading *reading, struct transac
 static inline const struct failure *trail_read(void *context, struct transaction *transaction)
 {
     struct trail_reading *reading = context;
-    struct record_list list = audit_heads(transaction, &reading->last_sequence);
+    struct record_list list = audit_heads(transaction, &reading->extent);
     const struct audit_chain_row *heads = list.records;
 
     for (size_t i = 0; i < list.count; i++)
@@ -43,6 +44,8 @@ static inline const struct failure *trail_read(void *context, struct transaction
             audit_check_head_again(reading->check, &heads[i]);
         else
             audit_check_head(reading->check, &heads[i]);
+    if (!reading->is_again)
+        audit_check_since(reading->check, reading->extent.since);
     if (!reading->is_again)
         trail_read_rows(reading, transaction);
     return NULL;

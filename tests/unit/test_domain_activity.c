@@ -25,6 +25,7 @@ static void write_long_trail(void)
 }
 
 struct searching {
+    struct activity_viewer viewer;
     struct activity_filter filter;
     struct activity_page page;
 };
@@ -33,7 +34,7 @@ static const struct failure *run_search(void *context, struct transaction *trans
 {
     struct searching *searching = context;
 
-    activity_search(transaction, &searching->filter, &searching->page);
+    activity_search(transaction, &searching->viewer, &searching->filter, &searching->page);
     return NULL;
 }
 
@@ -54,7 +55,7 @@ static struct activity_filter any(void)
 static struct activity_page search_as(const struct scope *scope, struct activity_filter filter)
 {
     struct call call = fixture.call;
-    struct searching searching = {.filter = filter};
+    struct searching searching = {.viewer = {.sees_all_keys = true}, .filter = filter};
 
     call.scope = scope;
     assert_null(store_read(fixture.store, &fixture.arena, &call, run_search, &searching));
@@ -134,6 +135,45 @@ static void test_pages_of_a_long_trail(void **state)
     assert_int_equal(search(filter).items.count, 0);
 }
 
+/* Whom the configuration limits to some environments, and who may not see others' keys. */
+static bool may_see_none(void *context, struct text environment_id)
+{
+    (void)context;
+    (void)environment_id;
+    return false;
+}
+
+static int64_t total_for(struct activity_viewer viewer, const char *actor_id, struct activity_filter filter)
+{
+    struct call call = fixture.call;
+    struct searching searching = {.viewer = viewer, .filter = filter};
+
+    call.scope = &fixture.scope;
+    call.actor_id = text_from_string(actor_id);
+    assert_null(store_read(fixture.store, &fixture.arena, &call, run_search, &searching));
+    assert_int_equal(searching.page.items.count, searching.page.total < 2 ? searching.page.total : 2);
+    return searching.page.total;
+}
+
+static void test_what_is_kept_from_a_viewer_is_neither_found_nor_counted(void **state)
+{
+    const struct activity_viewer all = {.sees_all_keys = true}, own_keys = {0},
+                                 no_environment = {.sees_all_keys = true,
+                                                   .may_see_environment = may_see_none};
+    struct activity_filter filter = any();
+
+    (void)state;
+    assert_int_equal(total_for(all, "", filter), 4); /* tenant, user, environment, key */
+    assert_int_equal(total_for(own_keys, "user_other", filter), 3);
+    assert_int_equal(total_for(no_environment, "user_other", filter), 3);
+    filter.entity_type = TEXT("secret");
+    assert_int_equal(total_for(all, "user_other", filter), 1);
+    assert_int_equal(total_for(own_keys, "user_other", filter), 0);
+    filter.entity_type = TEXT("environment");
+    assert_int_equal(total_for(own_keys, "user_other", filter), 1);
+    assert_int_equal(total_for(no_environment, "user_other", filter), 0);
+}
+
 /* SCOPE_NONE is the number of everything that is in no environment, whosever it is. */
 static void test_whoever_is_in_no_environment_sees_only_the_tenant_s_own(void **state)
 {
@@ -155,6 +195,7 @@ int main(void)
         FIXTURE_TEST(test_a_long_trail_is_searched_in_parts),
         FIXTURE_TEST(test_rare_rows_are_found_in_a_long_trail),
         FIXTURE_TEST(test_pages_of_a_long_trail),
+        FIXTURE_TEST(test_what_is_kept_from_a_viewer_is_neither_found_nor_counted),
         FIXTURE_TEST(test_whoever_is_in_no_environment_sees_only_the_tenant_s_own),
     };
 
