@@ -12,6 +12,7 @@
 #include "api/throttle.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 /* ---- before the lane ---- */
 
@@ -51,6 +52,16 @@ static bool is_open_here(const struct exchange *exchange, const struct route *ro
     return false;
 }
 
+static const struct failure *no_endpoint(struct exchange *exchange, struct text method_name)
+{
+    char room[UTF8_SHORT_BYTES(REPLY_ECHO_LENGTH_MAX)];
+    struct text path = utf8_shorten(exchange->http->request.path, REPLY_ECHO_LENGTH_MAX, room);
+
+    return failure_new(exchange->arena, FAILURE_NOT_FOUND,
+                       arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
+                                    TEXT_FORMAT(method_name), TEXT_FORMAT(path)));
+}
+
 static const struct failure *find_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
@@ -61,10 +72,7 @@ static const struct failure *find_route(struct exchange *exchange)
         router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
     if (!route || !is_open_here(exchange, route))
-        return failure_new(exchange->arena, FAILURE_NOT_FOUND,
-                           arena_format(exchange->arena, "there is no endpoint %.*s %.*s",
-                                        TEXT_FORMAT(is_head ? TEXT("GET") : request->method_name),
-                                        TEXT_FORMAT(request->path)));
+        return no_endpoint(exchange, is_head ? TEXT("GET") : request->method_name);
     exchange->route = route;
     exchange->status = route->status;
     return NULL;

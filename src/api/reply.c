@@ -1,6 +1,7 @@
 #include "api/reply.h"
 
 #include "api/observe.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -152,16 +153,30 @@ void reply_kept(struct exchange *exchange, const struct kept_reply *reply)
          reply->is_replayed ? TEXT("Idempotent-Replayed: true\r\n") : text_empty, reply->body, false);
 }
 
+static void write_short(struct json_writer *writer, struct text text, size_t length_max,
+                        void (*write)(struct json_writer *writer, struct text text))
+{
+    char room[UTF8_SHORT_BYTES(REPLY_MESSAGE_LENGTH_MAX)];
+
+    write(writer, utf8_shorten(text, length_max, room));
+}
+
+static void write_message(struct json_writer *writer, const struct failure *failure)
+{
+    json_key(writer, TEXT("message"));
+    write_short(writer, failure->message, REPLY_MESSAGE_LENGTH_MAX, json_string);
+}
+
 static void write_details(struct json_writer *writer, const struct failure *failure)
 {
     json_key(writer, TEXT("details"));
     json_begin_object(writer);
     for (const struct failure_detail *detail = failure->details; detail; detail = detail->next) {
-        json_key(writer, detail->name);
+        write_short(writer, detail->name, REPLY_DETAIL_NAME_LENGTH_MAX, json_key);
         if (detail->is_json)
             json_raw(writer, detail->value);
         else
-            json_string(writer, detail->value);
+            write_short(writer, detail->value, REPLY_ECHO_LENGTH_MAX, json_string);
     }
     json_end_object(writer);
 }
@@ -174,8 +189,7 @@ static void write_envelope(struct buffer *body, const struct failure *failure, i
     json_begin_object(&writer);
     json_key(&writer, TEXT("code"));
     json_string(&writer, failure_code_name(failure->code));
-    json_key(&writer, TEXT("message"));
-    json_string(&writer, failure->message);
+    write_message(&writer, failure);
     json_key(&writer, TEXT("http_status_code"));
     json_int64(&writer, status);
     if (failure->details)
@@ -184,8 +198,7 @@ static void write_envelope(struct buffer *body, const struct failure *failure, i
     json_bool(&writer, false);
     json_key(&writer, TEXT("error"));
     json_begin_object(&writer);
-    json_key(&writer, TEXT("message"));
-    json_string(&writer, failure->message);
+    write_message(&writer, failure);
     json_key(&writer, TEXT("internal_error"));
     json_string(&writer, failure_code_name(failure->code));
     write_details(&writer, failure);

@@ -5,6 +5,13 @@
 
 #include "api/exchange.h"
 
+/* In code points. What is longer, because it repeats what a client has sent, ends in an ellipsis there. */
+enum {
+    REPLY_ECHO_LENGTH_MAX = 255,        /* a value of `details`, or of the request's path in a message */
+    REPLY_DETAIL_NAME_LENGTH_MAX = 511, /* a path that ends in a key of metadata, which has up to 255 */
+    REPLY_MESSAGE_LENGTH_MAX = 1000,
+};
+
 /* Sends the exchange's status with what `render` of its route writes; no body when there is none to write. */
 void reply_success(struct exchange *exchange);
 /* A reply whose body exists already. */

@@ -133,3 +133,30 @@ size_t utf8_encode(uint32_t code_point, char out[4])
     out[3] = continuation_byte(code_point);
     return 4;
 }
+
+/* Each byte that continues no sequence begins a code point, or stands for one; of those that continue one
+ * there are three at most, and more of them begin nothing either. */
+static size_t short_length(struct text text, size_t length_max)
+{
+    size_t at = 0, bytes_max = text.length < 4 * length_max ? text.length : 4 * length_max;
+
+    for (size_t count = 0; at < bytes_max; at++) {
+        bool is_beginning = ((unsigned char)text.data[at] & 0xC0) != 0x80;
+
+        if (is_beginning && count++ == length_max)
+            break;
+    }
+    return at;
+}
+
+struct text utf8_shorten(struct text text, size_t length_max, char *room)
+{
+    static const struct text ellipsis = TEXT_LITERAL("\xE2\x80\xA6");
+    size_t length = short_length(text, length_max);
+
+    if (length == text.length)
+        return text;
+    memcpy(room, text.data, length);
+    memcpy(room + length, ellipsis.data, ellipsis.length);
+    return (struct text){room, length + ellipsis.length};
+}

@@ -16,4 +16,11 @@ uint32_t utf8_next(struct text text, size_t *position);
 /* Writes a code point (not a surrogate, at most U+10FFFF) into `out` and returns its length, 1 to 4. */
 size_t utf8_encode(uint32_t code_point, char out[4]);
 
+/* Room for a shortened text. */
+#define UTF8_SHORT_BYTES(length_max) (4 * (length_max) + 3)
+/* What somebody has sent, to be repeated to them: the text itself when it has at most `length_max` code
+ * points, else its first ones and an ellipsis, in `room`, of UTF8_SHORT_BYTES(length_max). The text may be
+ * any bytes. */
+struct text utf8_shorten(struct text text, size_t length_max, char *room);
+
 #endif

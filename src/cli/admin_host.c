@@ -1,5 +1,6 @@
 #include "cli/admin_host.h"
 
+#include "base/unix_path.h"
 #include "cli/roles_file.h"
 #include "http/http.h"
 
@@ -10,31 +11,35 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-int admin_connect(struct text socket_path)
+static int connect_to(const struct sockaddr_un *address)
 {
     static const struct timeval limit = {.tv_sec = ADMIN_ANSWER_SECONDS_MAX};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (socket_path.length >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     /* A server that hangs must not take its operator's command with it. */
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    memcpy(address.sun_path, socket_path.data, socket_path.length);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
         return fd;
     int why = errno;
 
     close(fd);
     errno = why;
     return -1;
+}
+
+int admin_connect(struct text socket_path)
+{
+    struct unix_path path;
+
+    if (!unix_path_open(socket_path, &path))
+        return -1;
+    int fd = connect_to(&path.address);
+
+    unix_path_close(&path);
+    return fd;
 }
 
 bool admin_send(int fd, struct text bytes)

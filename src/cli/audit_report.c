@@ -18,6 +18,10 @@ static struct text positions(struct arena *arena, const struct audit_finding *fi
                         (long long)finding->last_position);
 }
 
+static const char unaccounted[] = "the trail does not tell of the oldest tenant, and nothing accounts for "
+                                  "that: what was before its first row "
+                                  "was removed together with the heads, or all of it was";
+
 static void print_finding(struct arena *arena, const struct audit_finding *finding)
 {
     static const char *const words[] = {
@@ -28,9 +32,7 @@ static void print_finding(struct arena *arena, const struct audit_finding *findi
         [AUDIT_HEAD_CHANGED] = "is not what the chain's head says: the head was changed",
         [AUDIT_REWRITTEN] = "had another hash when the heads were kept: the trail was rewritten",
         [AUDIT_CUT_OFF] = "missing; there when the heads were kept",
-        [AUDIT_UNACCOUNTED] = "the trail does not tell of the oldest tenant, and nothing accounts for that: "
-                              "what was before its "
-                              "first row was removed together with the heads, or all of it was",
+        [AUDIT_UNACCOUNTED] = unaccounted,
     };
     struct text place = positions(arena, finding);
 

@@ -37,10 +37,47 @@ static struct text hide_user_password(struct text url, struct arena *arena)
                         TEXT_FORMAT(text_from(url, at)));
 }
 
-/* password=, sslpassword=, and what is written so that it cannot be read as it stands. */
-static bool is_secret_parameter(struct text name)
+static bool mentions(struct text text, struct text word)
 {
-    return text_ends_with(name, TEXT("password")) || text_find(name, '%') < name.length;
+    for (size_t i = 0; i + word.length <= text.length; i++)
+        if (text_equal_ignoring_case(text_slice(text, i, word.length), word))
+            return true;
+    return false;
+}
+
+/* Percent escapes decoded, as far as they are right. */
+static struct text decode(struct text text, struct arena *arena)
+{
+    char *out = arena_allocate(arena, text.length);
+    size_t length = 0;
+
+    while (text.length > 0) {
+        int byte = text.data[0] == '%' ? text_escaped_byte(text) : -1;
+
+        out[length++] = byte < 0 ? text.data[0] : (char)byte;
+        text = text_from(text, byte < 0 ? 1 : TEXT_ESCAPE_BYTES);
+    }
+    return (struct text){out, length};
+}
+
+/* password=, sslpassword=, oauth_client_secret=, scram_client_key=; options= when it sets what has such a
+ * name or is an extension's (`-c NAME.NAME=`), because who knows; what mentions a password where none
+ * belongs; and what is written so that it cannot be read as it stands. */
+static bool is_secret_parameter(struct text name, struct text value, struct arena *arena)
+{
+    static const struct text words[] = {TEXT_LITERAL("password"), TEXT_LITERAL("secret")};
+    static const struct text option_words[] = {TEXT_LITERAL("pass"), TEXT_LITERAL("key"),
+                                               TEXT_LITERAL("token"), TEXT_LITERAL("auth"),
+                                               TEXT_LITERAL(".")};
+    bool is_secret = text_find(name, '%') < name.length || mentions(name, TEXT("scram_"));
+
+    value = decode(value, arena);
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        is_secret = is_secret || mentions(name, words[i]) || mentions(value, words[i]);
+    for (unsigned i = 0; i < sizeof option_words / sizeof *option_words; i++)
+        is_secret = is_secret ||
+                    (text_equal_ignoring_case(name, TEXT("options")) && mentions(value, option_words[i]));
+    return is_secret;
 }
 
 struct text setting_show_database(struct text url, struct arena *arena)
@@ -54,7 +91,8 @@ struct text setting_show_database(struct text url, struct arena *arena)
         struct text parameter = text_slice(rest, 0, length);
         size_t equals = text_find(parameter, '=');
 
-        if (equals < length && is_secret_parameter(text_slice(parameter, 1, equals - 1)))
+        if (equals < length && is_secret_parameter(text_slice(parameter, 1, equals - 1),
+                                                   text_from(parameter, equals + 1), arena))
             shown = arena_format(arena, "%.*s%.*s=" HIDDEN, TEXT_FORMAT(shown),
                                  TEXT_FORMAT(text_slice(parameter, 0, equals)));
         else

@@ -1,6 +1,8 @@
 /* Listening sockets: how they are made. */
 #include "http/internal.h"
 
+#include "base/unix_path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { PORT_MAX = 65535, ADMIN_SOCKET_MODE = 0600 };
@@ -229,26 +230,37 @@ void http_bound_remove_path(const struct http_bound *bound)
 
 static const char *path_advice(int error)
 {
-    return error == ENOENT
-               ? "the directory that it is to be in does not exist; make it or choose another path"
-               : strerror(error);
+    switch (error) {
+    case ENOENT:
+        return "the directory that it is to be in does not exist; make it or choose another path";
+    case ENAMETOOLONG:
+        return "the path of a socket has 1 to 107 bytes, or, where /proc is mounted, a name of some 80 bytes "
+               "in a "
+               "directory; choose a shorter one";
+    default:
+        return strerror(error);
+    }
+}
+
+/* -1 with errno, or with an obstacle. */
+static int bind_at(const struct sockaddr_un *address, unsigned mode, const char **obstacle)
+{
+    *obstacle = make_way(address);
+    return *obstacle ? -1 : listen_on_path(address, mode);
 }
 
 static bool bind_path(struct text path, unsigned mode, struct arena *arena, struct http_bound *bound,
                       struct text *reason)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *obstacle;
+    struct unix_path opened;
 
-    if (path.length == 0 || path.length >= sizeof address.sun_path)
-        return fail(path, "the path of a socket has 1 to 107 bytes; choose a shorter one", arena, reason);
-    memcpy(address.sun_path, path.data, path.length);
-    const char *obstacle = make_way(&address);
-
-    if (obstacle)
-        return fail(path, obstacle, arena, reason);
-    bound->socket = listen_on_path(&address, mode);
-    if (bound->socket < 0)
+    if (!unix_path_open(path, &opened))
         return fail(path, path_advice(errno), arena, reason);
+    bound->socket = bind_at(&opened.address, mode, &obstacle);
+    unix_path_close(&opened);
+    if (bound->socket < 0)
+        return fail(path, obstacle ? obstacle : path_advice(errno), arena, reason);
     bound->path = arena_string(arena, path);
     if (lstat(bound->path, &bound->made) != 0)
         bound->made = (struct stat){0};

@@ -16,7 +16,7 @@ import engine
 import farthing_server
 from engine import rows
 from expectations import assert_error
-from farthing_server import create_key, run, wait_until
+from farthing_server import create_key, init, run, run_ok, wait_until
 from http_client import Client
 
 
@@ -52,6 +52,36 @@ def test_the_lock_is_on_the_directory_and_not_on_its_name(initialised, start_ser
     other_name = tmp_path / "other-name"
     other_name.symlink_to(directory)
     one_line_refusal(serve(other_name))
+
+
+def test_a_directory_with_a_path_longer_than_a_sockets_may_be(tmp_path, start_server):
+    """A Unix socket's address has room for 107 bytes; the paths of ours are as long as the directory's."""
+    directory = tmp_path / ("x" * 100) / ("y" * 100) / "data"
+    directory.parent.mkdir(parents=True)
+    init(directory)
+    key, _ = create_key(directory, name="without a server")
+    server = start_server(directory)
+    with Client(server.address, key) as client:
+        assert client.get("/v1/customers/x").status == 404
+        beside, _ = create_key(directory, name="beside a server")
+        assert client.get("/v1/customers/x", key=beside).status == 404
+    assert "ok" in run("doctor", "--data", directory).stdout
+    assert "beside a server" in run_ok("key", "list", "--data", directory)
+    assert (directory / "admin.sock").is_socket()
+    server.kill()
+    server = start_server(directory)  # what the killed one left is replaced
+    server.stop()
+    assert not (directory / "admin.sock").exists()
+
+
+@pytest.mark.shared("the embedded database needs no directory for what is passing")
+def test_a_folder_for_what_is_passing_with_a_path_longer_than_a_sockets_may_be(initialised, tmp_path):
+    directory, _ = initialised
+    folder = tmp_path / ("z" * 150)
+    folder.mkdir()
+    said = run_ok("tenant", "list", "--data", tmp_path / "none", TMPDIR=str(folder), **engine.variables(directory))
+    assert "tenant_" in said
+    assert list(folder.iterdir()) == []
 
 
 def test_a_killed_server_leaves_no_lock(initialised, start_server):

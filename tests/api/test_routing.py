@@ -75,3 +75,24 @@ def test_literal_segments_are_never_ids(api):
     assert_error(api.get("/v1/customers/search"), 404, "not_found", {"customer_id": "search"})
     assert_error(api.get("/v1/customers/external/"), 404, "not_found", {"customer_id": "external"})
     assert_error(api.get("/v1/customers/search", key=None), 401)
+
+
+LONG = "/v1/customers/{}", "/v1/customers/external/{}", "/v1/activity/{}", "/v1/rbac/roles/{}", "/v1/environments/{}"
+
+
+@pytest.mark.parametrize("path", LONG)
+def test_a_long_id_is_not_repeated_whole(api, path):
+    sent = 5000 * "%C3%BC"
+    reply = api.get(path.format(sent[:15000]))
+    assert_error(reply, 404, "not_found")
+    body = reply.json()
+    assert list(body["details"].values()) in ([], [255 * "\u00fc" + "\u2026"])
+    assert len(body["message"]) < 400
+    # What is as long as an id may be is repeated whole.
+    (short,) = api.get(path.format("x" * 255)).json()["details"].values() or ["x" * 255]
+    assert short == "x" * 255
+
+
+def test_a_long_path_is_not_repeated_whole(api):
+    message = api.get("/v1/" + 15000 * "x").json()["message"]
+    assert message == f"there is no endpoint GET /v1/{251 * 'x'}\u2026"

@@ -149,12 +149,38 @@ static void walks_through_a_text(void **state)
     assert_int_equal(position, text.length);
 }
 
+/* To so many code points, not bytes, and never inside one. */
+static void shortens_between_code_points(void **state)
+{
+    static const struct {
+        struct text text;
+        const char *shown;
+    } cases[] = {
+        {TEXT_LITERAL(""), ""},
+        {TEXT_LITERAL("abc"), "abc"},
+        {TEXT_LITERAL("abcd"), "abc\xE2\x80\xA6"},
+        {TEXT_LITERAL("a\xC3\xBC\xF0\x9F\x92\xB6"), "a\xC3\xBC\xF0\x9F\x92\xB6"},
+        {TEXT_LITERAL("a\xC3\xBC\xF0\x9F\x92\xB6"
+                      "d"),
+         "a\xC3\xBC\xF0\x9F\x92\xB6\xE2\x80\xA6"},
+        {TEXT_LITERAL("\xF0\x9F\x92\xB6\xF0\x9F\x92\xB6\xF0\x9F\x92\xB6\xC3\xBC"),
+         "\xF0\x9F\x92\xB6\xF0\x9F\x92\xB6\xF0\x9F\x92\xB6\xE2\x80\xA6"},
+        {TEXT_LITERAL("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"), /* no UTF-8 at all */
+         "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\xE2\x80\xA6"},
+    };
+    char room[UTF8_SHORT_BYTES(3)];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_true(text_equal(utf8_shorten(cases[i].text, 3, room), text_from_string(cases[i].shown)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_arithmetic),    cmocka_unit_test(encodes_and_decodes_every_code_point),
         cmocka_unit_test(finds_a_bad_byte_anywhere), cmocka_unit_test(known_texts),
-        cmocka_unit_test(walks_through_a_text),
+        cmocka_unit_test(walks_through_a_text),      cmocka_unit_test(shortens_between_code_points),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,6 +418,35 @@ static void test_a_url_is_shown_without_its_passwords(void **state)
     assert_string_equal(shown_url("postgres://h?sslpassword=hush&"), "postgres://h?sslpassword=***&");
     assert_string_equal(shown_url("postgres://h/d?p%61ssword=hush"), "postgres://h/d?p%61ssword=***");
     assert_string_equal(shown_url("postgres://h/d?passfile=/f&x"), "postgres://h/d?passfile=/f&x");
+    assert_string_equal(shown_url("postgres://h/d?oauth_client_secret=hush&PASSWORD=hush"),
+                        "postgres://h/d?oauth_client_secret=***&PASSWORD=***");
+    assert_string_equal(shown_url("postgres://h/d?scram_client_key=hush"),
+                        "postgres://h/d?scram_client_key=***");
+    assert_string_equal(shown_url("postgres://h/d?sslmode=require?password=hush"),
+                        "postgres://h/d?sslmode=***");
+}
+
+static void test_a_url_is_shown_without_a_password_inside_its_options(void **state)
+{
+    static const char *const hidden[] = {
+        "-c%20password%3Dhush", "password=hush",   "-c%20app.%70assword%3Dhush",          "--app.shh=hush",
+        "-capp%2Eshh%3Dhush",   "-c%20token=hush", "-csearch_path%3Da%20-cx.pass%3Dhush",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        char url[128];
+
+        snprintf(url, sizeof url, "postgres://h/d?options=%s&a=b", hidden[i]);
+        assert_string_equal(shown_url(url), "postgres://h/d?options=***&a=b");
+    }
+    assert_string_equal(shown_url("postgres://h/d?options=-csearch_path%3Dbilling"),
+                        "postgres://h/d?options=-csearch_path%3Dbilling");
+}
+
+static void test_a_secret_is_not_shown(void **state)
+{
+    (void)state;
     assert_string_equal(arena_string(&arena, setting_shown(&settings_table[settings_find(TEXT("token"))],
                                                            TEXT("hush"), &arena)),
                         "***");
@@ -449,6 +478,8 @@ int main(void)
         SETTINGS_TEST(test_a_file_that_contradicts_its_place),
         SETTINGS_TEST(test_a_secret_is_not_repeated),
         SETTINGS_TEST(test_a_url_is_shown_without_its_passwords),
+        SETTINGS_TEST(test_a_url_is_shown_without_a_password_inside_its_options),
+        SETTINGS_TEST(test_a_secret_is_not_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
