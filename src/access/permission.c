@@ -30,10 +30,8 @@ const struct failure *permission_check(const struct caller *caller, const struct
                            TEXT("only a user with the role super_admin may do this"));
     if (!is_write && !enforces_reads && !permission->is_always_read)
         return NULL;
-    for (unsigned i = 0; i < ROLE_COUNT; i++)
-        if (caller->roles & role_bit(&role_table[i]) &&
-            role_grants(&role_table[i], permission->entity, is_write))
-            return NULL;
+    if (roles_grant(caller->roles, permission->entity, is_write))
+        return NULL;
     return failure_new(arena, FAILURE_PERMISSION_DENIED,
                        arena_format(arena, "none of the caller's roles grants %.*s:%s",
                                     TEXT_FORMAT(permission->entity), is_write ? "write" : "read"));

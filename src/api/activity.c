@@ -8,6 +8,7 @@
 struct search {
     struct page paging;
     struct activity_filter filter;
+    enum activity_effort effort;
     struct activity_page page;
 };
 
@@ -79,8 +80,30 @@ static const struct failure *run_list(struct exchange *exchange, struct transact
     struct environment_allowance allowance;
     const struct activity_viewer viewer = viewer_of(exchange, &allowance);
 
-    activity_search(transaction, &viewer, &search->filter, &search->page);
+    activity_search(transaction, &viewer, &search->filter, search->effort, &search->page);
     return NULL;
+}
+
+/* A trail that is longer than a loop may look at. */
+static bool list_is_unfinished(const struct exchange *exchange)
+{
+    const struct search *search = exchange->result;
+
+    return search->page.searched_until != INSTANT_UNSET;
+}
+
+static const struct failure *run_thorough_list(void *context, struct transaction *transaction)
+{
+    return run_list(context, transaction);
+}
+
+static const struct failure *search_thoroughly(struct exchange *exchange)
+{
+    struct search *search = exchange->result;
+
+    search->effort = ACTIVITY_THOROUGH;
+    return store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_thorough_list,
+                      exchange);
 }
 
 static void write_activity(struct exchange *exchange, struct json_writer *writer,
@@ -144,9 +167,14 @@ static const struct query_parameter list_parameters[] = {
     {{NULL, 0}, {NULL, 0}},
 };
 static const struct reply_schema activity_reply = {.entity = &activity_entity};
+static const struct field page_fields[] = {
+    {FIELD(struct activity_page, searched_until, FIELD_INSTANT), .flags = FIELD_OMIT_UNSET},
+};
 static const struct reply_schema activity_page_reply = {
     .entity = &activity_entity,
     .page_name = TEXT_LITERAL("ListActivityResponse"),
+    .page_fields = page_fields,
+    .page_field_count = 1,
 };
 
 static const struct route routes[] = {
@@ -158,6 +186,8 @@ static const struct route routes[] = {
      .status = 200,
      .parse = parse_list,
      .run = run_list,
+     .work_after = search_thoroughly,
+     .needs_work_after = list_is_unfinished,
      .render = render_list,
      .operation_id = TEXT_LITERAL("listActivity"),
      .summary = TEXT_LITERAL("List what was changed, by whom and when; newest first"),

@@ -1,9 +1,12 @@
 /* admin_tenancy.c: tenants, environments and users for the operator, over the admin socket: what
  * `farthing tenant|environment|user` talk to. A tenant is named by id or name. */
+#include "access/password.h"
 #include "api/resources.h"
+#include "domain/auths.h"
 #include "domain/tenancy_operator.h"
 #include "domain/users.h"
 #include "model/entity_json.h"
+#include "model/format.h"
 
 /* ---- what all of them share ---- */
 
@@ -261,6 +264,52 @@ static void render_users(struct exchange *exchange, struct json_writer *writer)
     render_items(writer, &user_listing_entity, exchange->result);
 }
 
+/* ---- passwords ---- */
+
+struct password_request {
+    struct text user, email, password;
+};
+
+static const struct field password_fields[] = {
+    {FIELD(struct password_request, user, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED,
+     .length_max = 255},
+    {FIELD(struct password_request, email, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255,
+     .check = format_email},
+    {FIELD(struct password_request, password, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED,
+     .check = password_rule},
+};
+enum { PASSWORD_FIELD_COUNT = sizeof password_fields / sizeof password_fields[0] };
+
+static const struct failure *parse_password(struct exchange *exchange)
+{
+    struct failure *failure = NULL;
+
+    exchange->input = ARENA_NEW(exchange->arena, struct password_request);
+    exchange->result = ARENA_NEW(exchange->arena, struct user);
+    fields_read_json(password_fields, PASSWORD_FIELD_COUNT, exchange->body, exchange->input, exchange->arena,
+                     &failure);
+    return failure;
+}
+
+static const struct failure *hash_password(struct exchange *exchange)
+{
+    const struct password_request *request = exchange->input;
+    struct password_setting *setting = ARENA_NEW(exchange->arena, struct password_setting);
+    char *hash = arena_allocate_zero(exchange->arena, PASSWORD_HASH_BYTES_MAX);
+
+    if (!password_hash(request->password, hash))
+        return failure_new(exchange->arena, FAILURE_SERVICE_UNAVAILABLE,
+                           TEXT("there is not enough memory to hash a password; try again later"));
+    *setting = (struct password_setting){request->user, request->email, text_from_string(hash)};
+    exchange->input = setting;
+    return NULL;
+}
+
+static const struct failure *run_password(struct exchange *exchange, struct transaction *transaction)
+{
+    return auth_set_password(transaction, exchange->input, exchange->result);
+}
+
 /* ---- routes ---- */
 
 #define ADMIN_WRITE(route_path, success, parse_it, run_it, render_it)                                        \
@@ -283,6 +332,17 @@ static const struct route routes[] = {
     ADMIN_LIST("/admin/environments", run_environment_list, render_environments),
     ADMIN_WRITE("/admin/users", 201, parse_user, run_user_create, render_user),
     ADMIN_LIST("/admin/users", run_user_list, render_users),
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/admin/users/password"),
+     .access = ACCESS_ADMIN,
+     .ignores_idempotency_key = true,
+     .lane = LANE_WRITE,
+     .status = 200,
+     .has_body = true,
+     .parse = parse_password,
+     .work_before = hash_password,
+     .run = run_password,
+     .render = render_user},
 };
 
 const struct route_table admin_tenancy_routes = ROUTE_TABLE(routes);

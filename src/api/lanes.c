@@ -70,9 +70,10 @@ static void refuse_tenant_for_now(struct exchange *exchange)
 {
     exchange->retry_after_seconds = 1;
     metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_RATE_LIMITED], 1);
-    finish(exchange, failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
-                                 TEXT("too many passwords are being made for this tenant's users at once; "
-                                      "invite fewer at a time")));
+    finish(exchange,
+           failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
+                       TEXT("too much that takes its time is being done for this tenant at once, such as "
+                            "making passwords for users who are invited; try again later")));
 }
 
 /* Has a thread of the pool do it, and the loop go on with `then`. */
@@ -104,7 +105,9 @@ static void finish_slow(struct http_task *task)
 /* Behind the lane. */
 static void finish_lane(struct exchange *exchange, const struct failure *failure)
 {
-    if (failure || !exchange->route->work_after)
+    const struct route *route = exchange->route;
+
+    if (failure || !route->work_after || (route->needs_work_after && !route->needs_work_after(exchange)))
         finish(exchange, failure);
     else
         do_slowly(exchange, work_after, finish_slow);

@@ -136,13 +136,28 @@ static struct text short_method(struct text name)
     return name.length > METHOD_LENGTH_MAX ? text_slice(name, 0, METHOD_LENGTH_MAX) : name;
 }
 
+/* By ids alone. Nothing before somebody is known; an environment only when it is one of theirs. */
+static void log_caller(struct log_line *line, const struct caller *caller)
+{
+    if (!text_is_set(caller->scope.tenant_id))
+        return;
+    if (text_is_set(caller->key_id))
+        log_line_text(line, "key_id", caller->key_id);
+    if (caller->kind == CALLER_PORTAL)
+        log_line_text(line, "customer_id", caller->customer_id);
+    else
+        log_line_text(line, "user_id", caller->user_id);
+    log_line_text(line, "tenant_id", caller->scope.tenant_id);
+    if (caller->scope.number != SCOPE_NONE)
+        log_line_text(line, "environment_id", caller->scope.environment_id);
+}
+
 /* The query is left out: clients put secrets there, under names that nobody can know. The path comes last: it
  * alone can be so long that the line is cut. */
 static void log_access(struct exchange *exchange, int status, size_t body_bytes, int64_t duration_us)
 {
     struct log_line *line = &exchange->loop->access_line;
     const struct http_request *request = &exchange->http->request;
-    const struct caller *caller = &exchange->caller;
     struct http_address client = http_exchange_client(exchange->http);
     char client_memory[HTTP_ADDRESS_TEXT_MAX];
 
@@ -154,11 +169,7 @@ static void log_access(struct exchange *exchange, int status, size_t body_bytes,
     log_line_integer(line, "bytes", (int64_t)body_bytes);
     log_line_integer(line, "duration_us", duration_us);
     log_line_text(line, "client", http_address_format(&client, client_memory));
-    if (text_is_set(caller->key_id)) {
-        log_line_text(line, "key_id", caller->key_id);
-        log_line_text(line, "tenant_id", caller->scope.tenant_id);
-        log_line_text(line, "environment_id", caller->scope.environment_id);
-    }
+    log_caller(line, &exchange->caller);
     log_line_text(line, "path", without_keys(exchange, request->path));
     log_ring_put(exchange->loop->access_log, log_line_end(line));
 }

@@ -193,6 +193,7 @@ static void write_page_schema(struct json_writer *writer, const struct reply_sch
         writer,
         TEXT("{\"type\":\"object\",\"required\":[\"total\",\"limit\",\"offset\"],\"properties\":{\"total\":{"
              "\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"}}}"));
+    write_properties(writer, reply->page_fields, reply->page_field_count, 0, FIELD_INTERNAL);
     json_end_object(writer);
     json_end_object(writer);
 }

@@ -1,4 +1,5 @@
-/* roles.c: /v1/rbac/roles (conventions section 22.6): who may do what, which nobody can change. */
+/* roles.c: /v1/rbac/roles (conventions section 22.6): who may do what, which nobody can change while the
+ * server runs. */
 #include "api/resources.h"
 #include "model/role.h"
 
@@ -6,21 +7,28 @@ enum { EVERYBODY = ROLE_OF_USERS | ROLE_OF_SERVICE_ACCOUNTS };
 
 /* ---- how a role looks ---- */
 
-static void write_permissions(struct json_writer *writer, const struct role *role)
+static void write_actions(struct json_writer *writer, const struct role *role, const struct grant *grant)
 {
-    json_key(writer, TEXT("permissions"));
-    json_begin_object(writer);
-    json_key(writer, text_is_set(role->entity) ? role->entity : TEXT("*"));
     json_begin_array(writer);
     if (text_equal(role->id, role_super_admin)) {
         json_string(writer, TEXT("*"));
     } else {
-        if (role->reads)
+        if (grant->reads)
             json_string(writer, TEXT("read"));
-        if (role->writes)
+        if (grant->writes)
             json_string(writer, TEXT("write"));
     }
     json_end_array(writer);
+}
+
+static void write_permissions(struct json_writer *writer, const struct role *role)
+{
+    json_key(writer, TEXT("permissions"));
+    json_begin_object(writer);
+    for (unsigned i = 0; i < role->grant_count; i++) {
+        json_key(writer, text_is_set(role->grants[i].entity) ? role->grants[i].entity : TEXT("*"));
+        write_actions(writer, role, &role->grants[i]);
+    }
     json_end_object(writer);
 }
 
@@ -73,9 +81,9 @@ static void render_list(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     json_key(writer, TEXT("roles"));
     json_begin_array(writer);
-    for (unsigned i = 0; i < ROLE_COUNT; i++)
-        if (role_table[i].holders & *holders)
-            write_role(writer, &role_table[i]);
+    for (unsigned i = 0; i < role_count(); i++)
+        if (role_at(i)->holders & *holders)
+            write_role(writer, role_at(i));
     json_end_array(writer);
     json_end_object(writer);
 }

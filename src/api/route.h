@@ -42,10 +42,12 @@ struct body_schema {
 
 /* What comes back: an entity, and what hangs on it; or a page of such (conventions section 16). */
 struct reply_schema {
-    struct text name;            /* unset: the entity's */
-    const struct entity *entity; /* its members */
-    struct text page_name;       /* "ListUsersResponse"; unset: one of them */
-    struct text list_name;       /* of a list: "integrations" */
+    struct text name;                /* unset: the entity's */
+    const struct entity *entity;     /* its members */
+    struct text page_name;           /* "ListUsersResponse"; unset: one of them */
+    const struct field *page_fields; /* of the page, beside `items` and `pagination` */
+    size_t page_field_count;
+    struct text list_name; /* of a list: "integrations" */
     const struct entity *list_entity;
     const struct field *fields; /* members beside the entity's */
     size_t field_count;
@@ -90,6 +92,8 @@ struct route {
      * theirs alone meanwhile; there is no transaction. NULL: nothing. */
     const struct failure *(*work_before)(struct exchange *exchange);
     const struct failure *(*work_after)(struct exchange *exchange);
+    /* Whether work_after is needed, after what the lane has found; NULL: always. */
+    bool (*needs_work_after)(const struct exchange *exchange);
     /* Writes the reply's body, from what `run` has found, and changes nothing: on the loop, or, when the
      * reply is kept (api/idempotency.h), before the commit on the lane's thread. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);

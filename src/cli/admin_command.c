@@ -183,6 +183,28 @@ struct text admin_body(struct invocation *invocation, const char *first_name, st
     return body;
 }
 
+struct text admin_body_of_texts(struct arena *arena, const struct body_text *texts)
+{
+    struct buffer buffer = {0};
+    struct json_writer writer;
+    bool is_right = true;
+
+    json_writer_init(&writer, &buffer);
+    json_begin_object(&writer);
+    for (; texts->name && is_right; texts++) {
+        if (!text_is_set(texts->value))
+            continue;
+        json_key(&writer, text_from_string(texts->name));
+        is_right = write_text(&writer, texts->spoken, texts->value);
+    }
+    if (is_right)
+        json_end_object(&writer);
+    struct text body = is_right ? arena_copy(arena, buffer_text(&buffer)) : text_none;
+
+    buffer_free(&buffer);
+    return body;
+}
+
 struct text admin_query(struct arena *arena, const char *path, const char *name, struct text value)
 {
     struct buffer buffer = {0};

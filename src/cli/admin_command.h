@@ -30,6 +30,13 @@ struct body_member {
  * The result lives in the invocation's arena. */
 struct text admin_body(struct invocation *invocation, const char *first_name, struct text first_value,
                        const struct body_member *members);
+/* The same from texts that are not flags alone; one that is unset is left out. */
+struct body_text {
+    const char *name; /* "email"; NULL ends the list */
+    struct text value;
+    const char *spoken; /* how the command line calls it: "--email" */
+};
+struct text admin_body_of_texts(struct arena *arena, const struct body_text *texts);
 /* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */
 struct text admin_query(struct arena *arena, const char *path, const char *name, struct text value);
 

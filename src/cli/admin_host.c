@@ -1,6 +1,7 @@
 #include "cli/admin_host.h"
 
 #include "base/unix_path.h"
+#include "cli/roles_file.h"
 #include "http/http.h"
 
 #include <errno.h>
@@ -99,7 +100,8 @@ static bool serve_at(struct admin_host *host, const struct place *place, struct 
     existing.must_exist = true;
     if (text_is_set(host->passing))
         existing.data = host->passing;
-    if (!instance_open(&host->instance, &existing, TEXT("Farthing"), arena, reason))
+    if (!roles_file_use(place->roles_file, arena, reason) ||
+        !instance_open(&host->instance, &existing, &instance_founding, arena, reason))
         return false;
     /* Not the server's socket: another command that found it would be cut off when this one is done. */
     host->socket_path = host->instance.directory.command_socket_path;

@@ -9,6 +9,9 @@ static const struct flag no_flags[] = {{0}};
 
 static const struct flag init_flags[] = {
     {"tenant", "NAME", "Farthing", "the name of the first tenant", false},
+    {"email", "EMAIL", NULL, "the address of its first user, with whom the server's owner logs in", false},
+    {"password-stdin", NULL, NULL,
+     "that user's password: the line of standard input, or asked for when that is a terminal", false},
     {0},
 };
 
@@ -31,8 +34,14 @@ static const struct flag user_create_flags[] = {
     {"name", "NAME", NULL, "the name to show", false},
     {"role", "ROLE", NULL,
      "super_admin (the default), all_reader or all_writer for a user; super_admin, event_ingestor or "
-     "event_reader for a service account",
+     "event_reader for a service account; or one of the setting rbac-roles-file",
      true},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag user_set_password_flags[] = {
+    {"email", "EMAIL", NULL, "the address to log in with, for a user that has none or another one", false},
     FLAG_JSON,
     {0},
 };
@@ -47,7 +56,8 @@ static const struct flag key_create_flags[] = {
     {"name", "NAME", NULL, "what the key is for; it must be given", false},
     {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
     {"role", "ROLE", NULL,
-     "super_admin, all_reader, all_writer, event_ingestor or event_reader, instead of the roles of the user",
+     "super_admin, all_reader, all_writer, event_ingestor, event_reader or one of the setting "
+     "rbac-roles-file, instead of the roles of the user",
      true},
     {"environment", "ENVIRONMENT", NULL,
      "the environment it is for, by id or name; needed when there are several", false},
@@ -125,8 +135,11 @@ const struct command commands[] = {
      command_environment_create, SETTINGS_DATA},
     {"environment list", NULL, "List the environments", tenant_list_flags, command_environment_list,
      SETTINGS_DATA},
-    {"user create", NULL, "Make a user, who acts through keys and has no password, or a service account",
+    {"user create", NULL, "Make a user, who has no password yet and acts through keys, or a service account",
      user_create_flags, command_user_create, SETTINGS_DATA},
+    {"user set-password", "USER",
+     "Let a user, by id or e-mail, log in with a password: asked for, or the line of standard input",
+     user_set_password_flags, command_user_set_password, SETTINGS_DATA},
     {"user list", NULL, "List the users", tenant_list_flags, command_user_list, SETTINGS_DATA},
     {"key create", NULL, "Make an API key and print it, once", key_create_flags, command_key_create,
      SETTINGS_DATA},

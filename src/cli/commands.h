@@ -16,6 +16,7 @@ enum exit_code command_environment_create(struct invocation *invocation);
 enum exit_code command_environment_list(struct invocation *invocation);
 enum exit_code command_user_create(struct invocation *invocation);
 enum exit_code command_user_list(struct invocation *invocation);
+enum exit_code command_user_set_password(struct invocation *invocation);
 enum exit_code command_key_create(struct invocation *invocation);
 enum exit_code command_key_list(struct invocation *invocation);
 enum exit_code command_key_revoke(struct invocation *invocation);

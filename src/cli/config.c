@@ -1,6 +1,7 @@
 /* config.c: `farthing config example|check|show`. */
 #include "cli/commands.h"
 #include "cli/printed.h"
+#include "cli/roles_file.h"
 #include "json/writer.h"
 
 #include <stdio.h>
@@ -69,7 +70,10 @@ enum exit_code command_config_example(struct invocation *invocation)
 enum exit_code command_config_check(struct invocation *invocation)
 {
     const struct settings *settings = &invocation->settings;
+    struct text reason;
 
+    if (!roles_file_check(settings_text(settings, "rbac-roles-file"), &invocation->arena, &reason))
+        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (text_is_set(settings->file))
         printf("the settings are valid; %.*s was read\n", TEXT_FORMAT(settings->file));
     else

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/entrances.h"
 #include "cli/printed.h"
+#include "cli/roles_file.h"
 #include "cli/serve.h"
 
 #include <stdio.h>
@@ -90,6 +91,20 @@ static void check_configuration(struct doctor *doctor)
     check_secrecy(doctor);
 }
 
+static void check_roles(struct doctor *doctor)
+{
+    struct text path = settings_text(doctor->settings, "rbac-roles-file"), reason;
+
+    if (!doctor->settings_hold || !text_is_set(path))
+        return;
+    if (roles_file_check(path, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_OK, "roles",
+                   arena_format(doctor->arena, "%.*s is valid", TEXT_FORMAT(path)), text_none);
+    else
+        doctor_say(doctor, VERDICT_FAIL, "roles", reason,
+                   TEXT("correct it; GET /v1/rbac/roles shows what roles look like"));
+}
+
 static void check_addresses(struct doctor *doctor)
 {
     struct http_config config;
@@ -135,6 +150,7 @@ enum exit_code command_doctor(struct invocation *invocation)
     begin_report(&doctor);
     check_configuration(&doctor);
     doctor_check_data(&doctor);
+    check_roles(&doctor);
     check_addresses(&doctor);
     doctor_check_machine(&doctor);
     end_report(&doctor);

@@ -15,8 +15,10 @@
  * seconds to connect, and answers on no socket until then. */
 enum { LOCK_ATTEMPTS = 1, LOCK_ATTEMPTS_FAR = 20 };
 
+const struct founding instance_founding = {.tenant_name = TEXT_LITERAL("Farthing")};
+
 struct making {
-    struct text tenant_name;
+    const struct founding *founding;
     struct belonging belonging; /* what the directory belonged to before */
     struct text database_name;
     const struct data_directory *directory;
@@ -37,8 +39,7 @@ static struct text is_another(const struct making *making, struct arena *arena)
 static const struct failure *make_installation(void *context, struct transaction *transaction)
 {
     struct making *making = context;
-    const struct failure *failure =
-        installation_create(transaction, making->tenant_name, making->installation);
+    const struct failure *failure = installation_create(transaction, making->founding, making->installation);
 
     if (failure || !text_is_set(making->belonging.installation_id) ||
         text_equal(making->belonging.installation_id, making->installation->opening.tenant.id))
@@ -58,6 +59,7 @@ struct place place_of(const struct settings *settings)
         .auth_secret_previous = settings_text(settings, "auth-secret-previous"),
         .encryption_key = settings_text(settings, "encryption-key"),
         .encryption_key_previous = settings_text(settings, "encryption-key-previous"),
+        .roles_file = settings_text(settings, "rbac-roles-file"),
     };
 }
 
@@ -79,12 +81,12 @@ static void belong(const struct making *making, struct arena *arena)
         LOG_WARNING("the data directory does not know its database by name", LOG_TEXT("reason", reason));
 }
 
-static bool open_store(struct instance *instance, const struct place *place, struct text tenant_name,
+static bool open_store(struct instance *instance, const struct place *place, const struct founding *founding,
                        struct arena *arena, struct text *reason)
 {
     bool is_server = text_is_set(place->database), may_bind = is_server && !place->must_exist;
     struct making making = {
-        .tenant_name = tenant_name,
+        .founding = founding,
         .belonging = data_directory_belongs_to(&instance->directory, arena),
         .directory = &instance->directory,
         .installation = &instance->installation,
@@ -215,8 +217,8 @@ static bool is_usable(const struct place *place, struct arena *arena, struct tex
 
 /* What is wrong with the secrets must not be found after a database was made; and commands that need none can
  * do their work without. */
-static bool open_with_secrets(struct instance *instance, const struct place *place, struct text tenant_name,
-                              struct arena *arena, struct text *reason)
+static bool open_with_secrets(struct instance *instance, const struct place *place,
+                              const struct founding *founding, struct arena *arena, struct text *reason)
 {
     struct secret_set *set = ARENA_NEW(arena, struct secret_set);
     bool is_read = secret_set_of_place(&instance->directory, place, set, arena, &instance->secrets_reason);
@@ -225,14 +227,14 @@ static bool open_with_secrets(struct instance *instance, const struct place *pla
         *reason = instance->secrets_reason;
         return false;
     }
-    if (!open_store(instance, place, tenant_name, arena, reason))
+    if (!open_store(instance, place, founding, arena, reason))
         return false;
     if (is_read && !instance_open_secrets(instance, place, set, arena, &instance->secrets_reason))
         *reason = instance->secrets_reason;
     return instance->secrets || place->must_exist;
 }
 
-bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
+bool instance_open(struct instance *instance, const struct place *place, const struct founding *founding,
                    struct arena *arena, struct text *reason)
 {
     *instance = (struct instance){.directory = data_directory_at(arena, place->data), .place = *place};
@@ -248,7 +250,7 @@ bool instance_open(struct instance *instance, const struct place *place, struct 
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
                        arena, reason) &&
-        open_with_secrets(instance, place, tenant_name, arena, reason))
+        open_with_secrets(instance, place, founding, arena, reason))
         return true;
     instance_close(instance);
     return false;

@@ -18,7 +18,8 @@ struct place {
     bool must_exist;      /* nothing is made where there is nothing, nor does a directory come to belong */
     /* As settings give them; unset: as the data directory's file has them. */
     struct text auth_secret, auth_secret_previous, encryption_key, encryption_key_previous;
-    bool accepts_secrets; /* the database takes whatever secrets there are for its own */
+    struct text roles_file; /* unset: none; read by whoever serves */
+    bool accepts_secrets;   /* the database takes whatever secrets there are for its own */
 };
 
 /* As the settings say: for a command with SETTINGS_DATA or more. */
@@ -39,11 +40,14 @@ struct instance {
     struct installation installation; /* what instance_open made of an empty database, or has found */
 };
 
+/* What is made where nothing else was asked for: a tenant whose first user acts through keys alone. */
+extern const struct founding instance_founding;
+
 /* Locks the directory, which must be empty or ours, opens the database and, when it has no tenant yet, makes
- * one called `tenant_name`. A directory that belongs to one PostgreSQL database is refused for another.
+ * one as `founding` says. A directory that belongs to one PostgreSQL database is refused for another.
  * Secrets are made where there are none; that they are not the ones that the database was used with is a
  * reason not to open it, unless place.must_exist. False with a one-line reason. */
-bool instance_open(struct instance *instance, const struct place *place, struct text tenant_name,
+bool instance_open(struct instance *instance, const struct place *place, const struct founding *founding,
                    struct arena *arena, struct text *reason);
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason);
 /* Closes what is open, in order. After the HTTP server has drained, and before it is freed. */

@@ -6,6 +6,7 @@
 #include "cli/entrances.h"
 #include "cli/instance.h"
 #include "cli/reload.h"
+#include "cli/roles_file.h"
 #include "cli/systemd.h"
 
 #include <malloc.h>
@@ -276,11 +277,12 @@ enum exit_code command_serve(struct invocation *invocation)
     /* Not after an empty directory was initialised and its first key shown to nobody. */
     if (!check_json_setting(&invocation->settings, "static-keys", api_check_static_keys, arena, &reason) ||
         !check_json_setting(&invocation->settings, "environment-allow-list", api_check_environment_allow_list,
-                            arena, &reason))
+                            arena, &reason) ||
+        !roles_file_use(place.roles_file, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!instance_open(&instance, &place, TEXT("Farthing"), arena, &reason))
+    if (!instance_open(&instance, &place, &instance_founding, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
     http_config_listen(&config,

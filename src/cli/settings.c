@@ -33,13 +33,11 @@ bool settings_in_scope(int index, enum settings_scope scope)
 {
     struct text name = text_from_string(settings_table[index].name);
 
-    static const struct text of_data[] = {TEXT_LITERAL("data"),
-                                          TEXT_LITERAL("config"),
-                                          TEXT_LITERAL("database"),
-                                          TEXT_LITERAL("auth-secret"),
-                                          TEXT_LITERAL("auth-secret-previous"),
-                                          TEXT_LITERAL("encryption-key"),
-                                          TEXT_LITERAL("encryption-key-previous")};
+    static const struct text of_data[] = {
+        TEXT_LITERAL("data"),           TEXT_LITERAL("config"),
+        TEXT_LITERAL("database"),       TEXT_LITERAL("rbac-roles-file"),
+        TEXT_LITERAL("auth-secret"),    TEXT_LITERAL("auth-secret-previous"),
+        TEXT_LITERAL("encryption-key"), TEXT_LITERAL("encryption-key-previous")};
     bool is_of_data = false;
 
     for (unsigned i = 0; i < sizeof of_data / sizeof of_data[0]; i++)

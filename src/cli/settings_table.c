@@ -89,6 +89,7 @@ const struct setting settings_table[] = {
     BYTES_SETTING("buffered-bytes-max", "67108864", 1048576, INT64_MAX, "memory for requests and replies under way, all together"),
     TEXT_SETTING("allowed-origins", "LIST", "*", "whose pages browsers may let call the API: * for all, or origins such as https://app.example.com joined by commas", .check = setting_rule_origins),
     BOOLEAN_SETTING("rbac-enforce-reads", "true", "whether reads need a role that grants them; false lets every caller read"),
+    TEXT_SETTING("rbac-roles-file", "FILE", NULL, "roles beside those that every server has (JSON, as GET /v1/rbac/roles shows them, with the user_types that may have each); read when the server starts, and the same on each server of a database", .alias = "FLEXPRICE_RBAC_ROLES_CONFIG_PATH", .example = "/etc/farthing/roles.json"),
     TEXT_SETTING("static-keys", "JSON", NULL, "API keys that need no database: {\"<hex SHA-256 of the key>\": {\"tenant_id\": ..., \"user_id\": ..., \"is_active\": true}}", .traits = SECRET, .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("environment-allow-list", "JSON", NULL, "environments that users are limited to: {\"<tenant id>\": {\"<user id>\": [\"<environment id>\"]}}", .check = setting_rule_json_object, .example = "{}"),
     TEXT_SETTING("portal-url", "URL", "http://localhost:3000", "where the customer portal is: the beginning of the links that are made for customers", .check = setting_rule_url),

@@ -23,19 +23,41 @@ const struct entity activity_entity = {
     .struct_size = sizeof(struct activity),
 };
 
-/* How many rows were looked at, how many of them are wanted, and the oldest of the former. */
-struct activity_count {
+/* An item of the page with what was counted beside it, which is the same in each row: how many rows of the
+ * environment and of the tenant were looked at, how many of them are wanted, and when the oldest of the
+ * former was written. A page without items is one row without an id. */
+struct found {
     int64_t seen, matching, oldest;
+    int64_t tenant_seen, tenant_matching, tenant_oldest;
+    struct text id;
+    struct text entity_type;
+    struct text entity_id;
+    struct text action;
+    struct text actor_id;
+    struct text request_id;
+    int64_t occurred_at;
+    struct text changes;
 };
-static const struct field activity_count_fields[] = {
-    {FIELD(struct activity_count, seen, FIELD_INTEGER)},
-    {FIELD(struct activity_count, matching, FIELD_INTEGER)},
-    {FIELD(struct activity_count, oldest, FIELD_INSTANT)},
+static const struct field found_fields[] = {
+    {FIELD(struct found, seen, FIELD_INTEGER)},
+    {FIELD(struct found, matching, FIELD_INTEGER)},
+    {FIELD(struct found, oldest, FIELD_INSTANT)},
+    {FIELD(struct found, tenant_seen, FIELD_INTEGER)},
+    {FIELD(struct found, tenant_matching, FIELD_INTEGER)},
+    {FIELD(struct found, tenant_oldest, FIELD_INSTANT)},
+    {FIELD(struct found, id, FIELD_TEXT)},
+    {FIELD(struct found, entity_type, FIELD_TEXT)},
+    {FIELD(struct found, entity_id, FIELD_TEXT)},
+    {FIELD(struct found, action, FIELD_TEXT)},
+    {FIELD(struct found, actor_id, FIELD_TEXT)},
+    {FIELD(struct found, request_id, FIELD_TEXT)},
+    {FIELD(struct found, occurred_at, FIELD_INSTANT)},
+    {FIELD(struct found, changes, FIELD_JSON_OBJECT)},
 };
-static const struct entity activity_count_entity = {
-    .name = TEXT_LITERAL("activity_count"),
-    ENTITY_FIELDS(activity_count_fields),
-    .struct_size = sizeof(struct activity_count),
+static const struct entity found_entity = {
+    .name = TEXT_LITERAL("activity"),
+    ENTITY_FIELDS(found_fields),
+    .struct_size = sizeof(struct found),
 };
 
 /* ---- queries ---- */
@@ -50,51 +72,55 @@ static const struct entity activity_count_entity = {
 #define MATCHES                                                                                              \
     "($3 = '' OR entity_type = $3) AND ($4 = '' OR entity_id = $4) AND ($5 = '' OR actor_id = $5) AND "      \
     "($6 = '' OR action = $6) AND ($7 = '' OR request_id = $7) AND " IS_SHOWN
-#define SEARCHED                                                                                             \
-    "SELECT sequence, occurred_at, entity_type, entity_id, actor_id, action, request_id FROM audit_log "
 #define IN_TIME "occurred_at >= $1 AND occurred_at <= $2 ORDER BY occurred_at DESC, sequence DESC LIMIT "
 
-/* The newest rows of an environment that an index finds, and those of a tenant. */
-#define OF_ENVIRONMENT(found) "(" SEARCHED "WHERE scope = $13 AND " found IN_TIME "$12) e"
-#define OF_TENANT(tenant, limit)                                                                             \
-    "(" SEARCHED "WHERE scope = 0 AND tenant_id = " tenant " AND tenant_id <> '' AND " IN_TIME limit ") t"
+/* The newest rows of an environment that an index finds, and those of a tenant: with what MATCHES looks at,
+ * or as the index alone has them. */
+#define WHOLE "sequence, occurred_at, entity_type, entity_id, actor_id, action, request_id"
+#define BARE  "sequence, occurred_at"
+#define OF_ENVIRONMENT(columns, by, limit)                                                                   \
+    "(SELECT " columns " FROM audit_log WHERE scope = $13 AND " by IN_TIME limit ") e"
+#define OF_TENANT(limit)                                                                                     \
+    "(SELECT " WHOLE                                                                                         \
+    " FROM audit_log WHERE scope = 0 AND tenant_id = $14 AND tenant_id <> '' AND " IN_TIME limit ") t"
 
-#define LIST(found)                                                                                          \
-    "SELECT " COLUMNS " FROM (SELECT sequence, occurred_at FROM " OF_ENVIRONMENT(                            \
-        found) " WHERE " MATCHES                                                                             \
-               " UNION ALL SELECT sequence, occurred_at FROM " OF_TENANT(                                    \
-                   "$14", "$17") " WHERE " MATCHES " ORDER BY occurred_at DESC, sequence DESC LIMIT $15 "    \
-                                 "OFFSET $16) p JOIN audit_log a ON "                                        \
-                                 "a.sequence = p.sequence ORDER BY a.occurred_at DESC, a.sequence DESC"
 #define COUNT(from)                                                                                          \
     "SELECT count(*) AS seen, count(CASE WHEN " MATCHES                                                      \
     " THEN 1 END) AS matching, min(occurred_at) AS oldest FROM " from
-/* Where the index has found all that is wanted, without looking at a row. */
-#define COUNT_FOUND(found)                                                                                   \
-    "SELECT count(*) AS seen, count(*) AS matching, min(occurred_at) AS oldest FROM (SELECT occurred_at "    \
-    "FROM audit_log WHERE scope = $4 AND " found IN_TIME "$3) e"
+#define COUNT_ALL(from) "SELECT count(*) AS seen, count(*) AS matching, min(occurred_at) AS oldest FROM " from
+
+/* One statement, so that what is counted and what is shown are of one moment (conventions section 16). */
+#define SEARCH(count_of_environment, list_of_environment)                                                    \
+    "SELECT c.seen, c.matching, c.oldest, d.seen AS tenant_seen, d.matching AS tenant_matching, d.oldest "   \
+    "AS tenant_oldest, " COLUMNS " FROM (" count_of_environment ") c CROSS JOIN (" COUNT(OF_TENANT(          \
+        "$19")) ") d LEFT JOIN (SELECT sequence, occurred_at FROM " list_of_environment                      \
+                " UNION ALL SELECT sequence, occurred_at FROM " OF_TENANT(                                   \
+                    "$17") " WHERE " MATCHES " ORDER BY occurred_at DESC, sequence DESC LIMIT $15 OFFSET "   \
+                           "$16) p ON 1 = 1 LEFT JOIN audit_log a ON a.sequence = p.sequence ORDER BY "      \
+                           "p.occurred_at DESC, p.sequence DESC"
+/* Rows that must be looked at, and rows that the index has found to be wanted. */
+#define LOOK(by)                                                                                             \
+    SEARCH(COUNT(OF_ENVIRONMENT(WHOLE, by, "$18")), OF_ENVIRONMENT(WHOLE, by, "$12") " WHERE " MATCHES)
+#define TAKE(by) SEARCH(COUNT_ALL(OF_ENVIRONMENT(BARE, by, "$18")), OF_ENVIRONMENT(BARE, by, "$12"))
 
 /* What is looked for first, with an index for each. */
 enum index { BY_ENTITY, BY_ACTOR, BY_ACTION, BY_ENTITY_TYPE, BY_TIME, INDEXES };
 
-STORE_QUERY(list_by_entity, &activity_entity, LIST("entity_id = $4 AND "));
-STORE_QUERY(list_by_actor, &activity_entity, LIST("actor_id = $5 AND "));
-STORE_QUERY(list_by_action, &activity_entity, LIST("action = $6 AND action <> 'created' AND "));
-STORE_QUERY(list_by_entity_type, &activity_entity, LIST("entity_type = $3 AND "));
-STORE_QUERY(list_by_time, &activity_entity, LIST(""));
-STORE_QUERY(count_by_entity, &activity_count_entity, COUNT(OF_ENVIRONMENT("entity_id = $4 AND ")));
-STORE_QUERY(count_by_actor, &activity_count_entity, COUNT(OF_ENVIRONMENT("actor_id = $5 AND ")));
-STORE_QUERY(count_by_action, &activity_count_entity,
-            COUNT(OF_ENVIRONMENT("action = $6 AND action <> 'created' AND ")));
-STORE_QUERY(count_by_entity_type, &activity_count_entity, COUNT(OF_ENVIRONMENT("entity_type = $3 AND ")));
-STORE_QUERY(count_by_time, &activity_count_entity, COUNT(OF_ENVIRONMENT("")));
-STORE_QUERY(count_found_by_entity, &activity_count_entity, COUNT_FOUND("entity_id = $5 AND "));
-STORE_QUERY(count_found_by_actor, &activity_count_entity, COUNT_FOUND("actor_id = $5 AND "));
-STORE_QUERY(count_found_by_action, &activity_count_entity,
-            COUNT_FOUND("action = $5 AND action <> 'created' AND "));
-STORE_QUERY(count_found_by_entity_type, &activity_count_entity, COUNT_FOUND("entity_type = $5 AND "));
-STORE_QUERY(count_found_by_time, &activity_count_entity, COUNT_FOUND(""));
-STORE_QUERY(count_of_tenant, &activity_count_entity, COUNT(OF_TENANT("$13", "$12")));
+#define ENTITY      "entity_id = $4 AND "
+#define ACTOR       "actor_id = $5 AND "
+#define ACTION      "action = $6 AND action <> 'created' AND "
+#define ENTITY_TYPE "entity_type = $3 AND "
+
+STORE_QUERY(look_by_entity, &found_entity, LOOK(ENTITY));
+STORE_QUERY(look_by_actor, &found_entity, LOOK(ACTOR));
+STORE_QUERY(look_by_action, &found_entity, LOOK(ACTION));
+STORE_QUERY(look_by_entity_type, &found_entity, LOOK(ENTITY_TYPE));
+STORE_QUERY(look_by_time, &found_entity, LOOK(""));
+STORE_QUERY(take_by_entity, &found_entity, TAKE(ENTITY));
+STORE_QUERY(take_by_actor, &found_entity, TAKE(ACTOR));
+STORE_QUERY(take_by_action, &found_entity, TAKE(ACTION));
+STORE_QUERY(take_by_entity_type, &found_entity, TAKE(ENTITY_TYPE));
+STORE_QUERY(take_by_time, &found_entity, TAKE(""));
 
 STORE_QUERY(get_activity, &activity_entity,
             "SELECT " COLUMNS " FROM audit_log a WHERE a.sequence = $1 AND (a.scope = $2 OR (a.scope = 0 AND "
@@ -102,13 +128,10 @@ STORE_QUERY(get_activity, &activity_entity,
 
 STORE_QUERY(key_by_id, &secret_entity, "SELECT {columns} FROM secrets WHERE {scope = $1 AND id = $2}");
 
-static const struct query *const lists[INDEXES] = {&list_by_entity, &list_by_actor, &list_by_action,
-                                                   &list_by_entity_type, &list_by_time};
-static const struct query *const counts[INDEXES] = {&count_by_entity, &count_by_actor, &count_by_action,
-                                                    &count_by_entity_type, &count_by_time};
-static const struct query *const found_counts[INDEXES] = {&count_found_by_entity, &count_found_by_actor,
-                                                          &count_found_by_action, &count_found_by_entity_type,
-                                                          &count_found_by_time};
+static const struct query *const looks[INDEXES] = {&look_by_entity, &look_by_actor, &look_by_action,
+                                                   &look_by_entity_type, &look_by_time};
+static const struct query *const takes[INDEXES] = {&take_by_entity, &take_by_actor, &take_by_action,
+                                                   &take_by_entity_type, &take_by_time};
 
 /* ---- searching ---- */
 
@@ -124,22 +147,6 @@ static enum index index_of(const struct activity_filter *filter)
     if (filter->entity_type.length)
         return BY_ENTITY_TYPE;
     return BY_TIME;
-}
-
-static struct text found_value(const struct activity_filter *filter, enum index index)
-{
-    switch (index) {
-    case BY_ENTITY:
-        return filter->entity_id;
-    case BY_ACTOR:
-        return filter->actor_id;
-    case BY_ACTION:
-        return filter->action;
-    case BY_ENTITY_TYPE:
-        return filter->entity_type;
-    default:
-        return text_empty;
-    }
 }
 
 /* Whether the index finds exactly the filter's. */
@@ -160,20 +167,12 @@ static struct value environment_of(const struct transaction *transaction)
     return value_integer(number == SCOPE_NONE ? -1 : number);
 }
 
-enum { FILTER_VALUES = 11, QUESTION_VALUES_MAX = 17, QUESTIONS = 3 };
-
 /* What is wanted, by whom. */
 struct wish {
     const struct activity_filter *filter;
     const struct activity_viewer *viewer;
     struct text environment_ids; /* JSON: those that the viewer may see, unless it is all */
     enum index index;
-};
-
-struct question {
-    const struct query *query;
-    struct value values[QUESTION_VALUES_MAX];
-    size_t value_count;
 };
 
 /* Whether the index finds exactly what is wanted of the environment's, all of which the viewer may see: of
@@ -183,79 +182,57 @@ static bool is_found(const struct wish *wish)
     return wish->viewer->sees_all_keys && is_found_by(wish->filter, wish->index);
 }
 
-static struct question question_of(const struct transaction *transaction, const struct query *query,
-                                   const struct wish *wish)
+static struct record_list ask(struct transaction *transaction, const struct wish *wish, int64_t seen_max,
+                              int64_t tenant_seen_max)
 {
     const struct activity_filter *filter = wish->filter;
+    bool is_taken = is_found(wish), is_all_of_tenant = is_taken && wish->index == BY_TIME;
+    int64_t shown = filter->offset > seen_max - filter->limit ? seen_max : filter->offset + filter->limit;
 
-    return (struct question){
-        .query = query,
-        .values = {value_instant(filter->start_time), value_instant(filter->end_time),
-                   value_text(filter->entity_type), value_text(filter->entity_id),
-                   value_text(filter->actor_id), value_text(filter->action), value_text(filter->request_id),
-                   value_boolean(wish->viewer->sees_all_keys), value_text(transaction->call->actor_id),
-                   value_boolean(!wish->viewer->may_see_environment), value_text(wish->environment_ids)},
-        .value_count = FILTER_VALUES,
-    };
+    if (wish->viewer->may_see_environment)
+        is_all_of_tenant = false;
+    return query_records(
+        transaction, is_taken ? takes[wish->index] : looks[wish->index],
+        VALUES(value_instant(filter->start_time), value_instant(filter->end_time),
+               value_text(filter->entity_type), value_text(filter->entity_id), value_text(filter->actor_id),
+               value_text(filter->action), value_text(filter->request_id),
+               value_boolean(wish->viewer->sees_all_keys), value_text(transaction->call->actor_id),
+               value_boolean(!wish->viewer->may_see_environment), value_text(wish->environment_ids),
+               /* Where everything that is looked at is wanted, no more need be looked at than is shown. */
+               value_integer(is_taken ? shown : seen_max), environment_of(transaction),
+               value_text(transaction->call->scope->tenant_id), value_integer(filter->limit),
+               value_integer(filter->offset),
+               value_integer(is_all_of_tenant && shown < tenant_seen_max ? shown : tenant_seen_max),
+               value_integer(seen_max), value_integer(tenant_seen_max)));
 }
 
-static void add_value(struct question *question, struct value value)
+/* ---- what was found ---- */
+
+static void take_count(struct activity_page *page, int64_t seen, int64_t seen_max, int64_t matching,
+                       int64_t oldest)
 {
-    question->values[question->value_count++] = value;
+    page->total += matching;
+    if (seen == seen_max && oldest > page->searched_until)
+        page->searched_until = oldest;
 }
 
-static struct question count_question(const struct transaction *transaction, const struct wish *wish)
+static void take_items(struct activity_page *page, const struct found *found, size_t count,
+                       struct arena *arena)
 {
-    const struct activity_filter *filter = wish->filter;
-    struct question question = {.query = found_counts[wish->index]};
+    struct activity *items = arena_allocate_zero(arena, count * sizeof *items);
 
-    if (!is_found(wish)) {
-        question = question_of(transaction, counts[wish->index], wish);
-        add_value(&question, value_integer(ACTIVITY_SEARCHED_MAX));
-        add_value(&question, environment_of(transaction));
-        return question;
-    }
-    add_value(&question, value_instant(filter->start_time));
-    add_value(&question, value_instant(filter->end_time));
-    add_value(&question, value_integer(ACTIVITY_SEARCHED_MAX));
-    add_value(&question, environment_of(transaction));
-    if (wish->index != BY_TIME)
-        add_value(&question, value_text(found_value(filter, wish->index)));
-    return question;
-}
-
-static struct question tenant_question(const struct transaction *transaction, const struct wish *wish)
-{
-    struct question question = question_of(transaction, &count_of_tenant, wish);
-
-    add_value(&question, value_integer(ACTIVITY_SEARCHED_MAX));
-    add_value(&question, value_text(transaction->call->scope->tenant_id));
-    return question;
-}
-
-/* Where everything that is looked at is wanted, no more need be looked at than is shown. */
-static struct question list_question(const struct transaction *transaction, const struct wish *wish)
-{
-    const struct activity_filter *filter = wish->filter;
-    struct question question = question_of(transaction, lists[wish->index], wish);
-    int64_t shown = filter->offset > ACTIVITY_SEARCHED_MAX - filter->limit ? ACTIVITY_SEARCHED_MAX
-                                                                           : filter->offset + filter->limit;
-    bool is_all_of_tenant = is_found(wish) && wish->index == BY_TIME && !wish->viewer->may_see_environment;
-
-    add_value(&question, value_integer(is_found(wish) ? shown : ACTIVITY_SEARCHED_MAX));
-    add_value(&question, environment_of(transaction));
-    add_value(&question, value_text(transaction->call->scope->tenant_id));
-    add_value(&question, value_integer(filter->limit));
-    add_value(&question, value_integer(filter->offset));
-    add_value(&question, value_integer(is_all_of_tenant ? shown : ACTIVITY_SEARCHED_MAX));
-    return question;
-}
-
-static void take_count(struct activity_page *page, const struct activity_count *count)
-{
-    page->total += count->matching;
-    if (count->seen == ACTIVITY_SEARCHED_MAX && count->oldest > page->searched_until)
-        page->searched_until = count->oldest;
+    for (size_t i = 0; i < count && text_is_set(found[i].id); i++, page->items.count++)
+        items[i] = (struct activity){
+            .id = found[i].id,
+            .entity_type = found[i].entity_type,
+            .entity_id = found[i].entity_id,
+            .action = found[i].action,
+            .actor_id = found[i].actor_id,
+            .request_id = found[i].request_id,
+            .occurred_at = found[i].occurred_at,
+            .changes = found[i].changes,
+        };
+    page->items.records = items;
 }
 
 /* A JSON array of the environments that the viewer may see; an empty one for whoever may see all. */
@@ -283,28 +260,22 @@ static struct text environment_ids_of(struct transaction *transaction, const str
 }
 
 void activity_search(struct transaction *transaction, const struct activity_viewer *viewer,
-                     const struct activity_filter *filter, struct activity_page *page)
+                     const struct activity_filter *filter, enum activity_effort effort,
+                     struct activity_page *page)
 {
     const struct wish wish = {filter, viewer, environment_ids_of(transaction, viewer), index_of(filter)};
-    const struct question questions[QUESTIONS] = {
-        count_question(transaction, &wish),
-        tenant_question(transaction, &wish),
-        list_question(transaction, &wish),
-    };
+    bool is_thorough = effort == ACTIVITY_THOROUGH;
+    int64_t looked_at_max = is_thorough ? ACTIVITY_LOOKED_AT_MAX : ACTIVITY_QUICK_MAX,
+            seen_max = is_thorough && is_found(&wish) ? ACTIVITY_COUNTED_MAX : looked_at_max;
+    struct record_list list = ask(transaction, &wish, seen_max, looked_at_max);
+    const struct found *first = list.records;
 
     *page = (struct activity_page){.searched_until = INSTANT_UNSET};
-    for (unsigned i = 0; i < QUESTIONS; i++)
-        query_ahead(transaction, questions[i].query, questions[i].values, questions[i].value_count);
-    for (unsigned i = 0; i < QUESTIONS - 1; i++) {
-        struct activity_count count = {.oldest = INSTANT_UNSET};
-
-        if (query_record(transaction, questions[i].query, questions[i].values, questions[i].value_count,
-                         &count))
-            take_count(page, &count);
-    }
-    const struct question *last = &questions[QUESTIONS - 1];
-
-    page->items = query_records(transaction, last->query, last->values, last->value_count);
+    if (list.count == 0)
+        return; /* the transaction has failed, or waits */
+    take_count(page, first->seen, seen_max, first->matching, first->oldest);
+    take_count(page, first->tenant_seen, looked_at_max, first->tenant_matching, first->tenant_oldest);
+    take_items(page, first, list.count, transaction->arena);
 }
 
 static bool is_own_key(struct transaction *transaction, struct text id)

@@ -7,7 +7,16 @@
 
 /* How many rows, newest first, a search looks at: those that its index finds, and as many of the tenant's
  * own. So none takes longer than that, however long the trail is. */
-enum { ACTIVITY_SEARCHED_MAX = 5000 };
+enum activity_effort {
+    ACTIVITY_QUICK,    /* some milliseconds: it may be on a loop */
+    ACTIVITY_THOROUGH, /* up to a second */
+};
+enum {
+    ACTIVITY_QUICK_MAX = 5000,
+    /* The effort is thorough, and what the index finds is what is wanted: rows are counted unseen. */
+    ACTIVITY_COUNTED_MAX = 1000 * 1000,
+    ACTIVITY_LOOKED_AT_MAX = 100 * 1000, /* otherwise */
+};
 
 struct activity {
     struct text id; /* "activity_123" */
@@ -41,12 +50,16 @@ struct activity_filter {
 struct activity_page {
     struct record_list items; /* struct activity, newest first */
     int64_t total;            /* of the rows that were looked at */
-    int64_t searched_until; /* when the oldest of these was written; INSTANT_UNSET: there are no older ones */
+    /* When the oldest of these was written; INSTANT_UNSET: there are no older ones, and the total is exact.
+     */
+    int64_t searched_until;
 };
 
-/* What the viewer may see of the trail of the call's environment and tenant. */
+/* What the viewer may see of the trail of the call's environment and tenant; items and total are of one
+ * moment. */
 void activity_search(struct transaction *transaction, const struct activity_viewer *viewer,
-                     const struct activity_filter *filter, struct activity_page *page);
+                     const struct activity_filter *filter, enum activity_effort effort,
+                     struct activity_page *page);
 /* One of these. FAILURE_NOT_FOUND also for what is another's, or kept from the viewer. */
 const struct failure *activity_get(struct transaction *transaction, const struct activity_viewer *viewer,
                                    struct text id, struct activity *activity);

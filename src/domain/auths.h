@@ -29,6 +29,18 @@ bool auth_is_any(struct transaction *transaction);
 /* Gives a user a password. */
 void auth_create(struct transaction *transaction, struct text user_id, struct text password_hash);
 
+/* What an operator sets. */
+struct password_setting {
+    struct text user;  /* id or e-mail */
+    struct text email; /* the user's from now on; empty: the one that it has */
+    struct text password_hash;
+};
+/* Gives a published user another password, or a first one; *user is what it is then. A failure when there is
+ * none, for a service account, and without an e-mail, which is what people log in with; an e-mail that any
+ * other published user has fails the command. */
+const struct failure *auth_set_password(struct transaction *transaction,
+                                        const struct password_setting *setting, struct user *user);
+
 /* What is known of a published user with a password. */
 struct login {
     struct text user_id;

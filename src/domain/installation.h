@@ -14,9 +14,15 @@ struct installation {
     struct text plain_key; /* the only place where the key itself ever is */
 };
 
-/* Makes the first tenant with a key, in a database that has no tenant. The name must be UTF-8 of 1 to 100
- * characters. */
-const struct failure *installation_create(struct transaction *transaction, struct text tenant_name,
+/* Whose installation it is. */
+struct founding {
+    struct text tenant_name;   /* UTF-8 of 1 to 100 characters */
+    struct text email;         /* of the first user, in lower case; unset: none */
+    struct text password_hash; /* which needs an e-mail; unset: the first user cannot log in */
+};
+
+/* Makes the first tenant with a key, in a database that has no tenant. */
+const struct failure *installation_create(struct transaction *transaction, const struct founding *founding,
                                           struct installation *installation);
 
 #endif

@@ -27,7 +27,7 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
     const struct json_value *role = json_first(roles);
 
     /* Or else a user could be as large as a body. */
-    if (roles->count > ROLE_COUNT) {
+    if (roles->count > role_count()) {
         failure_add_field(failure, arena, TEXT("roles"), TEXT("must not name more roles than there are"));
         return;
     }

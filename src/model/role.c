@@ -2,44 +2,80 @@
 
 #include "json/reader.h"
 
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
 const struct text role_super_admin = TEXT_LITERAL("super_admin");
 
-#define EVERY_ENTITY                                                                                         \
+static const struct grant reads_all = {{NULL, 0}, true, false}, does_all = {{NULL, 0}, true, true},
+                          sends_events = {TEXT_LITERAL("event"), false, true},
+                          reads_events = {TEXT_LITERAL("event"), true, false};
+
+#define BUILT_IN(role_id, role_name, text, role_grant, role_holders)                                         \
     {                                                                                                        \
-        NULL, 0                                                                                              \
+        TEXT_LITERAL(role_id), TEXT_LITERAL(role_name), TEXT_LITERAL(text), &(role_grant), 1, (role_holders) \
     }
 
-const struct role role_table[ROLE_COUNT] = {
-    {TEXT_LITERAL("all_reader"), TEXT_LITERAL("Reader"), TEXT_LITERAL("Sees everything and changes nothing"),
-     EVERY_ENTITY, true, false, ROLE_OF_USERS},
-    {TEXT_LITERAL("all_writer"), TEXT_LITERAL("Writer"),
-     TEXT_LITERAL("Sees and changes everything but who may do what"), EVERY_ENTITY, true, true,
-     ROLE_OF_USERS},
-    {TEXT_LITERAL("event_ingestor"), TEXT_LITERAL("Event ingestor"), TEXT_LITERAL("Sends events"),
-     TEXT_LITERAL("event"), false, true, ROLE_OF_SERVICE_ACCOUNTS},
-    {TEXT_LITERAL("event_reader"), TEXT_LITERAL("Event reader"), TEXT_LITERAL("Sees events"),
-     TEXT_LITERAL("event"), true, false, ROLE_OF_SERVICE_ACCOUNTS},
-    {TEXT_LITERAL("super_admin"), TEXT_LITERAL("Super admin"),
-     TEXT_LITERAL("Sees and changes everything, invites users and gives roles"), EVERY_ENTITY, true, true,
-     ROLE_OF_USERS | ROLE_OF_SERVICE_ACCOUNTS},
+static struct role table[ROLE_COUNT_MAX] = {
+    BUILT_IN("all_reader", "Reader", "Sees everything and changes nothing", reads_all, ROLE_OF_USERS),
+    BUILT_IN("all_writer", "Writer", "Sees and changes everything but who may do what", does_all,
+             ROLE_OF_USERS),
+    BUILT_IN("event_ingestor", "Event ingestor", "Sends events", sends_events, ROLE_OF_SERVICE_ACCOUNTS),
+    BUILT_IN("event_reader", "Event reader", "Sees events", reads_events, ROLE_OF_SERVICE_ACCOUNTS),
+    BUILT_IN("super_admin", "Super admin", "Sees and changes everything, invites users and gives roles",
+             does_all, ROLE_OF_USERS | ROLE_OF_SERVICE_ACCOUNTS),
 };
+static unsigned table_count = ROLE_BUILT_IN_COUNT;
 
-const struct text role_ids[ROLE_COUNT + 1] = {
+struct text role_ids[ROLE_COUNT_MAX + 1] = {
     TEXT_LITERAL("all_reader"),   TEXT_LITERAL("all_writer"),  TEXT_LITERAL("event_ingestor"),
     TEXT_LITERAL("event_reader"), TEXT_LITERAL("super_admin"), {NULL, 0},
 };
 
+unsigned role_count(void)
+{
+    return table_count;
+}
+
+const struct role *role_at(unsigned index)
+{
+    assert(index < table_count);
+    return &table[index];
+}
+
+static int by_id(const void *left, const void *right)
+{
+    const struct role *one = left, *other = right;
+    size_t shorter = one->id.length < other->id.length ? one->id.length : other->id.length;
+    int order = memcmp(one->id.data, other->id.data, shorter);
+
+    if (order != 0)
+        return order;
+    return one->id.length < other->id.length ? -1 : one->id.length > other->id.length;
+}
+
+void roles_install(const struct role_list *list)
+{
+    assert(table_count + list->count <= ROLE_COUNT_MAX);
+    for (unsigned i = 0; i < list->count; i++)
+        table[table_count++] = list->roles[i];
+    qsort(table, table_count, sizeof table[0], by_id);
+    for (unsigned i = 0; i < table_count; i++)
+        role_ids[i] = table[i].id;
+}
+
 const struct role *role_find(struct text id)
 {
-    for (unsigned i = 0; i < ROLE_COUNT; i++)
-        if (text_equal(role_table[i].id, id))
-            return &role_table[i];
+    for (unsigned i = 0; i < table_count; i++)
+        if (text_equal(table[i].id, id))
+            return &table[i];
     return NULL;
 }
 
 role_set role_bit(const struct role *role)
 {
-    return role ? (role_set)1 << (role - role_table) : 0;
+    return role ? (role_set)1 << (role - table) : 0;
 }
 
 role_set roles_from_json(struct text json, struct arena *arena)
@@ -58,16 +94,38 @@ role_set roles_from_json(struct text json, struct arena *arena)
     return set;
 }
 
-static bool is_granted(role_set held, const struct role *wanted, bool is_write)
+static bool role_grants(const struct role *role, struct text entity, bool is_write)
 {
-    for (unsigned i = 0; i < ROLE_COUNT; i++) {
-        const struct role *role = &role_table[i];
-        bool is_wide_enough = !text_is_set(role->entity) || text_equal(role->entity, wanted->entity);
+    for (unsigned i = 0; i < role->grant_count; i++) {
+        const struct grant *grant = &role->grants[i];
+        bool is_wide_enough =
+            !text_is_set(grant->entity) || (text_is_set(entity) && text_equal(grant->entity, entity));
 
-        if (held & role_bit(role) && is_wide_enough && (is_write ? role->writes : role->reads))
+        if (is_wide_enough && (is_write ? grant->writes : grant->reads))
             return true;
     }
     return false;
+}
+
+bool roles_grant(role_set held, struct text entity, bool is_write)
+{
+    for (unsigned i = 0; i < table_count; i++)
+        if (held & ((role_set)1 << i) && role_grants(&table[i], entity, is_write))
+            return true;
+    return false;
+}
+
+/* Whether each thing that the role grants is granted by one of `held`. */
+static bool is_covered(role_set held, const struct role *role)
+{
+    for (unsigned i = 0; i < role->grant_count; i++) {
+        const struct grant *grant = &role->grants[i];
+
+        if ((grant->reads && !roles_grant(held, grant->entity, false)) ||
+            (grant->writes && !roles_grant(held, grant->entity, true)))
+            return false;
+    }
+    return true;
 }
 
 bool roles_cover(role_set held, role_set given)
@@ -78,12 +136,8 @@ bool roles_cover(role_set held, role_set given)
         return true;
     if (given & everything)
         return false;
-    for (unsigned i = 0; i < ROLE_COUNT; i++) {
-        const struct role *role = &role_table[i];
-
-        if (given & role_bit(role) && ((role->reads && !is_granted(held, role, false)) ||
-                                       (role->writes && !is_granted(held, role, true))))
+    for (unsigned i = 0; i < table_count; i++)
+        if (given & ((role_set)1 << i) && !is_covered(held, &table[i]))
             return false;
-    }
     return true;
 }

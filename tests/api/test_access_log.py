@@ -13,7 +13,7 @@ from http_client import Client, RawConnection, request_bytes
 from test_metrics import TOKEN, metrics_address, scrape_text, value
 
 FIELDS = ["time", "request_id", "method", "route", "status", "bytes", "duration_us", "client"]
-KEY_FIELDS = ["key_id", "tenant_id", "environment_id"]
+KEY_FIELDS = ["key_id", "user_id", "tenant_id", "environment_id"]
 LOGFMT_FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ "=]*)')
 
 
@@ -96,6 +96,34 @@ def test_a_line_has_its_fields(initialised, start_server, any_log):
     assert head["method"] == "HEAD" and head["route"] == "/v1/customers/{id}" and int(head["bytes"]) == 0
     assert unknown["route"] == "unmatched" and unknown["path"] == "/unknown/%C3%BC" and int(unknown["status"]) == 404
     assert isinstance(read["status"], int) == (log_format == "json")
+
+
+def test_a_line_says_who_came_with_a_token(initialised, start_server, log):
+    """A person by the user's id, a customer in the portal by theirs, and nobody by what proves it."""
+    directory, credentials = initialised
+    server = start_server(directory, "--access-log", log.path)
+    with Client(server.address, key=None) as client:
+        signed_up = client.post("/v1/auth/signup", {"email": "ada@example.com", "password": "correct horse"}).json()
+        bearer = {"Authorization": "Bearer " + signed_up["token"]}
+        (environment,) = client.get("/v1/environments", headers=bearer).json()["environments"]
+        bound = {**bearer, "X-Environment-ID": environment["id"]}
+        assert client.post("/v1/customers", {"external_id": "acme", "name": "Acme"}, headers=bound).status == 201
+        session = client.post("/v1/customers/portal/acme", {}, headers=bound).json()["token"]
+        assert client.get("/v1/customer/portal/info", headers={"X-Session-Token": session}).status == 200
+        assert client.get("/v1/customers/x", headers={**bearer, "X-Environment-ID": credentials.environment_id}).status == 403
+        altered = bearer["Authorization"][:-2] + ("AA" if bearer["Authorization"][-2:] != "AA" else "BB")
+        assert client.get("/v1/users/me", headers={"Authorization": altered}).status == 401
+    lines = log.wait(7)
+    who = [{name: line[name] for name in line if name in (*KEY_FIELDS, "customer_id")} for line in lines]
+    person = {"user_id": signed_up["user_id"], "tenant_id": signed_up["tenant_id"]}
+    inside = {**person, "environment_id": environment["id"]}
+    customer = {**inside, "customer_id": who[4].get("customer_id", "")}
+    del customer["user_id"]
+    assert customer["customer_id"].startswith("cust_")
+    assert who == [{}, person, inside, inside, customer, person, {}]
+    text = log.path.read_text()
+    for secret in (signed_up["token"], session):
+        assert not any(part in text for part in secret.split("."))
 
 
 def test_requests_that_could_not_be_read_have_a_line(initialised, start_server, log):

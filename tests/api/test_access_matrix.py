@@ -7,6 +7,7 @@ which it is missing fails its test and says so.
 
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -15,6 +16,8 @@ from expectations import assert_error
 from farthing_server import create_environment, create_tenant, run_ok
 from http_client import Client
 from test_openapi import operations, schema_of, violations
+from test_tokens import signed
+from tokens import signing_key
 from unix_client import AdminClient
 
 STATIC_KEY = "a-key-that-is-bound-to-no-environment"
@@ -35,7 +38,10 @@ ROLES = {
     "all_writer": {("*", "read"), ("*", "write")},
     "event_ingestor": {("event", "write")},
     "event_reader": {("event", "read")},
+    # Of a file: the setting rbac-roles-file.
+    "support": {("customer", "read"), ("customer", "write"), ("user", "read")},
 }
+ROLES_FILE = {"roles": [{"id": "support", "permissions": {"customer": ["read", "write"], "user": ["read"]}}]}
 # Callers in the first environment: name -> (type of the user, role).
 CALLERS = {
     "super_admin": ("user", "super_admin"),
@@ -44,6 +50,7 @@ CALLERS = {
     "all_writer": ("user", "all_writer"),
     "event_ingestor": ("service_account", "event_ingestor"),
     "event_reader": ("service_account", "event_reader"),
+    "support": ("user", "support"),
 }
 # 80-admin section 1, as far as it is served: (method, path) -> entity:action, "super" for people with super_admin alone.
 # "-" needs credentials alone (section 6.1). The server's own list must say the same.
@@ -86,6 +93,17 @@ MATRIX = {
 WITHOUT_ENVIRONMENT = ("/v1/users", "/v1/environments", "/v1/tenants", "/v1/tenant/billing", "/v1/activity")
 
 
+class Bearer:
+    """The token of a user, and the environment that its requests name."""
+
+    def __init__(self, token, environment_id=None):
+        self.token, self.environment_id = token, environment_id
+
+    def headers(self):
+        named = {"X-Environment-ID": self.environment_id} if self.environment_id else {}
+        return {"Authorization": f"Bearer {self.token}", **named}
+
+
 class World:
     """A server with two tenants: the first one has two environments. All of it is made over the wire."""
 
@@ -103,8 +121,11 @@ class World:
                 "is_active": True,
             }
         }
+        roles = directory.parent / "roles.json"
+        roles.write_text(json.dumps(ROLES_FILE))
         self.server = farthing_server.Server(
             directory,
+            FARTHING_RBAC_ROLES_FILE=str(roles),
             FARTHING_STATIC_KEYS=json.dumps(static_keys),
             FARTHING_USERS_PER_TENANT_MAX="100000",
             FARTHING_CHAT_VERIFY_KEY="00112233445566778899aabbccddeeff",
@@ -114,7 +135,23 @@ class World:
         self.client = Client(self.server.address)
         with AdminClient(directory) as admin:
             self.routes = admin.get("/admin/routes").json()["items"]
-        self.keys = {name: self.make_caller(directory, *caller) for name, caller in CALLERS.items()}
+        self.signing_key = signing_key(directory)
+        made = {name: self.make_caller(directory, *caller) for name, caller in CALLERS.items()}
+        self.keys = {name: key for name, (_, key) in made.items()}
+        self.tokens = {name: self.token_of(user_id) for name, (user_id, _) in made.items()}
+
+    def token_of(self, user_id, tenant_id=None):
+        """As a login makes it: without a password, whose hash takes its time."""
+        now = int(time.time())
+        tenant_id = tenant_id or self.first.tenant_id
+        return signed(self.signing_key, {"user_id": user_id, "tenant_id": tenant_id, "iat": now, "exp": now + 3600})
+
+    def credentials(self, kind, caller):
+        return self.keys[caller] if kind == "key" else Bearer(self.tokens[caller], self.first.environment_id)
+
+    def unbound(self, kind):
+        """A caller who may do everything and is bound to no environment: what its requests send."""
+        return (STATIC_KEY, {}) if kind == "static key" else (None, Bearer(self.tokens["super_admin"]).headers())
 
     def make_caller(self, directory, kind, role):
         email = ["--email", f"{role}@matrix.test"] if kind == "user" else []
@@ -122,13 +159,16 @@ class World:
         made = run_ok("user", "create", *tenant, "--type", kind, "--role", role, *email, "--json")
         user_id = json.loads(made)["user"]["id"]
         where = ["--environment", self.first.environment_id, "--user", user_id, "--name", role, "--data", directory]
-        return json.loads(run_ok("key", "create", *where, "--json"))["api_key"]
+        return user_id, json.loads(run_ok("key", "create", *where, "--json"))["api_key"]
 
     def unique(self, word):
         self.number += 1
         return f"{word} {self.number}"
 
     def request(self, key, method, path, body=None, headers=()):
+        """`key` may be a Bearer."""
+        if isinstance(key, Bearer):
+            key, headers = None, {**key.headers(), **dict(headers)}
         return self.client.request(method, path, body=body, key=key, headers=headers)
 
     def made(self, key, path, body):
@@ -317,8 +357,9 @@ def test_other_entrances_are_closed(world):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_each_role(world, caller):
-    key = world.keys[caller]
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_each_role(world, kind, caller):
+    key = world.credentials(kind, caller)
     for route in routes_of(world, "key"):
         body = body_of(world, route)
         if not is_granted(route, caller):
@@ -412,30 +453,36 @@ def test_a_key_stays_in_its_environment_whatever_the_header_says(world):
             assert reply.status == route["status"], (name_of(route), reply)
 
 
+UNBOUND = pytest.mark.parametrize("kind", ["static key", "token"])
+
+
+@UNBOUND
 @pytest.mark.parametrize("environment", [None, "env_of_nobody", "foreign"])
-def test_an_unbound_caller_without_a_good_environment(world, environment):
-    headers = {}
+def test_an_unbound_caller_without_a_good_environment(world, environment, kind):
+    key, headers = world.unbound(kind)
     if environment:
         headers["X-Environment-ID"] = world.other.environment_id if environment == "foreign" else environment
     for route in routes_of(world, "key"):
         path = own_path(world, route, world.keys["super_admin"])
-        reply = world.request(STATIC_KEY, route["method"], path, body_of(world, route), headers)
+        reply = world.request(key, route["method"], path, body_of(world, route), headers)
         if environment or not route["without_environment"]:
             assert_error(reply, 403, "permission_denied")
             assert "X-Environment-ID" in reply.json()["message"], reply
         else:
-            # What is in an environment is not found without one, nor is oneself: the key's user is in no table.
+            # What is in an environment is not found without one, nor is oneself with a static key: its user is in no table.
             is_missing = has_parameter(route) and resource_of(route)[1] == "environment"
-            is_missing = is_missing or "/me" in path or "/chat/" in path
+            is_missing = is_missing or (kind == "static key" and ("/me" in path or "/chat/" in path))
             assert reply.status == (404 if is_missing else route["status"]), (name_of(route), reply)
 
 
-def test_an_unbound_caller_in_another_environment_of_the_tenant(world):
-    headers = {"X-Environment-ID": world.second.environment_id}
+@UNBOUND
+def test_an_unbound_caller_in_another_environment_of_the_tenant(world, kind):
+    key, headers = world.unbound(kind)
+    headers["X-Environment-ID"] = world.second.environment_id
     for route in filter(has_parameter, routes_of(world, "key")):
         make, owner = resource_of(route)
         path = path_with(route, make(world, world.keys["super_admin"]))
-        reply = world.request(STATIC_KEY, route["method"], path, body_of(world, route), headers)
+        reply = world.request(key, route["method"], path, body_of(world, route), headers)
         assert reply.status == (404 if owner == "environment" else route["status"]), (name_of(route), reply)
 
 
@@ -444,14 +491,15 @@ def test_the_order_of_the_checks(world):
     bad_environment = {"X-Environment-ID": "env_of_nobody"}
     for route in routes_of(world, "key"):
         path = path_with(route, "x") if has_parameter(route) else route["path"]
-        for key in ("sk_bad", None):
+        for key in ("sk_bad", None, Bearer("no.token.of-ours")):
             reply = world.request(key, route["method"], path, b"{", bad_environment)
             assert_error(reply, 401, "permission_denied")
-        reply = world.request(STATIC_KEY, route["method"], path, b"{", bad_environment)
-        assert_error(reply, 403, "permission_denied")
-        assert "X-Environment-ID" in reply.json()["message"], reply
-        if lacking(route):
-            reply = world.request(world.keys[lacking(route)], route["method"], path, b"{")
+        for key in (STATIC_KEY, Bearer(world.tokens["super_admin"])):
+            reply = world.request(key, route["method"], path, b"{", bad_environment)
+            assert_error(reply, 403, "permission_denied")
+            assert "X-Environment-ID" in reply.json()["message"], reply
+        for kind in ("key", "token") if lacking(route) else ():
+            reply = world.request(world.credentials(kind, lacking(route)), route["method"], path, b"{")
             assert_error(reply, 403, "permission_denied")
             assert "X-Environment-ID" not in reply.json()["message"], reply
         if route["has_body"]:
@@ -460,8 +508,15 @@ def test_the_order_of_the_checks(world):
                 assert_error(reply, 400, "validation_error")
 
 
-def test_a_suspended_tenant_reads_and_does_not_write(world):
-    key = world.suspended.api_key
+def suspended_owner(world):
+    """The token of the suspended tenant's own super admin."""
+    user_id = world.request(world.suspended.api_key, "GET", "/v1/users/me").json()["id"]
+    return Bearer(world.token_of(user_id, world.suspended.tenant_id), world.suspended.environment_id)
+
+
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_a_suspended_tenant_reads_and_does_not_write(world, kind):
+    key = world.suspended.api_key if kind == "key" else suspended_owner(world)
     for route in routes_of(world, "key"):
         path = path_with(route, "nobody") if has_parameter(route) else route["path"]
         if route["entity"] and route["action"] == "write":
@@ -480,7 +535,7 @@ def test_portal_routes_need_a_session(world):
     assert routes
     for route in routes:
         altered = link["token"][:-2] + ("AA" if link["token"][-2:] != "AA" else "BB")
-        for token in (None, "", "x", "x.y.z", world.keys["super_admin"], altered):
+        for token in (None, "", "x", "x.y.z", world.keys["super_admin"], world.tokens["super_admin"], altered):
             headers = {} if token is None else {"X-Session-Token": token}
             reply = world.request(world.keys["super_admin"], route["method"], route["path"], b"{", headers)
             assert_error(reply, 401, "permission_denied")
@@ -491,6 +546,21 @@ def test_portal_routes_need_a_session(world):
         if route["has_body"]:
             headers = {"X-Session-Token": link["token"]}
             assert_error(world.request(None, route["method"], route["path"], b"{", headers), 400, "validation_error")
+
+
+def test_a_session_reaches_no_other_customer(world):
+    """Whatever else comes with it: the customer is that of the token, and so is the environment."""
+    first, second = (make_customer(world, world.keys["super_admin"]) for _ in range(2))
+    before = world.request(world.keys["super_admin"], "GET", f"/v1/customers/{second['id']}").json()
+    path = f"/v1/customers/portal/{first['external_id']}".replace(" ", "%20")
+    session = {"X-Session-Token": world.made(world.keys["super_admin"], path, {})["token"]}
+    for key in (None, Bearer(world.tokens["super_admin"], world.second.environment_id)):
+        for route in routes_of(world, "portal"):
+            assert route["path"] == "/v1/customer/portal/info", "a new portal route must be walked here as well"
+            body = {"id": second["id"], "name": "Changed"} if route["has_body"] else None
+            reply = world.request(key, route["method"], f"{route['path']}?customer_id={second['id']}", body, session)
+            assert (reply.status, reply.json()["id"]) == (200, first["id"]), reply
+    assert world.request(world.keys["super_admin"], "GET", f"/v1/customers/{second['id']}").json() == before
 
 
 def test_a_session_is_no_other_credential(world):

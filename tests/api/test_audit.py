@@ -592,6 +592,49 @@ def test_an_item_says_who_when_and_what(made):
     assert made.clients[0].get(f"/v1/activity/{item['id']}").json() == item
 
 
+LONG = 5_500  # rows: more than a loop looks at
+
+
+def test_a_long_trail_is_counted_to_its_end(initialised, start_server):
+    """Both where an index finds what is wanted, and where rows must be looked at: for other filters, and for whoever does
+    not see everything."""
+    directory, credentials = initialised
+    _, reader = make_caller(
+        directory, "all_reader", tenant_id=credentials.tenant_id, environment_id=credentials.environment_id
+    )
+    (scope,) = engine.tuples(directory, "SELECT scope FROM audit_log WHERE entity_type = 'secret' LIMIT 1")[0]
+    numbers = (
+        f"SELECT * FROM generate_series(1, {LONG})" if ON_POSTGRES
+        else f"SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LONG}"
+    )
+    at = "timestamptz '2020-01-01' + i * interval '1 second'" if ON_POSTGRES else "1577836800000000 + i"
+    engine.change(
+        directory,
+        f"WITH {'' if ON_POSTGRES else 'RECURSIVE'} n (i) AS ({numbers}) INSERT INTO audit_log (scope, entity_type, entity_id, "
+        "action, actor_id, request_id, occurred_at, changes) "
+        f"SELECT {scope}, 'customer', 'cust_' || i, 'created', 'user_1', 'r' || i, {at}, '{{}}' FROM n",
+    )
+    with Client(start_server(directory).address, credentials.api_key) as client:
+        for query, total in (
+            ("entity_type=customer", LONG),
+            ("actor_id=user_1", LONG),
+            ("actor_id=user_1&action=created", LONG),
+            ("request_id=r1", 1),
+            ("end_time=2021-01-01T00:00:00Z", LONG),
+        ):
+            for key in (credentials.api_key, reader):
+                page = client.get(f"/v1/activity?limit=1&{query}", key=key).json()
+                assert page["pagination"]["total"] == total and len(page["items"]) == 1, query
+                assert "searched_until" not in page, query
+        last = client.get(f"/v1/activity?entity_type=customer&offset={LONG - 1}").json()
+        assert [item["entity_id"] for item in last["items"]] == ["cust_1"]
+        beyond = client.get(f"/v1/activity?entity_type=customer&offset={LONG}").json()
+        assert beyond["items"] == [] and beyond["pagination"]["total"] == LONG
+        page = client.get("/openapi.json").json()["components"]["schemas"]["ListActivityResponse"]
+        assert page["properties"]["searched_until"]["format"] == "date-time"
+        assert page["required"] == ["items", "pagination"]
+
+
 @pytest.mark.parametrize(
     "query, count",
     [

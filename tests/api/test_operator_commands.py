@@ -1,15 +1,18 @@
 """Tenants, environments, users and keys from the command line, with a server and without one."""
 
 import json
+import os
 import re
+import select
 import subprocess
+import termios
 import threading
 
 import pytest
 
 import engine
 import farthing_server
-from farthing_server import BINARY, environment, run, run_ok, variables_of
+from farthing_server import BINARY, environment, run, run_ok, seconds, variables_of, wait_until
 from http_client import Client, RawConnection, request_bytes
 from tenancy import delete, put
 from test_listeners import UnixConnection
@@ -297,6 +300,139 @@ def test_users_that_are_refused(operator, flags, said):
     assert len(operator.json("user", "list")["items"]) == 1
 
 
+# --- passwords -------------------------------------------------------------------------------------------------
+
+OWNER, FIRST, SECOND = "owner@example.com", "correct horse", "battery staple ü"
+
+
+def log_in(server, email, password):
+    with Client(server.address) as client:
+        return client.post("/v1/auth/login", {"email": email, "password": password})
+
+
+def sign_up(server):
+    with Client(server.address) as client:
+        return client.post("/v1/auth/signup", {"email": "ada@example.com", "password": "correct horse"})
+
+
+def set_password(operator, user, password, *arguments):
+    return operator.try_("user", "set-password", user, *arguments, stdin=password)
+
+
+@BOTH
+def test_the_first_user_gets_a_password_and_the_owner_logs_in(operator, running):
+    if running:
+        operator.start()
+    user_id = operator.json("user", "list")["items"][0]["id"]
+    said = set_password(operator, user_id, FIRST + "\n")
+    assert said.returncode == 1 and "--email" in said.stderr, "nobody logs in without an e-mail"
+    made = set_password(operator, user_id, FIRST + "\n", "--email", "Owner@Example.com")
+    assert (made.returncode, made.stdout) == (0, f"{user_id} logs in with this password and {OWNER}\n"), made
+    if not running:
+        operator.start()
+    assert sign_up(operator.server).status == 403, "somebody has a password now"
+    reply = log_in(operator.server, OWNER, FIRST)
+    assert (reply.status, reply.json()["user_id"]) == (200, user_id)
+    with Client(operator.server.address) as client:
+        me = client.get("/v1/users/me", headers={"Authorization": "Bearer " + reply.json()["token"]})
+        assert (me.status, me.json()["email"], me.json()["roles"]) == (200, OWNER, ["super_admin"])
+    if not running:
+        operator.server.stop()
+    assert json.loads(set_password(operator, OWNER.upper(), SECOND, "--json").stdout)["user"]["id"] == user_id
+    if not running:
+        operator.start()
+    assert log_in(operator.server, OWNER, FIRST).status == 403
+    assert log_in(operator.server, OWNER, SECOND).status == 200
+
+
+def test_a_password_leaves_a_trail_without_it(operator):
+    user_id = operator.json("user", "list")["items"][0]["id"]
+    set_password(operator, user_id, FIRST, "--email", OWNER)
+    set_password(operator, user_id, SECOND)
+    rows = engine.tuples(
+        operator.directory,
+        "SELECT entity_type, action, changes FROM audit_log WHERE entity_type IN ('auth', 'user') ORDER BY sequence",
+    )
+    assert [row[:2] for row in rows[-3:]] == [("user", "updated"), ("auth", "created"), ("auth", "updated")]
+    for _, _, changes in rows:
+        assert FIRST not in changes and SECOND not in changes and "argon2" not in changes
+    kept = engine.tuples(operator.directory, "SELECT token FROM auths WHERE status = 'published'")
+    assert len(kept) == 1 and kept[0][0].startswith("$argon2id$")
+
+
+def test_passwords_that_are_refused(operator):
+    user_id = operator.json("user", "list")["items"][0]["id"]
+    robot = operator.json("user", "create", "--type", "service_account", "--role", "event_reader")["user"]["id"]
+    operator("user", "create", "--email", "taken@example.com")
+    cases = [
+        (user_id, "", (), 2, "standard input"),
+        (user_id, "short", (), 2, "8 characters"),
+        (user_id, "x" * 73, (), 2, "72 bytes"),
+        (user_id, "x" * 5000, (), 2, "72 bytes"),
+        (user_id, "two lines\nof text", (), 2, "one line"),
+        (user_id, FIRST, ("--email", "nonsense"), 1, "--email"),
+        (user_id, FIRST, ("--email", "taken@example.com"), 1, "already"),
+        ("nobody@example.com", FIRST, (), 1, "nobody@example.com"),
+        (robot, FIRST, (), 1, "service account"),
+    ]
+    for user, password, flags, code, said in cases:
+        process = set_password(operator, user, password, *flags)
+        assert (process.returncode, process.stdout) == (code, ""), process
+        assert len(process.stderr.splitlines()) == 1 and said in process.stderr, process.stderr
+        assert FIRST not in process.stderr
+    assert engine.tuples(operator.directory, "SELECT count(*) FROM auths") == [(0,)]
+
+
+def test_a_terminal_is_asked_twice_and_shows_nothing(operator):
+    user_id = operator.json("user", "list")["items"][0]["id"]
+    arguments = ("user", "set-password", user_id, "--email", OWNER, "--data", str(operator.directory))
+    for typed, code, said in ((FIRST, 0, "logs in with"), ("another one", 2, "differ")):
+        main, terminal = os.openpty()
+        process = subprocess.Popen(
+            [str(BINARY), *arguments], stdin=terminal, stdout=terminal, stderr=terminal, env=environment(*arguments)
+        )
+        os.close(terminal)
+        shown = b""
+        for prompt, line in (("password: ", FIRST), ("once more: ", typed)):
+            shown += read_until(main, prompt)
+            os.write(main, line.encode() + b"\n")
+        shown += read_until(main, said)
+        assert process.wait(seconds(30)) == code
+        os.close(main)
+        assert FIRST.encode() not in shown
+
+
+def read_until(descriptor, text):
+    """What a terminal shows up to a text. What is typed is thrown away while echo is being turned off, so that it waits
+    until that is done."""
+    shown = b""
+    while text.encode() not in shown:
+        ready, _, _ = select.select([descriptor], [], [], seconds(30))
+        assert ready, f"only {shown} was shown"
+        shown += os.read(descriptor, 1024)
+    wait_until(lambda: text.endswith(": ") is False or not termios.tcgetattr(descriptor)[3] & termios.ECHO, 30, "no echo")
+    return shown
+
+
+def test_init_with_an_owner_who_logs_in(directory, start_server):
+    wrong = (
+        (("--password-stdin",), FIRST, "--email"),
+        (("--email", "nonsense", "--password-stdin"), FIRST, "--email"),
+        (("--email", OWNER, "--password-stdin"), "short", "8 characters"),
+    )
+    for flags, password, said in wrong:
+        process = run("init", "--data", directory, *flags, stdin=password)
+        assert (process.returncode, process.stdout) == (2, "") and said in process.stderr, process
+        assert not directory.exists()
+    made = run_ok("init", "--data", directory, "--email", "Owner@example.com", "--password-stdin", stdin=FIRST + "\r\n")
+    assert FIRST not in made and set(variables_of(made)) == {
+        "FARTHING_TENANT_ID", "FARTHING_ENVIRONMENT_ID", "FARTHING_API_KEY",
+    }
+    server = start_server(directory)
+    assert log_in(server, OWNER, FIRST).json()["tenant_id"] == variables_of(made)["FARTHING_TENANT_ID"]
+    assert sign_up(server).status == 403
+
+
 def test_a_key_for_a_user_of_another_tenant(operator):
     other = variables_of(operator("tenant", "create", "Other"))
     said = operator.refused(
@@ -347,7 +483,7 @@ def test_no_admin_route_on_the_public_address(operator):
         for path in ("/admin/tenants", "/admin/environments", "/admin/users", "/admin/keys", "/admin/secrets"):
             assert client.get(path).status == 404
             assert client.post(path, {"name": "x"}).status == 404
-        for path in ("/admin/tenants/suspend", "/admin/tenants/resume"):
+        for path in ("/admin/tenants/suspend", "/admin/tenants/resume", "/admin/users/password"):
             assert client.post(path, {"tenant": "Farthing"}).status == 404
     assert operator.json("tenant", "list")["items"][0]["internal_status"] == "trialing"
 

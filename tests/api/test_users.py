@@ -215,6 +215,9 @@ def test_a_user_that_cannot_be_made(ada, body, details):
         ("reader", {"type": "service_account", "roles": ["event_reader"]}, 403),
         ("ingestor", {"type": "service_account", "roles": ["event_ingestor"]}, 403),
         ("bot", {"type": "service_account", "roles": ["super_admin"]}, 201),
+        # Section 22.5 asks for the role; of a person it speaks where it means one (22.4, PUT /users/{id}/roles).
+        ("bot", {"type": "user", "email": "by.a.bot@acme.test", "roles": ["all_reader"]}, 201),
+        ("bot", {"type": "user", "email": "by.a.bot.too@acme.test", "roles": ["super_admin"]}, 201),
     ],
 )
 def test_who_may_make_whom(callers, caller, body, status):

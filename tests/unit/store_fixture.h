@@ -120,7 +120,7 @@ static inline const struct failure *fixture_install(void *context, struct transa
 {
     struct store_fixture *fixture = context;
 
-    return installation_create(transaction, TEXT("Acme"), &fixture->installation);
+    return installation_create(transaction, &(struct founding){TEXT("Acme")}, &fixture->installation);
 }
 
 static inline void fixture_open(struct store_fixture *fixture)

@@ -331,14 +331,14 @@ static void test_roles_from_json(void **state)
     assert_int_equal(roles_from_json(text_none, &arena), 0);
 }
 
-struct grant {
+struct grant_case {
     const char *roles;
     const char *entity;
     enum permission_action action;
     bool granted;
 };
 
-static const struct grant grants[] = {
+static const struct grant_case grants[] = {
     {"[\"super_admin\"]", "customer", PERMISSION_READ, true},
     {"[\"super_admin\"]", "customer", PERMISSION_WRITE, true},
     {"[\"super_admin\"]", "event", PERMISSION_READ, true},
@@ -371,7 +371,7 @@ static void test_permissions(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof grants / sizeof grants[0]; i++)
         for (int suspended = 0; suspended < 2; suspended++) {
-            const struct grant *grant = &grants[i];
+            const struct grant_case *grant = &grants[i];
             struct caller caller = {.roles = roles_from_json(text_from_string(grant->roles), &arena),
                                     .is_tenant_suspended = suspended};
             struct permission permission = {.entity = text_from_string(grant->entity),

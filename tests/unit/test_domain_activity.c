@@ -5,7 +5,7 @@
 
 STORE_FIXTURE_OF_FILE()
 
-enum { ROWS = ACTIVITY_SEARCHED_MAX + 1000 };
+enum { ROWS = ACTIVITY_QUICK_MAX + 1000 };
 
 /* Creations of customers a microsecond apart; every thousandth row is an update. */
 static void write_long_trail(void)
@@ -27,6 +27,7 @@ static void write_long_trail(void)
 struct searching {
     struct activity_viewer viewer;
     struct activity_filter filter;
+    enum activity_effort effort;
     struct activity_page page;
 };
 
@@ -34,7 +35,7 @@ static const struct failure *run_search(void *context, struct transaction *trans
 {
     struct searching *searching = context;
 
-    activity_search(transaction, &searching->viewer, &searching->filter, &searching->page);
+    activity_search(transaction, &searching->viewer, &searching->filter, searching->effort, &searching->page);
     return NULL;
 }
 
@@ -82,7 +83,7 @@ static void test_a_long_trail_is_searched_in_parts(void **state)
     filter.entity_type = TEXT("customer");
     struct activity_page page = search(filter);
 
-    assert_int_equal(page.total, ACTIVITY_SEARCHED_MAX);
+    assert_int_equal(page.total, ACTIVITY_QUICK_MAX);
     assert_int_equal(page.searched_until, FIXTURE_NOW_US + 1001);
     assert_int_equal(item(&page, 0)->occurred_at, FIXTURE_NOW_US + ROWS);
     filter.end_time = page.searched_until - 1;
@@ -120,6 +121,42 @@ static void test_rare_rows_are_found_in_a_long_trail(void **state)
     assert_int_equal(search(filter).total, 1);
 }
 
+/* Whatever the filter, the whole of this trail is searched when there is time for it. */
+static void test_a_thorough_search_counts_all(void **state)
+{
+    struct activity_filter filter = any();
+    struct searching searching = {.viewer = {.sees_all_keys = true}, .effort = ACTIVITY_THOROUGH};
+    const struct {
+        struct text *member;
+        const char *value;
+        int64_t total;
+    } filters[] = {
+        {&filter.entity_type, "customer", ROWS},
+        {&filter.action, "updated", ROWS / 1000},
+        {&filter.actor_id, "user", ROWS},
+        {&filter.request_id, "r1", 1},
+        {&filter.action, "created", ROWS - ROWS / 1000 + 4},
+    };
+
+    (void)state;
+    write_long_trail();
+    filter.offset = ROWS;
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        *filters[i].member = text_from_string(filters[i].value);
+        searching.filter = filter;
+        *filters[i].member = TEXT("");
+        assert_null(store_read(fixture.store, &fixture.arena, &fixture.call, run_search, &searching));
+        assert_int_equal(searching.page.total, filters[i].total);
+        assert_int_equal(searching.page.searched_until, INSTANT_UNSET);
+    }
+    searching.filter = filter;
+    assert_null(store_read(fixture.store, &fixture.arena, &fixture.call, run_search, &searching));
+    assert_int_equal(searching.page.total, ROWS + 4);
+    assert_int_equal(searching.page.items.count, 2);
+    /* Behind the rows of the fixture's own beginning, which are older. */
+    assert_text(item(&searching.page, 0)->entity_type, "secret");
+}
+
 /* Rows of one instant have an order, so that pages do not overlap. */
 static void test_pages_of_a_long_trail(void **state)
 {
@@ -127,7 +164,7 @@ static void test_pages_of_a_long_trail(void **state)
 
     (void)state;
     write_long_trail();
-    filter.offset = ACTIVITY_SEARCHED_MAX - 1;
+    filter.offset = ACTIVITY_QUICK_MAX - 1;
     struct activity_page page = search(filter);
 
     assert_int_equal(item(&page, 0)->occurred_at, FIXTURE_NOW_US + 1001);
@@ -194,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_a_long_trail_is_searched_in_parts),
         FIXTURE_TEST(test_rare_rows_are_found_in_a_long_trail),
+        FIXTURE_TEST(test_a_thorough_search_counts_all),
         FIXTURE_TEST(test_pages_of_a_long_trail),
         FIXTURE_TEST(test_what_is_kept_from_a_viewer_is_neither_found_nor_counted),
         FIXTURE_TEST(test_whoever_is_in_no_environment_sees_only_the_tenant_s_own),

@@ -49,7 +49,7 @@ static const struct failure *install_as(void *context, struct transaction *trans
 {
     struct naming *naming = context;
 
-    return installation_create(transaction, naming->name, &naming->installation);
+    return installation_create(transaction, &(struct founding){naming->name}, &naming->installation);
 }
 
 static void test_name_of_the_tenant_is_checked(void **state)

@@ -251,6 +251,8 @@ static void test_no_query_scans_a_large_table(void **state)
     sqlite3_close(handle);
 }
 
+#define BARE "SELECT sequence, occurred_at FROM audit_log WHERE scope = $13 AND "
+
 /* Each search of the audit trail is served by the index that was made for it, in its order. */
 static void test_searches_of_the_audit_trail_go_by_their_index(void **state)
 {
@@ -266,18 +268,15 @@ static void test_searches_of_the_audit_trail_go_by_their_index(void **state)
         {" AND entity_type = $3 AND occ",
          "INDEX audit_log_by_entity_type (scope=? AND entity_type=? AND occurred_at>? AND occurred_at<?)"},
         {"scope = $13 AND occ", "INDEX audit_log_by_time (scope=? AND occurred_at>? AND occurred_at<?)"},
-        {"tenant_id = $13 AND ",
-         "INDEX audit_log_by_tenant (tenant_id=? AND occurred_at>? AND occurred_at<?)"},
         {"tenant_id = $14 AND ",
          "INDEX audit_log_by_tenant (tenant_id=? AND occurred_at>? AND occurred_at<?)"},
-        {"scope = $4 AND entity_id = $5 AND occ",
-         "COVERING INDEX audit_log_by_entity (scope=? AND entity_id=?"},
-        {"scope = $4 AND actor_id = $5 AND occ", "COVERING INDEX audit_log_by_actor (scope=? AND actor_id=?"},
-        {"scope = $4 AND action = $5 AND action <>",
-         "COVERING INDEX audit_log_by_action (scope=? AND action=?"},
-        {"scope = $4 AND entity_type = $5 AND occ",
+        /* Where the index has found what is wanted, no row is looked at to count it. */
+        {BARE "entity_id = $4 AND occ", "COVERING INDEX audit_log_by_entity (scope=? AND entity_id=?"},
+        {BARE "actor_id = $5 AND occ", "COVERING INDEX audit_log_by_actor (scope=? AND actor_id=?"},
+        {BARE "action = $6 AND action <>", "COVERING INDEX audit_log_by_action (scope=? AND action=?"},
+        {BARE "entity_type = $3 AND occ",
          "COVERING INDEX audit_log_by_entity_type (scope=? AND entity_type=?"},
-        {"scope = $4 AND occ", "COVERING INDEX audit_log_by_time (scope=? AND occurred_at>?"},
+        {BARE "occ", "COVERING INDEX audit_log_by_time (scope=? AND occurred_at>?"},
     };
     unsigned found[sizeof expected / sizeof *expected] = {0};
     sqlite3 *handle;
@@ -296,7 +295,10 @@ static void test_searches_of_the_audit_trail_go_by_their_index(void **state)
             if (!strstr(plan, expected[i].plan))
                 fail_msg("%s\n%s", text, plan);
         }
-        if (strstr(text, "AS seen") && strstr(plan, "TEMP B-TREE"))
+        /* What is counted is not sorted; the page is. */
+        const char *page = strstr(plan, "MATERIALIZE p"), *sorted = strstr(plan, "TEMP B-TREE");
+
+        if (strstr(text, "AS seen") && (!page || (sorted && sorted < page)))
             fail_msg("%s\n%s", text, plan);
     }
     for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++)
