@@ -38,7 +38,9 @@ static const struct failure *import_existing(struct transaction *transaction, co
 
     if (refusal)
         return refusal;
-    if (!customer_change_apply(&change, before, transaction->arena, after)) {
+    bool differs = customer_change_apply(&change, before, transaction->arena, after);
+
+    if (!differs && !customer_mappings_differ(transaction, before->id, &change.mappings)) {
         *outcome = IMPORT_UNCHANGED;
         return NULL;
     }
@@ -46,6 +48,7 @@ static const struct failure *import_existing(struct transaction *transaction, co
     if (options->may_update && !options->is_check) {
         RECORD_STAMP_UPDATED(after, transaction->call);
         transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
+        return customer_mappings_apply(transaction, before->id, &change.mappings);
     }
     return NULL;
 }

@@ -21,10 +21,12 @@ const struct failure *customer_read_change(const struct json_value *object, stru
     change->given = fields_read_change(customer_entity.fields, customer_entity.field_count, object,
                                        &change->customer, arena, &failure);
     fields_read_json(change_options, 1, object, change, arena, &failure);
-    if (!failure && change->integration_entity_mapping && change->integration_entity_mapping->count > 0)
-        failure_add_field(&failure, arena, TEXT("integration_entity_mapping"),
-                          TEXT("is not supported yet: leave it out, or send []"));
-    return failure ? failure : tax_metadata_check(change->customer.metadata, arena);
+    if (failure)
+        return failure;
+    const struct failure *refusal =
+        customer_mappings_read(change->integration_entity_mapping, arena, &change->mappings);
+
+    return refusal ? refusal : tax_metadata_check(change->customer.metadata, arena);
 }
 
 /* ---- metadata ---- */
@@ -141,5 +143,5 @@ const struct failure *customer_update(struct transaction *transaction, struct te
     RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     *updated = *after;
-    return NULL;
+    return customer_mappings_apply(transaction, id, &change->mappings);
 }

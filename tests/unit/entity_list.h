@@ -3,6 +3,7 @@
 #define FARTHING_TESTS_ENTITY_LIST_H
 
 #include "model/auth.h"
+#include "model/connection.h"
 #include "model/customer.h"
 #include "model/idempotency_record.h"
 #include "model/integration_mapping.h"
@@ -10,9 +11,10 @@
 #include "model/tenancy.h"
 
 static const struct entity *const entities[] = {
-    &tenant_entity, &environment_entity,   &user_entity,
-    &secret_entity, &customer_entity,      &integration_mapping_entity,
-    &auth_entity,   &server_secret_entity, &idempotency_record_entity,
+    &tenant_entity,     &environment_entity,   &user_entity,
+    &secret_entity,     &customer_entity,      &integration_mapping_entity,
+    &auth_entity,       &server_secret_entity, &idempotency_record_entity,
+    &connection_entity,
 };
 enum { ENTITY_COUNT = sizeof entities / sizeof entities[0] };
 
