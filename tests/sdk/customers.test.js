@@ -129,6 +129,45 @@ test("an integrated customer is read", async () => {
   assert.equal(bodies.at(-1).integrations[0].provider_entity_id, "cus_9");
 });
 
+test("a customer is created with the mappings that it has", async () => {
+  const providerEntityId = newExternalId();
+  const created = await client.customers.createCustomer({
+    externalId: newExternalId(),
+    name: "Acme",
+    integrationEntityMapping: [
+      { entityId: "any", entityType: "customer", providerType: "stripe", providerEntityId, metadata: { plan: { n: 1 } } },
+    ],
+  });
+  const [mapping] = bodies.at(-1).integrations;
+  assert.equal(mapping.provider_entity_id, providerEntityId);
+  assert.deepEqual(mapping.metadata, { plan: { n: 1 } });
+  assert.equal(mapping.entity_id, created.id);
+  const read = await client.customers.getCustomer(created.id);
+  assert.deepEqual(read, created);
+  assert.deepEqual(bodies.at(-1).integrations, [mapping]);
+});
+
+test("a customer that was linked is read", async () => {
+  // This release of the SDK has no operation for links, but other clients do.
+  const created = await client.customers.createCustomer({ externalId: newExternalId(), name: "Acme" });
+  const send = async (method, path, body) => {
+    const headers = { "x-api-key": apiKeyAuth, "content-type": "application/json" };
+    const response = await fetch(`${serverURL}${path}`, { method, headers, body: JSON.stringify(body) });
+    return { status: response.status, body: await response.json() };
+  };
+  const credentials = { secret_key: "sk_test" };
+  const connection = { name: "Stripe", provider_type: "stripe", encrypted_secret_data: credentials };
+  assert.equal((await send("POST", "/connections", connection)).status, 201);
+  const naming = { entity_type: "customer", entity_id: created.id, provider_type: "stripe" };
+  const linked = await send("POST", "/integrations/link", { ...naming, provider_entity_id: newExternalId() });
+  assert.equal(linked.status, 200);
+  await client.customers.getCustomer(created.id);
+  assert.deepEqual(bodies.at(-1).integrations, [linked.body.mapping]);
+  assert.equal((await send("DELETE", "/integrations/link", naming)).status, 200);
+  await client.customers.getCustomer(created.id);
+  assert.deepEqual(bodies.at(-1).integrations, []);
+});
+
 test("400 is the SDK's error with message and details", async () => {
   await assert.rejects(
     client.customers.createCustomer({ externalId: newExternalId(), name: "Acme", email: "x@localhost" }),
