@@ -5,18 +5,11 @@
 
 #include <stdio.h>
 
-#define SWITCHED_OFF(name) "\"" name "\":{\"inbound\":false,\"outbound\":false}"
+#define OFF "{\"inbound\":false,\"outbound\":false}"
 
-const struct text connection_sync_default = TEXT_LITERAL(
-    "{" SWITCHED_OFF("plan") "," SWITCHED_OFF("subscription") "," SWITCHED_OFF("invoice") "," SWITCHED_OFF("c"
-                                                                                                           "u"
-                                                                                                           "s"
-                                                                                                           "t"
-                                                                                                           "o"
-                                                                                                           "m"
-                                                                                                           "e"
-                                                                                                           "r") "," SWITCHED_OFF(
-        "payment") "," SWITCHED_OFF("deal") "," SWITCHED_OFF("quote") "," SWITCHED_OFF("price") "}");
+const struct text connection_sync_default =
+    TEXT_LITERAL("{\"plan\":" OFF ",\"subscription\":" OFF ",\"invoice\":" OFF ",\"customer\":" OFF
+                 ",\"payment\":" OFF ",\"deal\":" OFF ",\"quote\":" OFF ",\"price\":" OFF "}");
 
 /* What no provider can be switched to. */
 static const uint8_t forbidden[SYNC_SUBJECTS] = {
