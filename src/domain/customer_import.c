@@ -45,11 +45,15 @@ static const struct failure *import_existing(struct transaction *transaction, co
         return NULL;
     }
     *outcome = options->may_update ? IMPORT_UPDATED : IMPORT_DIFFERENT;
-    if (options->may_update && !options->is_check) {
-        RECORD_STAMP_UPDATED(after, transaction->call);
-        transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
-        return customer_mappings_apply(transaction, before->id, &change.mappings);
-    }
+    if (!options->may_update)
+        return NULL;
+    if (options->is_check)
+        return customer_mappings_check(transaction, before->id, &change.mappings);
+    refusal = customer_mappings_apply(transaction, before->id, &change.mappings);
+    if (refusal)
+        return refusal;
+    RECORD_STAMP_UPDATED(after, transaction->call);
+    transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     return NULL;
 }
 
@@ -64,7 +68,7 @@ static const struct failure *import_new(struct transaction *transaction, const s
         return refusal;
     *outcome = IMPORT_CREATED;
     return options->is_check
-               ? NULL
+               ? customer_mappings_check(transaction, text_empty, &creation.mappings)
                : customer_create(transaction, &creation, ARENA_NEW(transaction->arena, struct customer));
 }
 

@@ -81,15 +81,37 @@ const struct failure *customer_mappings_read(const struct json_value *elements, 
     return failure;
 }
 
-const struct failure *customer_mappings_apply(struct transaction *transaction, struct text customer_id,
+static struct integration_mapping of_customer(const struct customer_mappings *mappings, size_t index,
+                                              struct text customer_id)
+{
+    struct integration_mapping given = mappings->mappings[index];
+
+    given.entity_id = customer_id;
+    return given;
+}
+
+const struct failure *customer_mappings_check(struct transaction *transaction, struct text customer_id,
                                               const struct customer_mappings *mappings)
 {
     const struct failure *failure = NULL;
 
     for (size_t i = 0; i < mappings->count && !failure; i++) {
-        struct integration_mapping given = mappings->mappings[i], written;
+        const struct integration_mapping given = of_customer(mappings, i, customer_id);
 
-        given.entity_id = customer_id;
+        failure = integration_mapping_check(transaction, &given);
+    }
+    return failure;
+}
+
+const struct failure *customer_mappings_apply(struct transaction *transaction, struct text customer_id,
+                                              const struct customer_mappings *mappings)
+{
+    const struct failure *failure = customer_mappings_check(transaction, customer_id, mappings);
+
+    for (size_t i = 0; i < mappings->count && !failure; i++) {
+        const struct integration_mapping given = of_customer(mappings, i, customer_id);
+        struct integration_mapping written;
+
         failure = integration_mapping_put(transaction, &given, &written);
     }
     return failure;
@@ -99,9 +121,9 @@ bool customer_mappings_differ(struct transaction *transaction, struct text custo
                               const struct customer_mappings *mappings)
 {
     for (size_t i = 0; i < mappings->count; i++) {
-        struct integration_mapping wanted = mappings->mappings[i], found;
+        const struct integration_mapping wanted = of_customer(mappings, i, customer_id);
+        struct integration_mapping found;
 
-        wanted.entity_id = customer_id;
         if (!integration_mapping_find(transaction, &wanted, &found) ||
             !text_equal(found.provider_entity_id, wanted.provider_entity_id))
             return true;

@@ -137,11 +137,13 @@ const struct failure *customer_update(struct transaction *transaction, struct te
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
     const struct failure *failure = customer_get_published(transaction, id, before);
 
+    if (!failure)
+        failure = customer_mappings_apply(transaction, id, &change->mappings);
     if (failure)
         return failure;
     customer_change_apply(change, before, transaction->arena, after);
     RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     *updated = *after;
-    return customer_mappings_apply(transaction, id, &change->mappings);
+    return NULL;
 }

@@ -78,22 +78,43 @@ static const struct failure *is_taken(struct arena *arena, const struct integrat
     return failure_add(failure, arena, TEXT("entity_id"), entity_id);
 }
 
-static const struct failure *claim(struct transaction *transaction, const struct integration_mapping *given)
+/* The published mapping that another customer has to what is given; in *failure why it cannot be had. */
+static bool find_other(struct transaction *transaction, const struct integration_mapping *given,
+                       struct integration_mapping *other, const struct failure **failure)
 {
-    struct integration_mapping *other = ARENA_NEW(transaction->arena, struct integration_mapping);
     struct customer customer;
 
+    *failure = NULL;
     if (!text_equal(given->entity_type, customer_type) ||
         !query_record(transaction, &customer_mapping_of_provider,
                       VALUES(value_integer(transaction->call->scope->number),
                              value_text(given->provider_type), value_text(given->provider_entity_id)),
                       other) ||
         text_equal(other->entity_id, given->entity_id))
-        return NULL;
+        return false;
     if (!customer_get_published(transaction, other->entity_id, &customer))
-        return is_taken(transaction->arena, given, other->entity_id);
-    archive(transaction, other);
-    return NULL;
+        *failure = is_taken(transaction->arena, given, other->entity_id);
+    return true;
+}
+
+const struct failure *integration_mapping_check(struct transaction *transaction,
+                                                const struct integration_mapping *given)
+{
+    struct integration_mapping other;
+    const struct failure *failure;
+
+    find_other(transaction, given, &other, &failure);
+    return failure;
+}
+
+static const struct failure *claim(struct transaction *transaction, const struct integration_mapping *given)
+{
+    struct integration_mapping *other = ARENA_NEW(transaction->arena, struct integration_mapping);
+    const struct failure *failure;
+
+    if (find_other(transaction, given, other, &failure) && !failure)
+        archive(transaction, other);
+    return failure;
 }
 
 const struct failure *integration_mapping_put(struct transaction *transaction,

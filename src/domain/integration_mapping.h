@@ -30,6 +30,11 @@ const struct failure *integration_mapping_put(struct transaction *transaction,
                                               const struct integration_mapping *given,
                                               struct integration_mapping *written);
 
+/* The failure that integration_mapping_put would give because of another customer; NULL when there is none.
+ */
+const struct failure *integration_mapping_check(struct transaction *transaction,
+                                                const struct integration_mapping *given);
+
 /* ---- those of a customer, given along with it (section 4.5) ---- */
 
 struct customer_mappings {
@@ -41,7 +46,12 @@ struct customer_mappings {
  * first rule that an element breaks is reported, as `integration_entity_mapping[0].provider_type`. */
 const struct failure *customer_mappings_read(const struct json_value *elements, struct arena *arena,
                                              struct customer_mappings *mappings);
-/* Puts each of them for a customer that exists, or that the same transaction makes. */
+/* The failure that customer_mappings_apply would give, for a customer that exists or (an empty id) a new one.
+ */
+const struct failure *customer_mappings_check(struct transaction *transaction, struct text customer_id,
+                                              const struct customer_mappings *mappings);
+/* Puts each of them for a customer that exists, or that the same transaction makes. On a failure nothing of
+ * it is in the write set, so that a use case that goes on after a refusal calls it before it writes. */
 const struct failure *customer_mappings_apply(struct transaction *transaction, struct text customer_id,
                                               const struct customer_mappings *mappings);
 /* Whether one of them is of a provider that knows the customer under another id, or not at all. Metadata

@@ -2,6 +2,7 @@
 9 and 13)."""
 
 import itertools
+import json
 import threading
 from urllib.parse import urlencode
 
@@ -560,3 +561,25 @@ def test_a_link_waits_for_the_customer_that_is_being_archived(api, place, custom
     finally:
         session.close()
     assert_error(reply[0], 404, "not_found", {"entity_type": "customer", "entity_id": customer["id"]})
+
+
+def test_an_import_brings_mappings(tmp_path):
+    directory = tmp_path / "data"
+    credentials = farthing_server.init(directory)
+    mapping = element()
+    rows = [
+        {"external_id": "one", "name": "One", "integration_entity_mapping": [mapping]},
+        {"external_id": "two", "name": "Two", "integration_entity_mapping": [mapping]},
+        {"external_id": "three", "name": "Three", "integration_entity_mapping": [{}]},
+    ]
+    file = tmp_path / "customers.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for _ in range(2):  # the second time, what is there already is left as it is
+        process = farthing_server.run("import", "customers", file, "--data", directory)
+        assert process.returncode == 1, process
+    with _Running(directory) as server, Client(server.address, credentials.api_key) as api:
+        customer = api.get("/v1/customers/external/one").json()
+        assert [entry["provider_entity_id"] for entry in customer["integrations"]] == [mapping["provider_entity_id"]]
+        assert customer["created_at"] == customer["updated_at"]
+        for external_id in ("two", "three"):
+            assert_error(api.get(f"/v1/customers/external/{external_id}"), 404)

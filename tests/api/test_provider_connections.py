@@ -31,12 +31,12 @@ class Place:
         self.directory = directory
         self.first = farthing_server.init(directory)
         self.foreign = create_tenant(directory, "Foreign")
-        # Each test has an environment of its own, so that none has the other's connections.
-        self.others = [create_environment(directory, self.first.tenant_id, f"env {n}") for n in range(70)]
+        self.second = create_environment(directory, self.first.tenant_id, "second")
+        self.listed = create_environment(directory, self.first.tenant_id, "listed")
         self.server = farthing_server.Server(directory)
 
-    def client(self, key=None):
-        return Client(self.server.address, key or self.others.pop().api_key)
+    def client(self, key):
+        return Client(self.server.address, key)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,11 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def api(place):
-    with place.client() as client:
+    """A client of an environment that has no connections."""
+    with place.client(place.first.api_key) as client:
         yield client
+        for entry in client.get(PATH).json()["connections"]:
+            assert delete(client, f"{PATH}/{entry['id']}").status == 204
 
 
 def refuse(client, provider, **changes):
@@ -60,18 +63,17 @@ def refuse(client, provider, **changes):
 
 
 @pytest.mark.parametrize("provider", SECRETS)
-def test_a_connection_to_each_provider(place, provider):
-    with place.client(place.first.api_key) as api:
-        made = connect(api, provider)
-        assert set(made) == KEYS
-        assert ULID.fullmatch(made["id"].removeprefix("conn_"))
-        assert (made["name"], made["provider_type"], made["status"]) == (f"our {provider}", provider, "published")
-        assert made["tenant_id"] == place.first.tenant_id and made["environment_id"] == place.first.environment_id
-        assert INSTANT_IN_SECONDS.fullmatch(made["created_at"]) and made["created_at"] == made["updated_at"]
-        assert made["created_by"] == made["updated_by"] and made["created_by"].startswith("user_")
-        if provider != "aws_marketplace":
-            assert made["sync_config"] == ALL_OFF
-        assert api.get(f"{PATH}/{made['id']}").json() == made
+def test_a_connection_to_each_provider(place, api, provider):
+    made = connect(api, provider)
+    assert set(made) == KEYS
+    assert ULID.fullmatch(made["id"].removeprefix("conn_"))
+    assert (made["name"], made["provider_type"], made["status"]) == (f"our {provider}", provider, "published")
+    assert made["tenant_id"] == place.first.tenant_id and made["environment_id"] == place.first.environment_id
+    assert INSTANT_IN_SECONDS.fullmatch(made["created_at"]) and made["created_at"] == made["updated_at"]
+    assert made["created_by"] == made["updated_by"] and made["created_by"].startswith("user_")
+    if provider != "aws_marketplace":
+        assert made["sync_config"] == ALL_OFF
+    assert api.get(f"{PATH}/{made['id']}").json() == made
 
 
 @pytest.mark.parametrize(
@@ -248,20 +250,20 @@ def test_a_second_connection_to_a_provider(api, place):
     reply = api.post(PATH, connection_body("stripe"))
     assert_error(reply, 409, "already_exists", {"provider_type": "stripe", "existing_connection_id": first["id"]})
     connect(api, "razorpay")
-    with place.client() as elsewhere:
+    with place.client(place.second.api_key) as elsewhere:
         connect(elsewhere, "stripe")
     assert delete(api, f"{PATH}/{first['id']}").status == 204
     assert connect(api, "stripe")["id"] != first["id"]
     assert [connect(api, "s3")["id"] for _ in range(3)]
 
 
+@pytest.mark.usefixtures("api")
 def test_connections_that_are_made_at_once(place):
-    credentials = place.others.pop()
     barrier = threading.Barrier(8)
     replies = []
 
     def make():
-        with Client(place.server.address, credentials.api_key) as client:
+        with place.client(place.first.api_key) as client:
             barrier.wait(timeout=60)
             replies.append(client.post(PATH, connection_body("paddle")))
 
@@ -283,7 +285,7 @@ def test_connections_that_are_made_at_once(place):
 def test_what_others_have_is_not_found(api, place):
     made = connect(api, "stripe")
     path = f"{PATH}/{made['id']}"
-    for key in (place.first.api_key, place.foreign.api_key):
+    for key in (place.second.api_key, place.foreign.api_key):
         with place.client(key) as other:
             for reply in (other.get(path), put(other, path, {"name": "theirs"}), delete(other, path)):
                 assert_error(reply, 404, "not_found", {"connection_id": made["id"]})
@@ -300,7 +302,7 @@ def test_an_environment_without_connections(api):
 @pytest.fixture(scope="module")
 def listed(place):
     """Six connections, in the order in which they were made."""
-    with place.client() as client:
+    with place.client(place.listed.api_key) as client:
         made = [connect(client, provider) for provider in ("s3", "stripe", "s3", "paddle", "whop")]
         gone = connect(client, "tabs")
         assert delete(client, f"{PATH}/{gone['id']}").status == 204
@@ -412,23 +414,22 @@ def test_deleting(api):
 
 
 @pytest.mark.parametrize("provider", [provider for provider in SECRETS if provider != "flexprice"])
-def test_every_secret_can_be_changed(place, provider):
+def test_every_secret_can_be_changed(place, api, provider):
     """Not only those that the peer lets be changed."""
-    with place.client() as api:
-        made = connect(api, provider)
-        path = f"{PATH}/{made['id']}"
-        before = stored(place, made["id"])
-        pair = {"webhook_username": "new-user", "webhook_password": "new-password"} if provider == "chargebee" else {}
-        for name in SECRETS[provider]:
-            value = secrets_of(provider)[name] if name == "credentials_json" else f"new-{name.replace('_', '-')}"
-            changed = {**pair, name: value} if name in pair else {name: value}
-            assert put(api, path, {"encrypted_secret_data": changed}).status == 200
-            assert put(api, path, {"encrypted_secret_data": {provider: changed}}).status == 200
-            details = assert_error(put(api, path, {"encrypted_secret_data": {**changed, name: ""}}), 400)
-            assert set(details) == {f"encrypted_secret_data.{name}"}
-        details = assert_error(put(api, path, {"encrypted_secret_data": {"no_such": "x"}}), 400)
-        assert set(details) == {"encrypted_secret_data.no_such"}
-        assert stored(place, made["id"]) != before
+    made = connect(api, provider)
+    path = f"{PATH}/{made['id']}"
+    before = stored(place, made["id"])
+    pair = {"webhook_username": "new-user", "webhook_password": "new-password"} if provider == "chargebee" else {}
+    for name in SECRETS[provider]:
+        value = secrets_of(provider)[name] if name == "credentials_json" else f"new-{name.replace('_', '-')}"
+        changed = {**pair, name: value} if name in pair else {name: value}
+        assert put(api, path, {"encrypted_secret_data": changed}).status == 200
+        assert put(api, path, {"encrypted_secret_data": {provider: changed}}).status == 200
+        details = assert_error(put(api, path, {"encrypted_secret_data": {**changed, name: ""}}), 400)
+        assert set(details) == {f"encrypted_secret_data.{name}"}
+    details = assert_error(put(api, path, {"encrypted_secret_data": {"no_such": "x"}}), 400)
+    assert set(details) == {"encrypted_secret_data.no_such"}
+    assert stored(place, made["id"]) != before
 
 
 def test_the_two_that_chargebee_knows_us_by(api):
