@@ -115,14 +115,30 @@ static unsigned place_to_take(const struct secret_ring *ring, int64_t now_us)
     return 0;
 }
 
+static void end_grace(struct secret_ring *ring, int64_t grace_until_us)
+{
+    for (unsigned i = 0; i < ring->count; i++)
+        if (ring->keys[i].honoured_until_us > grace_until_us)
+            ring->keys[i].honoured_until_us = grace_until_us;
+}
+
+struct text secret_ring_dropped(const struct secret_ring *ring, int64_t now_us, int64_t grace_until_us)
+{
+    struct secret_ring rotated = *ring;
+
+    end_grace(&rotated, grace_until_us);
+    unsigned place = rotated.count < SECRET_KEYS_MAX ? 0 : place_to_take(&rotated, now_us);
+
+    OPENSSL_cleanse(&rotated, sizeof rotated);
+    return place > 0 ? id_of(&ring->keys[place]) : text_none;
+}
+
 bool secret_ring_rotate(struct secret_ring *ring, enum secret_purpose purpose, int64_t now_us,
                         int64_t grace_until_us)
 {
     struct secret_ring rotated = *ring;
 
-    for (unsigned i = 0; i < rotated.count; i++)
-        if (rotated.keys[i].honoured_until_us > grace_until_us)
-            rotated.keys[i].honoured_until_us = grace_until_us;
+    end_grace(&rotated, grace_until_us);
     unsigned end = rotated.count < SECRET_KEYS_MAX ? rotated.count : place_to_take(&rotated, now_us);
 
     if (end == 0)
@@ -338,6 +354,21 @@ unsigned secrets_honoured(struct secrets *secrets, enum secret_purpose purpose, 
         if (i == 0 || now_us < ring->keys[i].honoured_until_us)
             keys[count++] =
                 arena_copy(arena, (struct text){(const char *)ring->keys[i].bytes, ring->keys[i].length});
+    pthread_rwlock_unlock(&secrets->lock);
+    return count;
+}
+
+unsigned secrets_listed(struct secrets *secrets, enum secret_purpose purpose, struct arena *arena,
+                        struct text ids[SECRET_KEYS_MAX], struct text keys[SECRET_KEYS_MAX])
+{
+    pthread_rwlock_rdlock(&secrets->lock);
+    const struct secret_ring *ring = &secrets->set.rings[purpose];
+    unsigned count = ring->count;
+
+    for (unsigned i = 0; i < count; i++) {
+        ids[i] = arena_copy(arena, id_of(&ring->keys[i]));
+        keys[i] = arena_copy(arena, (struct text){(const char *)ring->keys[i].bytes, ring->keys[i].length});
+    }
     pthread_rwlock_unlock(&secrets->lock);
     return count;
 }

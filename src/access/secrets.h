@@ -62,6 +62,9 @@ bool secret_ring_add(struct secret_ring *ring, enum secret_purpose purpose, stru
  * nothing changed, when all of them still are. */
 bool secret_ring_rotate(struct secret_ring *ring, enum secret_purpose purpose, int64_t now_us,
                         int64_t grace_until_us);
+/* The id of the key that a rotation at that instant would drop from the list to make room; unset when there
+ * is room, or none can be made. Borrowed from the ring. */
+struct text secret_ring_dropped(const struct secret_ring *ring, int64_t now_us, int64_t grace_until_us);
 /* Whether a key of that id is on the list, honoured or not. */
 bool secret_ring_has(const struct secret_ring *ring, struct text id);
 
@@ -94,6 +97,11 @@ void secrets_end_change(struct secrets *secrets);
  * copied into the arena. Gives their number, which is at least 1. */
 unsigned secrets_honoured(struct secrets *secrets, enum secret_purpose purpose, int64_t now_us,
                           struct arena *arena, struct text keys[SECRET_KEYS_MAX]);
+
+/* The same for all keys on the list, also those that are not honoured any more, with their ids: what was
+ * encrypted is read with them for as long as they are there, so that it can be encrypted anew. */
+unsigned secrets_listed(struct secrets *secrets, enum secret_purpose purpose, struct arena *arena,
+                        struct text ids[SECRET_KEYS_MAX], struct text keys[SECRET_KEYS_MAX]);
 
 /* A key of its own for one use of a key: HMAC-SHA256 of the use's name; 32 bytes in the arena. */
 struct text secret_derive(struct text key, struct text use, struct arena *arena);

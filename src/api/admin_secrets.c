@@ -3,6 +3,7 @@
 #include "access/secrets.h"
 #include "access/token.h"
 #include "api/resources.h"
+#include "domain/connections.h"
 #include "domain/server_secrets.h"
 #include "model/entity_json.h"
 
@@ -137,6 +138,42 @@ static const struct failure *given_by_setting(struct exchange *exchange, enum se
                    "encryption-key-previous, a new one into encryption-key, and restart"));
 }
 
+struct looking {
+    struct text key_id;
+    bool is_used;
+};
+
+static const struct failure *look_for_use(void *context, struct transaction *transaction)
+{
+    struct looking *looking = context;
+
+    looking->is_used = connections_use_key(transaction, looking->key_id);
+    return transaction->failure;
+}
+
+/* A key that goes from the list is lost, so nothing may be encrypted with it any more. */
+static const struct failure *check_dropped(struct exchange *exchange, const struct secret_ring *ring)
+{
+    const struct rotation *rotation = exchange->input;
+    struct looking looking = {.key_id =
+                                  secret_ring_dropped(ring, exchange->call.now_us, rotation->grace_until_us)};
+
+    if (rotation->purpose != SECRET_ENCRYPTION || !text_is_set(looking.key_id))
+        return NULL;
+    const struct failure *failure =
+        store_read(exchange->loop->api->store, exchange->arena, &exchange->call, look_for_use, &looking);
+
+    if (failure || !looking.is_used)
+        return failure;
+    return failure_new(
+        exchange->arena, FAILURE_INVALID_OPERATION,
+        arena_format(exchange->arena,
+                     "there is no room for another key: the secrets of connections are still "
+                     "encrypted with the oldest one, %.*s; a running server encrypts them anew "
+                     "within a minute, try again then",
+                     TEXT_FORMAT(looking.key_id)));
+}
+
 /* On the disk first: what a key signs that nobody remembers would be lost with the process. */
 static const struct failure *rotate(struct exchange *exchange, struct secret_set *set)
 {
@@ -148,6 +185,10 @@ static const struct failure *rotate(struct exchange *exchange, struct secret_set
     secrets_copy(secrets->secrets, set);
     if (ring->is_given)
         return given_by_setting(exchange, rotation->purpose);
+    const struct failure *failure = check_dropped(exchange, ring);
+
+    if (failure)
+        return failure;
     if (!secret_ring_rotate(ring, rotation->purpose, exchange->call.now_us, rotation->grace_until_us))
         return failure_new(exchange->arena, FAILURE_INVALID_OPERATION,
                            TEXT("too many keys are still honoured; give fewer --grace-hours, which end them, "

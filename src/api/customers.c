@@ -41,20 +41,56 @@ static const struct failure *parse_create(struct exchange *exchange)
     return customer_read_creation(exchange->body, exchange->arena, exchange->input);
 }
 
+/* Whoever gives a customer mappings is shown all that it has now. */
+static const struct failure *show_written(struct transaction *transaction,
+                                          const struct customer_mappings *mappings,
+                                          struct customer_result *result)
+{
+    result->has_integrations = mappings->count > 0;
+    return result->has_integrations
+               ? customer_integrations_written(transaction, result->customer.id, &result->integrations)
+               : NULL;
+}
+
 static const struct failure *run_create(struct exchange *exchange, struct transaction *transaction)
 {
+    const struct customer_creation *creation = exchange->input;
     struct customer_result *result = exchange->result;
+    const struct failure *failure = customer_create(transaction, creation, &result->customer);
 
-    return customer_create(transaction, exchange->input, &result->customer);
+    return failure ? failure : show_written(transaction, &creation->mappings, result);
 }
 
 /* ---- get ---- */
 
+/* `integration_status` (section 9): what mappings to show. */
+static const struct failure *read_integration_status(struct exchange *exchange, bool *is_every)
+{
+    static const struct text name = TEXT_LITERAL("integration_status");
+    struct text status;
+    struct failure *problem = NULL;
+    const struct failure *failure = exchange_query(exchange, name, &status);
+
+    *is_every = text_equal(status, TEXT("all"));
+    if (failure || *is_every || !text_is_set(status) || text_equal(status, status_published))
+        return failure;
+    failure_add_field(&problem, exchange->arena, name, TEXT("must be published or all"));
+    return problem;
+}
+
+/* The exchange's input is whether mappings of every status are wanted. */
 static const struct failure *parse_get(struct exchange *exchange)
 {
     static const struct text expandable[] = {TEXT_LITERAL("integrations"), {NULL, 0}};
+    const struct failure *failure = expand_check(exchange, expandable);
 
-    return expand_check(exchange, expandable);
+    exchange->input = ARENA_NEW(exchange->arena, bool);
+    return failure ? failure : read_integration_status(exchange, exchange->input);
+}
+
+static bool wants_every_status(const struct exchange *exchange)
+{
+    return *(const bool *)exchange->input;
 }
 
 static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction,
@@ -67,14 +103,17 @@ static const struct failure *run_get(struct exchange *exchange, struct transacti
     if (failure)
         return failure;
     result->has_integrations = true;
-    result->integrations = customer_integrations(transaction, result->customer.id);
+    result->integrations = wants_every_status(exchange)
+                               ? customer_integrations_of_every_status(transaction, result->customer.id)
+                               : customer_integrations(transaction, result->customer.id);
     exchange->result = result;
     return NULL;
 }
 
 static const struct failure *run_get_by_id(struct exchange *exchange, struct transaction *transaction)
 {
-    customer_integrations_ahead(transaction, exchange->parameters[0]);
+    if (!wants_every_status(exchange))
+        customer_integrations_ahead(transaction, exchange->parameters[0]);
     return run_get(exchange, transaction, customer_get);
 }
 
@@ -120,7 +159,9 @@ static const struct failure *run_update(struct exchange *exchange, struct transa
     struct text id;
     const struct failure *failure = customer_identify(transaction, &updating->reference, &id);
 
-    return failure ? failure : customer_update(transaction, id, &updating->change, &result->customer);
+    if (!failure)
+        failure = customer_update(transaction, id, &updating->change, &result->customer);
+    return failure ? failure : show_written(transaction, &updating->change.mappings, result);
 }
 
 /* ---- delete ---- */
@@ -152,6 +193,9 @@ static const struct reply_schema customer_reply = {
 };
 static const struct query_parameter expand_parameter[] = {
     {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`, which a customer always has.")},
+    {TEXT_LITERAL("integration_status"),
+     TEXT_LITERAL(
+         "`published` (unless said) or `all`: whether `integrations` has those that were delinked.")},
     {{NULL, 0}, {NULL, 0}},
 };
 

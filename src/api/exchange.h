@@ -5,6 +5,7 @@
 #include "access/authenticate.h"
 #include "access/environment.h"
 #include "api/api.h"
+#include "api/encryption_keys.h"
 #include "api/route.h"
 #include "api/slow_pool.h"
 #include "base/log_sink.h"
@@ -31,7 +32,8 @@ struct api {
     struct rate_limit *key_limit, *address_limit;                                   /* NULL: none */
     struct rate_limit *login_address_limit, *login_email_limit, *key_failure_limit; /* throttle.h */
     struct api_secrets secrets;
-    atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
+    struct reencryption reencryption; /* the housekeeping's */
+    atomic_bool is_sign_up_over;      /* somebody has a password, and signing up was for the first only */
     struct store *store;
     struct key_uses *key_uses;
     struct housekeeping *housekeeping; /* NULL: none */
@@ -91,6 +93,10 @@ struct environment_allowance exchange_allowance(const struct exchange *exchange)
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */
 const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value);
+
+/* All values of a parameter that may be repeated, and whose values may be joined by commas (ruling 11), as a
+ * JSON array of texts; empty ones do not count. Unset when there is none. */
+const struct failure *exchange_query_list(struct exchange *exchange, struct text name, struct text *list);
 
 /* The same for a whole number from `minimum` to `maximum`; `fallback` when it is absent. Another value is a
  * failure that names the parameter. */

@@ -15,7 +15,8 @@ enum {
     AUDIT_STEP_ROWS = 200, /* of the audit trail, removed in one command */
     AUDIT_INTERVAL_MS = 60 * 1000,
     IDEMPOTENCY_INTERVAL_MS = 60 * 1000,
-    KEY_USES_INTERVAL_MS = 2 * 1000, /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
+    REENCRYPTION_INTERVAL_MS = 2 * 1000, /* how soon after a change of the key; else once a minute */
+    KEY_USES_INTERVAL_MS = 2 * 1000,     /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
     STEPS_AT_END_MAX = 50,
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
 };
@@ -72,6 +73,8 @@ static const struct housekeeping_job jobs[] = {
      .run = remove_kept_replies},
     {TEXT_LITERAL("key_uses"), METRICS_JOB_KEY_USES, KEY_USES_INTERVAL_MS, .is_done_at_end = true,
      .is_wanted = has_key_uses, .run = write_key_uses},
+    {TEXT_LITERAL("reencryption"), METRICS_JOB_REENCRYPTION, REENCRYPTION_INTERVAL_MS,
+     .is_wanted = reencryption_is_wanted, .run = reencryption_run},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 

@@ -194,6 +194,10 @@ static const struct failure *read_body(struct exchange *exchange)
 
     if (!exchange->route->has_body)
         return NULL;
+    if (body.length == 0 && exchange->route->is_body_optional) {
+        exchange->body = &empty_object;
+        return NULL;
+    }
     if (body.length == 0)
         return failure_new(exchange->arena, FAILURE_VALIDATION,
                            TEXT("the body is empty; a JSON object is expected"));

@@ -64,6 +64,46 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
     return NULL;
 }
 
+static void write_parts(struct json_writer *writer, struct text value)
+{
+    while (value.length > 0) {
+        size_t end = text_find(value, ',');
+
+        if (end > 0)
+            json_string(writer, text_slice(value, 0, end));
+        value = text_from(value, end < value.length ? end + 1 : end);
+    }
+}
+
+const struct failure *exchange_query_list(struct exchange *exchange, struct text name, struct text *list)
+{
+    struct text rest = exchange->http->request.query;
+    const struct failure *failure = NULL;
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &buffer);
+    json_begin_array(&writer);
+    while (rest.length > 0 && !failure) {
+        size_t end = text_find(rest, '&');
+        struct text pair = text_slice(rest, 0, end), key, value;
+        size_t equals = text_find(pair, '=');
+
+        rest = text_from(rest, end < rest.length ? end + 1 : end);
+        if (!percent_decode(exchange->arena, text_slice(pair, 0, equals), true, &key) ||
+            !text_equal(key, name) || equals == pair.length)
+            continue;
+        if (percent_decode(exchange->arena, text_from(pair, equals + 1), true, &value))
+            write_parts(&writer, value);
+        else
+            failure = bad_query(exchange);
+    }
+    json_end_array(&writer);
+    *list = buffer.length > sizeof "[]" - 1 ? arena_copy(exchange->arena, buffer_text(&buffer)) : text_none;
+    buffer_free(&buffer);
+    return failure;
+}
+
 const struct failure *exchange_query_number(struct exchange *exchange, struct text name, int64_t minimum,
                                             int64_t maximum, int64_t fallback, int64_t *number)
 {

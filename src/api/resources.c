@@ -1,13 +1,29 @@
 #include "api/resources.h"
 
 const struct route_table *const route_tables[] = {
-    &auth_routes,          &customer_routes,       &environment_routes,
-    &tenant_routes,        &role_routes,           &api_key_routes,
-    &user_routes,          &portal_routes,         &health_routes,
-    &admin_key_routes,     &admin_import_routes,   &admin_log_routes,
-    &admin_tenancy_routes, &admin_secret_routes,   &admin_route_routes,
-    &metrics_routes,       &activity_routes,       &admin_audit_routes,
-    &admin_outbox_routes,  &admin_customer_routes, NULL,
+    &auth_routes,
+    &customer_routes,
+    &environment_routes,
+    &tenant_routes,
+    &role_routes,
+    &api_key_routes,
+    &user_routes,
+    &portal_routes,
+    &health_routes,
+    &admin_key_routes,
+    &admin_import_routes,
+    &admin_log_routes,
+    &admin_tenancy_routes,
+    &admin_secret_routes,
+    &admin_route_routes,
+    &metrics_routes,
+    &activity_routes,
+    &admin_audit_routes,
+    &admin_outbox_routes,
+    &admin_customer_routes,
+    &connection_routes,
+    &integration_routes,
+    NULL,
 };
 
 static bool is_allowed(struct text name, const struct text *allowed)

@@ -7,8 +7,10 @@
 #include "model/tenancy.h"
 
 extern const struct route_table auth_routes;
+extern const struct route_table connection_routes;
 extern const struct route_table customer_routes;
 extern const struct route_table environment_routes;
+extern const struct route_table integration_routes;
 extern const struct route_table tenant_routes;
 extern const struct route_table role_routes;
 extern const struct route_table api_key_routes;

@@ -73,12 +73,13 @@ struct route {
     struct permission permission;
     bool without_environment; /* a caller that is bound to no environment need not name one (section 4) */
     enum lane lane;
-    int status;         /* of success */
-    bool has_body;      /* a JSON object is read before anything runs */
-    bool has_raw_body;  /* `parse` reads the body, which is something else */
-    bool is_probe;      /* asked every few seconds by what watches the server: not in the access log */
-    bool looks_first;   /* LANE_WRITE: struct store_command */
-    bool is_background; /* LANE_WRITE: lets other writes go first (struct store_command) */
+    int status;            /* of success */
+    bool has_body;         /* a JSON object is read before anything runs */
+    bool is_body_optional; /* ... which is {} when there is no body */
+    bool has_raw_body;     /* `parse` reads the body, which is something else */
+    bool is_probe;         /* asked every few seconds by what watches the server: not in the access log */
+    bool looks_first;      /* LANE_WRITE: struct store_command */
+    bool is_background;    /* LANE_WRITE: lets other writes go first (struct store_command) */
     /* A POST that changes nothing worth a replay, as a login or a search, or nothing of the database: no
      * reply of it is kept for whoever sends it again with the same Idempotency-Key. */
     bool ignores_idempotency_key;

@@ -78,6 +78,10 @@ static void compare_with_database(struct doctor *doctor, const struct data_direc
         say(doctor, VERDICT_OK, TEXT("those that the database was used with"), text_none);
     else
         say(doctor, VERDICT_FAIL, reason, text_none); /* which says what to do */
+    struct text lacking = secrets_lacking(store, set, doctor->arena);
+
+    if (text_is_set(lacking))
+        say(doctor, VERDICT_WARN, lacking, text_none);
     store_close(store);
 }
 

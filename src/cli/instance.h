@@ -61,6 +61,9 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
  * without keys: neither does. False with a one-line reason. */
 bool secret_set_of_place(const struct data_directory *directory, const struct place *place,
                          struct secret_set *set, struct arena *arena, struct text *reason);
+/* What is encrypted in the database under keys that are not in the set, in words with an advice; unset when
+ * there is nothing of that kind. Waits for the database. */
+struct text secrets_lacking(struct store *store, const struct secret_set *set, struct arena *arena);
 /* Whether a set has the keys that the database was used with; a ring without keys: the database must know of
  * none. False with a one-line reason. Waits for the database: never on a loop. */
 bool secrets_fit(struct store *store, const struct data_directory *directory, const struct secret_set *set,

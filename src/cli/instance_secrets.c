@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "cli/secrets_file.h"
+#include "domain/connections.h"
 #include "domain/server_secrets.h"
 
 #include <openssl/crypto.h>
@@ -137,6 +138,49 @@ bool secrets_fit(struct store *store, const struct data_directory *directory, co
     return is_database_s(store, &comparison, reason);
 }
 
+/* ---- whether what is encrypted can be read ---- */
+
+struct lacking {
+    const struct secret_ring *ring;
+    struct connections_unreadable found;
+};
+
+static const struct failure *look_for_lacking(void *context, struct transaction *transaction)
+{
+    struct lacking *lacking = context;
+    struct text ids = TEXT("[");
+
+    for (unsigned i = 0; i < lacking->ring->count; i++)
+        ids = arena_format(transaction->arena, "%.*s%s\"%.*s\"", TEXT_FORMAT(ids), i ? "," : "",
+                           SECRET_ID_LENGTH, lacking->ring->keys[i].id);
+    connections_count_unreadable(transaction, arena_format(transaction->arena, "%.*s]", TEXT_FORMAT(ids)),
+                                 &lacking->found);
+    return transaction->failure;
+}
+
+struct text secrets_lacking(struct store *store, const struct secret_set *set, struct arena *arena)
+{
+    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
+    struct lacking lacking = {.ring = &set->rings[SECRET_ENCRYPTION]};
+
+    if (store_read(store, arena, &call, look_for_lacking, &lacking) || lacking.found.count == 0)
+        return text_none;
+    return arena_format(
+        arena,
+        "the secrets of %lld connections are encrypted with a key that is not here, such as "
+        "%.*s: put its line back into the file secrets, or give it as encryption-key-previous; "
+        "without it these connections must be deleted and made again",
+        (long long)lacking.found.count, TEXT_FORMAT(lacking.found.key_id));
+}
+
+static void tell_of_lacking(struct store *store, const struct secret_set *set, struct arena *arena)
+{
+    struct text lacking = secrets_lacking(store, set, arena);
+
+    if (text_is_set(lacking))
+        LOG_ERROR("secrets cannot be read", LOG_TEXT("reason", lacking));
+}
+
 /* ---- all together ---- */
 
 static void make_missing(struct secret_set *set)
@@ -184,9 +228,10 @@ bool instance_open_secrets(struct instance *instance, const struct place *place,
                         ? secrets_fit(instance->store, &instance->directory, set, arena, reason)
                         : false;
 
-    if (is_right)
+    if (is_right) {
+        tell_of_lacking(instance->store, set, arena);
         instance->secrets = secrets_new(set);
-    else if (place->must_exist && !is_complete(set))
+    } else if (place->must_exist && !is_complete(set))
         *reason = arena_format(arena, "there is no file %s yet; `farthing serve` makes it",
                                instance->directory.secrets_path.data);
     OPENSSL_cleanse(set, sizeof *set);
@@ -217,6 +262,7 @@ static bool take_anew(struct instance *instance, struct secret_set *set, struct 
     if (!secrets_fit(instance->store, &instance->directory, set, arena, reason))
         return false;
     secrets_replace(instance->secrets, set);
+    tell_of_lacking(instance->store, set, arena);
     LOG_INFO(
         "the secrets were read anew",
         LOG_TEXT("signing", ((struct text){set->rings[SECRET_SIGNING].keys[0].id, SECRET_ID_LENGTH})),

@@ -55,6 +55,10 @@ enum exit_code command_secret_rotate(struct invocation *invocation)
     else
         printf("the %.*s key is %.*s from now on\n", TEXT_FORMAT(purpose),
                TEXT_FORMAT(admin_member(reply.body, "id")));
+    if (!invocation_switch(invocation, "json") && text_equal(purpose, TEXT("encryption")))
+        puts(
+            "the secrets of connections are encrypted with it anew while a server runs; until then the older "
+            "keys must stay in the file");
     return EXIT_DONE;
 }
 

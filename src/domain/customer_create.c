@@ -25,9 +25,6 @@ static const struct failure *refuse_unsupported(const struct customer_creation *
     if (creation->tax_rate_overrides && creation->tax_rate_overrides->count > 0)
         failure_add_field(&failure, arena, TEXT("tax_rate_overrides"),
                           TEXT("is not supported yet: leave it out, or send []"));
-    else if (creation->integration_entity_mapping && creation->integration_entity_mapping->count > 0)
-        failure_add_field(&failure, arena, TEXT("integration_entity_mapping"),
-                          TEXT("is not supported yet: leave it out, or send []"));
     else if (creation->onboarding_workflow_name.length > 0)
         failure_add_field(&failure, arena, TEXT("onboarding_workflow_name"),
                           TEXT("is not supported yet: leave it out, or send \"\""));
@@ -46,9 +43,11 @@ const struct failure *customer_read_creation(const struct json_value *object, st
                      &failure);
     if (failure)
         return failure;
-    const struct failure *unsupported = refuse_unsupported(creation, arena);
+    const struct failure *refusal = refuse_unsupported(creation, arena);
 
-    return unsupported ? unsupported : tax_metadata_check(creation->customer.metadata, arena);
+    if (!refusal)
+        refusal = customer_mappings_read(creation->integration_entity_mapping, arena, &creation->mappings);
+    return refusal ? refusal : tax_metadata_check(creation->customer.metadata, arena);
 }
 
 const struct failure *customer_create(struct transaction *transaction,
@@ -59,6 +58,9 @@ const struct failure *customer_create(struct transaction *transaction,
     *created = creation->customer;
     created->id = ulid_make_id(transaction->arena, customer_entity.id_prefix, call->now_us);
     RECORD_STAMP_CREATED(created, call);
-    transaction_insert(transaction, call->scope, &customer_entity, created);
-    return NULL;
+    const struct failure *failure = customer_mappings_apply(transaction, created->id, &creation->mappings);
+
+    if (!failure)
+        transaction_insert(transaction, call->scope, &customer_entity, created);
+    return failure;
 }

@@ -13,6 +13,11 @@ STORE_QUERY(mappings_of_customer, &integration_mapping_entity,
             "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 AND status = 'published' "
             "ORDER BY created_at DESC, id DESC");
 
+STORE_QUERY(every_mapping_of_customer, &integration_mapping_entity,
+            "SELECT {columns} FROM entity_integration_mappings "
+            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 "
+            "ORDER BY created_at DESC, id DESC");
+
 static const struct failure *not_found(struct transaction *transaction, struct text name, struct text value)
 {
     return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("there is no such customer")),
@@ -63,5 +68,12 @@ void customer_integrations_ahead(struct transaction *transaction, struct text cu
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id)
 {
     return query_records(transaction, &mappings_of_customer,
+                         VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
+}
+
+struct record_list customer_integrations_of_every_status(struct transaction *transaction,
+                                                         struct text customer_id)
+{
+    return query_records(transaction, &every_mapping_of_customer,
                          VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
 }

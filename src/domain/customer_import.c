@@ -38,15 +38,22 @@ static const struct failure *import_existing(struct transaction *transaction, co
 
     if (refusal)
         return refusal;
-    if (!customer_change_apply(&change, before, transaction->arena, after)) {
+    bool differs = customer_change_apply(&change, before, transaction->arena, after);
+
+    if (!differs && !customer_mappings_differ(transaction, before->id, &change.mappings)) {
         *outcome = IMPORT_UNCHANGED;
         return NULL;
     }
     *outcome = options->may_update ? IMPORT_UPDATED : IMPORT_DIFFERENT;
-    if (options->may_update && !options->is_check) {
-        RECORD_STAMP_UPDATED(after, transaction->call);
-        transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
-    }
+    if (!options->may_update)
+        return NULL;
+    if (options->is_check)
+        return customer_mappings_check(transaction, before->id, &change.mappings);
+    refusal = customer_mappings_apply(transaction, before->id, &change.mappings);
+    if (refusal)
+        return refusal;
+    RECORD_STAMP_UPDATED(after, transaction->call);
+    transaction_update(transaction, transaction->call->scope, &customer_entity, before, after);
     return NULL;
 }
 
@@ -61,7 +68,7 @@ static const struct failure *import_new(struct transaction *transaction, const s
         return refusal;
     *outcome = IMPORT_CREATED;
     return options->is_check
-               ? NULL
+               ? customer_mappings_check(transaction, text_empty, &creation.mappings)
                : customer_create(transaction, &creation, ARENA_NEW(transaction->arena, struct customer));
 }
 

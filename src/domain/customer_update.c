@@ -23,10 +23,12 @@ const struct failure *customer_read_change(const struct json_value *object, stru
     change->given = fields_read_change(customer_entity.fields, customer_entity.field_count, object,
                                        &change->customer, arena, &failure);
     fields_read_json(customer_change_options, customer_change_option_count, object, change, arena, &failure);
-    if (!failure && change->integration_entity_mapping && change->integration_entity_mapping->count > 0)
-        failure_add_field(&failure, arena, TEXT("integration_entity_mapping"),
-                          TEXT("is not supported yet: leave it out, or send []"));
-    return failure ? failure : tax_metadata_check(change->customer.metadata, arena);
+    if (failure)
+        return failure;
+    const struct failure *refusal =
+        customer_mappings_read(change->integration_entity_mapping, arena, &change->mappings);
+
+    return refusal ? refusal : tax_metadata_check(change->customer.metadata, arena);
 }
 
 /* ---- metadata ---- */
@@ -146,6 +148,8 @@ const struct failure *customer_update(struct transaction *transaction, struct te
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
     const struct failure *failure = customer_get_published(transaction, id, before);
 
+    if (!failure)
+        failure = customer_mappings_apply(transaction, id, &change->mappings);
     if (failure)
         return failure;
     customer_change_apply(change, before, transaction->arena, after);

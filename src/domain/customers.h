@@ -2,9 +2,9 @@
 #ifndef FARTHING_DOMAIN_CUSTOMERS_H
 #define FARTHING_DOMAIN_CUSTOMERS_H
 
+#include "domain/integration_mapping.h"
 #include "model/customer.h"
 #include "model/customer_alias.h"
-#include "model/integration_mapping.h"
 #include "store/store.h"
 #include "json/reader.h"
 
@@ -12,7 +12,8 @@
 struct customer_creation {
     struct customer customer;
     const struct json_value *tax_rate_overrides;
-    const struct json_value *integration_entity_mapping;
+    const struct json_value *integration_entity_mapping; /* as it was sent ... */
+    struct customer_mappings mappings;                   /* ... and read (section 4.5) */
     bool skip_onboarding_workflow;
     struct text onboarding_workflow_name;
 };
@@ -27,8 +28,8 @@ extern const size_t customer_creation_option_count;
 const struct failure *customer_read_creation(const struct json_value *object, struct arena *arena,
                                              struct customer_creation *creation);
 
-/* Creates a customer in the caller's scope and gives it back as stored. A taken external_id fails the
- * command. */
+/* Creates a customer in the caller's scope, with its mappings, and gives it back as stored. A taken
+ * external_id fails the command. */
 const struct failure *customer_create(struct transaction *transaction,
                                       const struct customer_creation *creation, struct customer *created);
 
@@ -37,6 +38,7 @@ struct customer_change {
     struct customer customer;
     uint64_t given; /* fields of customer_entity, by index */
     const struct json_value *integration_entity_mapping;
+    struct customer_mappings mappings;
 };
 
 /* The fields of a change beside those of the customer. */
@@ -66,7 +68,8 @@ const struct failure *customer_identify(struct transaction *transaction,
                                         const struct customer_reference *reference, struct text *id);
 
 /* Changes a published customer and gives it back as stored. It counts as changed even when nothing differs
- * (section 6.4). A former external_id is remembered in the metadata and as an alias (section 6.3). */
+ * (section 6.4). A former external_id is remembered in the metadata and as an alias (section 6.3). Mappings
+ * that are given take the place of those at the same provider. */
 const struct failure *customer_update(struct transaction *transaction, struct text id,
                                       const struct customer_change *change, struct customer *updated);
 
@@ -105,7 +108,14 @@ const struct failure *customer_archive(struct transaction *transaction, struct t
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id);
-/* Says that they will be asked for (query_ahead). */
+/* The same with those that were archived (section 9, `integration_status=all`). */
+struct record_list customer_integrations_of_every_status(struct transaction *transaction,
+                                                         struct text customer_id);
+/* The published ones, for a use case that has just given the customer some: what is in the write set is
+ * written before. Write lane only. */
+const struct failure *customer_integrations_written(struct transaction *transaction, struct text customer_id,
+                                                    struct record_list *integrations);
+/* Says that the published ones will be asked for (query_ahead). */
 void customer_integrations_ahead(struct transaction *transaction, struct text customer_id);
 
 /* What importing a row came to. */

@@ -173,3 +173,53 @@ void json_raw(struct json_writer *writer, struct text json)
     begin_value(writer);
     buffer_append(writer->buffer, json);
 }
+
+static void copy_array(struct json_writer *writer, const struct json_value *array)
+{
+    const struct json_value *element = json_first(array);
+
+    json_begin_array(writer);
+    for (uint32_t i = 0; i < array->count; i++, element = json_next(element))
+        json_copy(writer, element);
+    json_end_array(writer);
+}
+
+/* To look for the last one of a name takes a walk; of an object with so many members all are written. */
+enum { MEMBERS_COMPARED_MAX = 1024 };
+
+static void copy_object(struct json_writer *writer, const struct json_value *object)
+{
+    const struct json_value *key = json_first(object);
+
+    json_begin_object(writer);
+    for (uint32_t i = 0; i < object->count; i++, key = json_next(json_next(key))) {
+        const struct json_value *value = json_next(key);
+
+        if (object->count <= MEMBERS_COMPARED_MAX && json_member(object, key->text) != value)
+            continue;
+        json_key(writer, key->text);
+        json_copy(writer, value);
+    }
+    json_end_object(writer);
+}
+
+void json_copy(struct json_writer *writer, const struct json_value *value)
+{
+    switch (value->type) {
+    case JSON_STRING:
+        json_string(writer, value->text);
+        break;
+    case JSON_ARRAY:
+        copy_array(writer, value);
+        break;
+    case JSON_OBJECT:
+        copy_object(writer, value);
+        break;
+    case JSON_NULL:
+    case JSON_FALSE:
+    case JSON_TRUE:
+    case JSON_NUMBER:
+        json_raw(writer, value->text);
+        break;
+    }
+}

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "json/reader.h"
 
 enum { JSON_WRITER_DEPTH_MAX = 64 }; /* arrays and objects inside one another */
 
@@ -39,6 +40,9 @@ void json_int64(struct json_writer *writer, int64_t value);
 void json_null(struct json_writer *writer);
 /* A value that is JSON text already. */
 void json_raw(struct json_writer *writer, struct text json);
+/* A value that was read, as compact JSON: numbers keep their digits; of members with one name the last one is
+ * written. */
+void json_copy(struct json_writer *writer, const struct json_value *value);
 
 /* Places the comma that a value needs, for a caller that appends the value to the buffer itself. */
 static inline void json_value_begin(struct json_writer *writer)

@@ -183,6 +183,45 @@ static void read_string_map(const struct reading *reading, const struct field *f
         *field_text(field, record) = map;
 }
 
+/* Whether the members of a free-form object have names that metadata may have. */
+static bool object_keys_are_valid(const struct reading *reading, const struct field *field,
+                                  const struct json_value *object)
+{
+    const struct json_value *key = json_first(object);
+
+    for (uint32_t i = 0; i < object->count; i++, key = json_next(json_next(key)))
+        if (key->text.length == 0 || utf8_length(key->text) > METADATA_KEY_LENGTH_MAX) {
+            refuse(reading, field->name, "has a key that is empty or of more than 255 characters");
+            return false;
+        }
+    return true;
+}
+
+static void read_object(const struct reading *reading, const struct field *field,
+                        const struct json_value *value, void *record)
+{
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    if (value->type != JSON_OBJECT) {
+        refuse_type(reading, field->name, "an object", JSON_OBJECT, value);
+        return;
+    }
+    if (value->count > METADATA_KEYS_MAX) {
+        refuse(reading, field->name, "must have at most 256 keys");
+        return;
+    }
+    if (!object_keys_are_valid(reading, field, value))
+        return;
+    json_writer_init(&writer, &buffer);
+    json_copy(&writer, value);
+    if (buffer.length > METADATA_BYTES_MAX)
+        refuse(reading, field->name, "must be at most 65536 bytes long in all");
+    else
+        *field_text(field, record) = arena_copy(reading->arena, buffer_text(&buffer));
+    buffer_free(&buffer);
+}
+
 static bool element_is_valid(const struct field *field, const struct json_value *element)
 {
     return element->type == JSON_STRING && value_is_allowed(field, element->text);
@@ -301,7 +340,9 @@ static void read_value(const struct reading *reading, const struct field *field,
     case FIELD_INTEGER:
         read_integer(reading, field, value, record);
         break;
-    case FIELD_JSON_OBJECT: /* no input has a free-form object; the reader comes with the first one */
+    case FIELD_JSON_OBJECT:
+        read_object(reading, field, value, record);
+        break;
     case FIELD_TENANT_ID:
     case FIELD_ENVIRONMENT_ID:
         __builtin_unreachable();

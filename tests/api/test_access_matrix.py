@@ -15,6 +15,7 @@ import farthing_server
 from expectations import assert_error
 from farthing_server import create_environment, create_tenant, run_ok
 from http_client import Client
+from providers import connection_body
 from test_openapi import operations, schema_of, violations
 from test_tokens import signed
 from tokens import signing_key
@@ -86,6 +87,16 @@ MATRIX = {
     ("POST", "/v1/users/chat/verify"): "-",
     ("GET", "/v1/rbac/roles"): "-",
     ("GET", "/v1/rbac/roles/{id}"): "-",
+    ("POST", "/v1/connections"): "connection:write",
+    ("GET", "/v1/connections"): "connection:read",
+    ("POST", "/v1/connections/search"): "connection:read",
+    ("GET", "/v1/connections/{id}"): "connection:read",
+    ("PUT", "/v1/connections/{id}"): "connection:write",
+    ("DELETE", "/v1/connections/{id}"): "connection:write",
+    ("POST", "/v1/integrations/link"): "integration:write",
+    ("DELETE", "/v1/integrations/link"): "integration:write",
+    ("GET", "/v1/integrations/mappings"): "integration:read",
+    ("GET", "/v1/integrations/config"): "integration:read",
     ("GET", "/v1/activity"): "activity:read",
     ("GET", "/v1/activity/{id}"): "activity:read",
 }
@@ -109,6 +120,7 @@ class World:
 
     def __init__(self, directory, **settings):
         self.number = 0
+        self.is_connected = False
         self.first = farthing_server.init(directory)
         self.second = create_environment(directory, self.first.tenant_id, "second")
         self.other = create_tenant(directory, "Other")
@@ -212,6 +224,27 @@ def made_change(world, key):
     return change["id"]
 
 
+def make_connection(world, key):
+    return world.made(key, "/v1/connections", connection_body("s3"))["id"]
+
+
+def link_body(world):
+    """A link that is not there yet, in the callers' environment."""
+    key = world.keys["super_admin"]
+    if not world.is_connected:
+        world.made(key, "/v1/connections", connection_body("stripe"))
+        world.is_connected = True
+    naming = {"entity_type": "customer", "entity_id": make_customer(world, key)["id"], "provider_type": "stripe"}
+    return {**naming, "provider_entity_id": world.unique("cus")}
+
+
+def linked_body(world):
+    """One that is there."""
+    body = link_body(world)
+    world.made(world.keys["super_admin"], "/v1/integrations/link", body)
+    return body
+
+
 # What stands in the place of a parameter: the beginning of the path -> (how to make one with a key that may, to whom it
 # belongs: an environment, a tenant, or everybody). The first that fits counts.
 RESOURCES = [
@@ -222,6 +255,7 @@ RESOURCES = [
     ("/v1/secrets/api/keys/{id}", make_key, "environment"),
     ("/v1/customers/{id}", lambda world, key: make_customer(world, key)["id"], "environment"),
     ("/v1/customers/", lambda world, key: make_customer(world, key)["external_id"], "environment"),
+    ("/v1/connections/{id}", make_connection, "environment"),
     ("/v1/activity/{id}", made_change, "environment"),
     ("/v1/rbac/roles/{id}", lambda world, key: "all_reader", "everybody"),
 ]
@@ -240,9 +274,16 @@ BODIES = {
     ("PUT", "/v1/users/{id}"): lambda world: {"name": world.unique("renamed")},
     ("PUT", "/v1/users/{id}/roles"): lambda world: {"roles": ["all_writer"]},
     ("POST", "/v1/users/search"): lambda world: {},
+    ("POST", "/v1/connections"): lambda world: connection_body("s3"),
+    ("PUT", "/v1/connections/{id}"): lambda world: {"name": world.unique("renamed")},
+    ("POST", "/v1/connections/search"): lambda world: {},
+    ("POST", "/v1/integrations/link"): link_body,
+    ("DELETE", "/v1/integrations/link"): linked_body,
 }
 # What a route names in its query, as RESOURCES does for a path.
 QUERIES = {("PUT", "/v1/customers"): ("id", lambda world, key: make_customer(world, key)["id"], "environment")}
+# What must stand behind a path.
+QUERY_ENDS = {("GET", "/v1/integrations/mappings"): "?entity_type=customer&entity_id=nobody"}
 # A refusal that is the route's own business, for callers that it lets in: (method, path, caller) -> status.
 OWN_BUSINESS = {
     # A support chat knows people by their e-mail, and service accounts have none.
@@ -300,7 +341,9 @@ def path_with(route, value):
 
 def own_path(world, route, key):
     """The route's path with something of the caller's own, made by a key that may."""
-    return path_with(route, resource_of(route)[0](world, key)) if has_parameter(route) else route["path"]
+    if has_parameter(route):
+        return path_with(route, resource_of(route)[0](world, key))
+    return route["path"] + QUERY_ENDS.get(name_of(route), "")
 
 
 def is_granted(route, caller):

@@ -4,13 +4,14 @@ import hashlib
 import itertools
 import json
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
 import farthing_server
 from farthing_server import REPOSITORY, create_environment, create_tenant
 from http_client import Client
+from providers import connection_body
 from tenancy import delete, make_caller, make_key, put
 from test_api_coverage import CONTRACT
 from unix_client import AdminClient
@@ -145,6 +146,34 @@ def second_sign_up(world):
     return sign_up(password=PASSWORD)(world)
 
 
+def stripe(world, **changes):
+    return world.client.post("/v1/connections", connection_body("stripe", **changes))
+
+
+def linked(world, external_id, provider="chargebee", provider_entity_id=None):
+    """Links a customer, through a connection that is made when there is none."""
+    world.client.post("/v1/connections", connection_body(provider))
+    customer = world.client.get(world.path(external_id)).json()
+    naming = {"entity_type": "customer", "entity_id": customer["id"], "provider_type": provider}
+    ours = provider_entity_id or external_id
+    return naming, world.client.post("/v1/integrations/link", {**naming, "provider_entity_id": ours})
+
+
+def second_owner(world):
+    linked(world, "owner", provider_entity_id="shared")
+    return linked(world, "rival", provider_entity_id="shared")[1]
+
+
+def link_of_nobody(world):
+    naming, _ = linked(world, "owner")
+    return world.client.post("/v1/integrations/link", {**naming, "entity_id": "cust_nobody", "provider_entity_id": "x"})
+
+
+def delink_by_query(world):
+    naming, _ = linked(world, "delinked")
+    return delete(world.client, f"/v1/integrations/link?{urlencode(naming)}")
+
+
 # The beginning of a row -> (what is sent, the status here).
 DIFFERENCES = {
     "a path with a slash at its end": (lambda world: world.client.get(world.path() + "/"), 200),
@@ -167,6 +196,17 @@ DIFFERENCES = {
     "a change of a customer that was deleted": (change_of_deleted, 404),
     "a new `external_id`": (change(external_id="another"), 200),
     "a portal session of a customer": (session_of_deleted, 401),
+    "a connection without a name": (lambda world: stripe(world, name=""), 400),
+    "a connection to Stripe without": (lambda world: stripe(world, encrypted_secret_data={"account_id": "x"}), 400),
+    "a connection with a secret that its": (
+        lambda world: stripe(world, encrypted_secret_data={"secret_key": "x", "secret": "y"}), 400),
+    "a list of connections with a `limit`": (lambda world: world.client.get("/v1/connections?limit=1001"), 400),
+    "an id at a provider that another": (second_owner, 409),
+    "a link of a customer that does not": (link_of_nobody, 404),
+    "a link to a provider that the peer": (lambda world: linked(world, "linked")[1], 200),
+    "delinking with query parameters": (delink_by_query, 200),
+    "mappings of an entity with a key": (
+        lambda world: world.client.get("/v1/integrations/mappings?entity_type=customer&entity_id=x", key=world.ingestor), 403),
     "an environment of another type": (post("/v1/environments", {"name": "x", "type": "staging"}), 400),
     "a first `production` environment": (environments, 201),
     "a list of environments with a negative": (lambda world: world.client.get("/v1/environments?limit=-1"), 400),

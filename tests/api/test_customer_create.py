@@ -413,7 +413,7 @@ def test_every_field_failing_at_once(api):
 
 
 TAX_OVERRIDE = {"tax_rate_code": "gst", "currency": "inr", "priority": 1}
-MAPPING = {"provider_type": "stripe", "provider_entity_id": "cus_1", "entity_id": "x", "entity_type": "customer"}
+MAPPING = {"provider_type": "stripe", "provider_entity_id": "cus_1"}
 
 
 @pytest.mark.parametrize(
@@ -421,8 +421,6 @@ MAPPING = {"provider_type": "stripe", "provider_entity_id": "cus_1", "entity_id"
     [
         ("tax_rate_overrides", [TAX_OVERRIDE]),
         ("tax_rate_overrides", [{}]),
-        ("integration_entity_mapping", [MAPPING]),
-        ("integration_entity_mapping", [{}]),
         ("onboarding_workflow_name", "default"),
     ],
 )

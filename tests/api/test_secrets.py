@@ -237,7 +237,9 @@ def test_rotation(place, is_running):
         (before,) = secrets_in(place.directory, purpose)
         said = place.command("secret", "rotate", purpose)
         after, retired = secrets_in(place.directory, purpose)
-        assert said == f"the {purpose} key is {after.id} from now on\n"
+        first, *more = said.splitlines()
+        assert first == f"the {purpose} key is {after.id} from now on"
+        assert ["connections" in line for line in more] == ([True] if purpose == "encryption" else [])
         assert (retired.id, retired.key, retired.made) == (before.id, before.key, before.made)
         assert after.key != before.key and after.until == "present"
         assert place.known()[purpose] == after.id

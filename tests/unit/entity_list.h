@@ -3,6 +3,7 @@
 #define FARTHING_TESTS_ENTITY_LIST_H
 
 #include "model/auth.h"
+#include "model/connection.h"
 #include "model/customer.h"
 #include "model/customer_alias.h"
 #include "model/idempotency_record.h"
@@ -14,7 +15,7 @@ static const struct entity *const entities[] = {
     &tenant_entity,         &environment_entity,   &user_entity,
     &secret_entity,         &customer_entity,      &integration_mapping_entity,
     &auth_entity,           &server_secret_entity, &idempotency_record_entity,
-    &customer_alias_entity,
+    &customer_alias_entity, &connection_entity,
 };
 enum { ENTITY_COUNT = sizeof entities / sizeof entities[0] };
 

@@ -125,7 +125,8 @@ static void test_refusals(void **state)
     expect_refused(&customer, "{\"metadata\":{\"hsn_sac\":\"1\"}}",
                    "metadata.hsn_sac: must be 4, 6 or 8 digits\n");
     expect_refused(&customer, "{\"integration_entity_mapping\":[{}]}",
-                   "integration_entity_mapping: is not supported yet: leave it out, or send []\n");
+                   "integration_entity_mapping[0].provider_type: is required\n"
+                   "integration_entity_mapping[0].provider_entity_id: is required\n");
     assert_null(update(&customer, "{\"tax_rate_overrides\":5,\"integration_entity_mapping\":[]}"));
     const struct failure *failure = update(&other, "{\"external_id\":\"acme\"}");
 

@@ -168,13 +168,15 @@ static void test_example_8_delete_and_reuse(void **state)
     store_reader_close(reader);
 }
 
+static struct text linked_to; /* what the provider calls the customer */
+
 static const struct failure *run_link(void *context, struct transaction *transaction)
 {
     const struct customer *customer = context;
     const struct integration_mapping mapping = {.entity_id = customer->id,
                                                 .entity_type = TEXT("customer"),
                                                 .provider_type = TEXT("stripe"),
-                                                .provider_entity_id = TEXT("cus_9"),
+                                                .provider_entity_id = linked_to,
                                                 .metadata = TEXT("{}")};
 
     return integration_mapping_create(transaction, &mapping,
@@ -191,6 +193,7 @@ static void test_example_12_integrations(void **state)
     assert_null(create(&fixture.call, "{\"external_id\":\"acme\",\"name\":\"Acme\"}", &customer));
     begin(&reader, &transaction, &fixture.call);
     assert_int_equal(customer_integrations(&transaction, customer.id).count, 0);
+    linked_to = TEXT("cus_9");
     assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run_link, &customer));
     store_reader_begin(reader, &transaction, &fixture.arena, &fixture.call);
     struct record_list list = customer_integrations(&transaction, customer.id);
@@ -199,6 +202,7 @@ static void test_example_12_integrations(void **state)
     assert_int_equal(list.count, 1);
     assert_text(mapping->provider_entity_id, "cus_9");
     /* One published mapping of a provider. */
+    linked_to = TEXT("cus_10");
     const struct failure *failure =
         store_write(fixture.store, &fixture.arena, &fixture.call, run_link, &customer);
 
@@ -276,7 +280,7 @@ static void test_unsupported_inputs_are_refused(void **state)
     expect_refused(WITH_OPTION("\"tax_rate_overrides\":[{}],\"integration_entity_mapping\":[{}]"),
                    "tax_rate_overrides: is not supported yet: leave it out, or send []\n");
     expect_refused(WITH_OPTION("\"integration_entity_mapping\":[1]"),
-                   "integration_entity_mapping: is not supported yet: leave it out, or send []\n");
+                   "integration_entity_mapping[0]: must be an object, not number\n");
     expect_refused(WITH_OPTION("\"onboarding_workflow_name\":\"w\""),
                    "onboarding_workflow_name: is not supported yet: leave it out, or send \"\"\n");
     expect_refused(WITH_OPTION("\"tax_rate_overrides\":{},\"skip_onboarding_workflow\":\"yes\""),
@@ -293,6 +297,9 @@ static void test_groups_of_rules_fail_in_their_order(void **state)
     expect_refused(
         "{\"external_id\":\"a\",\"name\":\"n\",\"tax_rate_overrides\":[1],\"metadata\":{\"pan\":\"x\"}}",
         "tax_rate_overrides: is not supported yet: leave it out, or send []\n");
+    expect_refused("{\"external_id\":\"a\",\"name\":\"n\",\"integration_entity_mapping\":[1],\"metadata\":"
+                   "{\"pan\":\"x\"}}",
+                   "integration_entity_mapping[0]: must be an object, not number\n");
 }
 
 int main(void)

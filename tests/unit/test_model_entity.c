@@ -137,9 +137,8 @@ static void check_flags(void)
     bool text = field->type == FIELD_TEXT;
 
     /* Only these have a reader. */
-    expect(!(field->flags & FIELD_INPUT) ||
-           (field->type != FIELD_JSON_OBJECT && field->type != FIELD_INTEGER &&
-            field->type != FIELD_TENANT_ID && field->type != FIELD_ENVIRONMENT_ID));
+    expect(!(field->flags & FIELD_INPUT) || (field->type != FIELD_INTEGER && field->type != FIELD_TENANT_ID &&
+                                             field->type != FIELD_ENVIRONMENT_ID));
     expect(!(field->flags & FIELD_OMIT_UNSET) || field_is_text(field) || field->type == FIELD_INSTANT);
     expect(!(field->flags & FIELD_WHOLE_SECONDS) || field->type == FIELD_INSTANT);
     expect(!(field->flags & FIELD_SECRET) || field->flags & FIELD_INTERNAL);

@@ -1,0 +1,132 @@
+#include "base/envelope.h"
+
+#include "base/random.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NONCE_BYTES = 12, TAG_BYTES = 16 };
+
+_Noreturn static void no_cipher(void)
+{
+    fprintf(stderr, "farthing: OpenSSL cannot encrypt with AES-256-GCM\n");
+    abort();
+}
+
+static EVP_CIPHER_CTX *new_context(void)
+{
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+
+    return context ? context : (no_cipher(), NULL);
+}
+
+/* ---- base64 ---- */
+
+static struct text encode(struct arena *arena, const unsigned char *bytes, size_t length)
+{
+    unsigned char *text = arena_allocate(arena, 4 * (length / 3 + 1) + 1);
+
+    return (struct text){(const char *)text, (size_t)EVP_EncodeBlock(text, bytes, (int)length)};
+}
+
+/* False when it is not what `encode` has written. */
+static bool decode(struct arena *arena, struct text text, unsigned char **bytes, size_t *length)
+{
+    if (text.length == 0 || text.length % 4 != 0 || text.length > (size_t)2 * ENVELOPE_PLAIN_BYTES_MAX)
+        return false;
+    *bytes = arena_allocate(arena, text.length / 4 * 3);
+    int decoded = EVP_DecodeBlock(*bytes, (const unsigned char *)text.data, (int)text.length);
+    int padding = (text.data[text.length - 1] == '=') + (text.data[text.length - 2] == '=');
+
+    *length = (size_t)(decoded - padding);
+    return decoded > padding && text_equal(encode(arena, *bytes, *length), text);
+}
+
+/* ---- closing ---- */
+
+static const unsigned char *bytes_of(struct text text)
+{
+    return (const unsigned char *)text.data;
+}
+
+struct text envelope_close(struct arena *arena, const struct envelope_keys *keys, struct text about,
+                           struct text plain)
+{
+    const struct envelope_key *key = &keys->keys[0];
+    unsigned char *bytes = arena_allocate(arena, NONCE_BYTES + plain.length + TAG_BYTES);
+    EVP_CIPHER_CTX *context = new_context();
+    int written = 0, more = 0;
+
+    assert(keys->count > 0 && plain.length <= ENVELOPE_PLAIN_BYTES_MAX);
+    random_bytes(bytes, NONCE_BYTES);
+    if (!EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, bytes) ||
+        !EVP_EncryptUpdate(context, NULL, &more, bytes_of(about), (int)about.length) ||
+        !EVP_EncryptUpdate(context, bytes + NONCE_BYTES, &written, bytes_of(plain), (int)plain.length) ||
+        !EVP_EncryptFinal_ex(context, bytes + NONCE_BYTES + written, &more) ||
+        !EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, bytes + NONCE_BYTES + plain.length))
+        no_cipher();
+    EVP_CIPHER_CTX_free(context);
+    struct text sealed = encode(arena, bytes, NONCE_BYTES + plain.length + TAG_BYTES);
+
+    return arena_format(arena, "%.*s:%.*s", TEXT_FORMAT(key->id), TEXT_FORMAT(sealed));
+}
+
+/* ---- opening ---- */
+
+struct text envelope_key_id(struct text closed)
+{
+    size_t end = text_find(closed, ':');
+
+    return end < closed.length ? text_slice(closed, 0, end) : text_none;
+}
+
+static const struct envelope_key *key_of(const struct envelope_keys *keys, struct text id)
+{
+    for (unsigned i = 0; i < keys->count; i++)
+        if (text_equal(keys->keys[i].id, id))
+            return &keys->keys[i];
+    return NULL;
+}
+
+static bool decrypt(const struct envelope_key *key, struct text about, unsigned char *bytes,
+                    size_t plain_length, unsigned char *plain)
+{
+    EVP_CIPHER_CTX *context = new_context();
+    int written = 0, more = 0;
+    bool is_opened =
+        EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, bytes) &&
+        EVP_DecryptUpdate(context, NULL, &more, bytes_of(about), (int)about.length) &&
+        EVP_DecryptUpdate(context, plain, &written, bytes + NONCE_BYTES, (int)plain_length) &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, bytes + NONCE_BYTES + plain_length) &&
+        EVP_DecryptFinal_ex(context, plain + written, &more) > 0;
+
+    EVP_CIPHER_CTX_free(context);
+    return is_opened;
+}
+
+enum envelope_state envelope_open(struct arena *arena, const struct envelope_keys *keys, struct text about,
+                                  struct text closed, struct text *plain)
+{
+    struct text id = envelope_key_id(closed);
+    unsigned char *bytes;
+    size_t length;
+
+    if (!text_is_set(id))
+        return ENVELOPE_ALTERED;
+    const struct envelope_key *key = key_of(keys, id);
+
+    if (!key)
+        return ENVELOPE_KEY_UNKNOWN;
+    if (!decode(arena, text_from(closed, id.length + 1), &bytes, &length) || length < NONCE_BYTES + TAG_BYTES)
+        return ENVELOPE_ALTERED;
+    size_t plain_length = length - NONCE_BYTES - TAG_BYTES;
+    unsigned char *opened = arena_allocate(arena, plain_length + 1);
+
+    if (!decrypt(key, about, bytes, plain_length, opened))
+        return ENVELOPE_ALTERED;
+    *plain = (struct text){(const char *)opened, plain_length};
+    return ENVELOPE_OPENED;
+}
