@@ -247,6 +247,7 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     reloads->server = drain.server;
     tell_of_addresses(drain.server, config, instance);
+    LOG_INFO("ready");
     systemd_notify("READY=1");
     int received = wait_for_end(signals, reloads);
 

@@ -176,10 +176,12 @@ class Server:
         wait_until(self._has_started, START_SECONDS_MAX, "the server to listen")
 
     def _has_started(self):
-        for line in self.log.splitlines():
-            if re.search(r'"?message"?[=:]\s*"?listening"?', line):
-                self.address = socket_address(re.search(r'"?address"?[=:]\s*"?([^"\s,}]+)', line).group(1))
-                return True
+        """It says so last, behind all the addresses."""
+        log = self.log
+        if re.search(r'"?message"?[=:]\s*"?ready\b', log):
+            line = next(line for line in log.splitlines() if re.search(r'"?message"?[=:]\s*"?listening"?', line))
+            self.address = socket_address(re.search(r'"?address"?[=:]\s*"?([^"\s,}]+)', line).group(1))
+            return True
         assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.log}"
         return False
 
