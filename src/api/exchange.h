@@ -64,6 +64,7 @@ struct exchange {
     struct http_task task;        /* the way back to the loop */
     struct slow_job slow_job;     /* for work_before and work_after */
     const struct failure *slow_failure;
+    bool is_slow; /* what it reads may take long: on a thread of its own, behind others like it */
     struct http_exchange *http;
     struct api_loop *loop;
     struct arena *arena;
@@ -88,6 +89,11 @@ struct actor exchange_actor(const struct exchange *exchange);
 /* The decoded value of a query parameter; unset when it is absent or empty. The first one wins. A bad escape
  * is a failure. */
 const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value);
+
+/* The first of that name from *position on, which is moved behind it: of the whole query at first. Unset when
+ * there is none any more. */
+const struct failure *exchange_query_next(struct exchange *exchange, struct text name, struct text *position,
+                                          struct text *value);
 
 /* The same for a whole number from `minimum` to `maximum`; `fallback` when it is absent. Another value is a
  * failure that names the parameter. */

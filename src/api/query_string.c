@@ -39,11 +39,13 @@ static const struct failure *bad_query(struct exchange *exchange)
                        TEXT("the query string has an escape that is not valid"));
 }
 
-const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value)
+const struct failure *exchange_query_next(struct exchange *exchange, struct text name, struct text *position,
+                                          struct text *value)
 {
-    struct text rest = exchange->http->request.query;
+    struct text rest = *position;
 
     *value = text_none;
+    *position = text_empty;
     while (rest.length > 0) {
         size_t end = text_find(rest, '&');
         struct text pair = text_slice(rest, 0, end);
@@ -57,11 +59,20 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
             continue;
         if (!percent_decode(exchange->arena, text_from(pair, equals + 1), true, value))
             return bad_query(exchange);
-        if (value->length == 0)
-            *value = text_none;
+        *position = rest;
         return NULL;
     }
     return NULL;
+}
+
+const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value)
+{
+    struct text position = exchange->http->request.query;
+    const struct failure *failure = exchange_query_next(exchange, name, &position, value);
+
+    if (value->length == 0)
+        *value = text_none;
+    return failure;
 }
 
 const struct failure *exchange_query_number(struct exchange *exchange, struct text name, int64_t minimum,

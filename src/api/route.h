@@ -34,6 +34,7 @@ struct body_schema {
     const struct entity *entity; /* NULL: only the fields beside it */
     const struct field *options;
     const size_t *option_count;
+    bool is_search; /* it takes what every search takes (search.h) */
     /* A member that is an object of its own; unset: none. */
     struct text member_name; /* "billing_details" */
     const struct body_schema *member;

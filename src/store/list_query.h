@@ -16,7 +16,7 @@
 #include "model/page.h"
 #include "store/store.h"
 
-enum { LIST_QUERY_SORTS_MAX = 8 };
+enum { LIST_QUERY_SORTS_MAX = 9 }; /* 8 that are asked for, and the default */
 
 enum list_comparison {
     LIST_EQUAL,
