@@ -215,10 +215,11 @@ static void append_page_parameters(struct buffer *sql, const struct list_query *
 /* A list of all rows of a status: an index has their order, and their number is known. */
 static void append_counted(struct buffer *sql, const struct list_query *list)
 {
-    buffer_append_format(sql,
-                         "SELECT COALESCE(SUM(count), 0) AS total FROM row_counts WHERE scope = $1 AND "
-                         "entity_type = '%.*s' AND status = '%.*s'",
-                         TEXT_FORMAT(list->entity->name), TEXT_FORMAT(list->status));
+    buffer_append_format(
+        sql,
+        "SELECT CAST(COALESCE(SUM(count), 0) AS bigint) AS total FROM row_counts WHERE scope = $1 AND "
+        "entity_type = '%.*s' AND status = '%.*s'",
+        TEXT_FORMAT(list->entity->name), TEXT_FORMAT(list->status));
     buffer_append(sql, TEXT(") AS matching LEFT JOIN (SELECT "));
     append_columns(sql, list, "");
     buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),

@@ -49,6 +49,8 @@ CALLERS = {
 # "-" needs credentials alone (section 6.1). The server's own list must say the same.
 MATRIX = {
     ("POST", "/v1/customers"): "customer:write",
+    ("GET", "/v1/customers"): "customer:read",
+    ("POST", "/v1/customers/search"): "customer:read",
     ("GET", "/v1/customers/{id}"): "customer:read",
     ("GET", "/v1/customers/external/{external_id}"): "customer:read",
     ("GET", "/v1/customers/lookup/{lookup_key}"): "customer:read",
@@ -185,6 +187,7 @@ RESOURCES = [
 # A body that is accepted, for each route that has one.
 BODIES = {
     ("POST", "/v1/customers"): lambda world: {"external_id": world.unique("body"), "name": "Acme"},
+    ("POST", "/v1/customers/search"): lambda world: {"limit": 1},
     ("POST", "/v1/environments"): lambda world: {"name": world.unique("body"), "type": "development"},
     ("PUT", "/v1/environments/{id}"): lambda world: {"name": world.unique("renamed")},
     ("POST", "/v1/environments/{id}/clone"): lambda world: {"target_environment_id": world.second.environment_id},
