@@ -244,6 +244,8 @@ static const struct query_parameter list_parameters[] = {
     {TEXT_LITERAL("external_ids"), TEXT_LITERAL("Any of these, joined by commas or repeated.")},
     {TEXT_LITERAL("external_id"), TEXT_LITERAL("This one.")},
     {TEXT_LITERAL("email"), TEXT_LITERAL("This one, without regard to case.")},
+    {TEXT_LITERAL("metadata"), TEXT_LITERAL("JSON: the entries that the metadata must have.")},
+    {TEXT_LITERAL("filters"), TEXT_LITERAL("JSON: conditions, as in a search.")},
     {{NULL, 0}, {NULL, 0}},
 };
 

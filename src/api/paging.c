@@ -84,13 +84,26 @@ static bool parse_integer(struct text text, int64_t *integer)
     return true;
 }
 
-static void write_parameter(struct json_writer *writer, const struct field *field, struct text value)
+static bool is_json(struct text value, struct arena *arena)
 {
+    struct json_error error;
+
+    return json_read(arena, value, &error) != NULL;
+}
+
+/* A map or a list of objects is JSON text (conventions section 8). What is not right stays a string, which is
+ * refused as one. */
+static void write_parameter(struct json_writer *writer, const struct field *field, struct text value,
+                            struct arena *arena)
+{
+    bool has_json = field->type == FIELD_STRING_MAP || field->type == FIELD_JSON_ARRAY;
     int64_t integer;
 
     json_key(writer, field->name);
     if (field->type == FIELD_INTEGER && parse_integer(value, &integer))
         json_int64(writer, integer);
+    else if (has_json && is_json(value, arena))
+        json_raw(writer, value);
     else
         json_string(writer, value);
 }
@@ -168,10 +181,10 @@ static const struct failure *write_fields(struct exchange *exchange, struct json
 
         if (fields[i].type == FIELD_STRING_LIST) {
             failure = write_list(exchange, writer, &fields[i]);
-        } else if (fields[i].type != FIELD_JSON_ARRAY && fields[i].type != FIELD_STRING_MAP) {
+        } else if (!text_equal(fields[i].name, TEXT("sort"))) { /* which has a form of its own */
             failure = exchange_query(exchange, fields[i].name, &value);
             if (!failure && text_is_set(value))
-                write_parameter(writer, &fields[i], value);
+                write_parameter(writer, &fields[i], value, exchange->arena);
         }
     }
     return failure;
@@ -195,6 +208,9 @@ const struct failure *paging_query_object(struct exchange *exchange, const struc
     json_end_object(&writer);
     *object = json_read(exchange->arena, arena_copy(exchange->arena, buffer_text(&buffer)), &error);
     buffer_free(&buffer);
+    if (!failure && !*object) /* all but one thing has been looked at */
+        failure = failure_new(exchange->arena, FAILURE_VALIDATION,
+                              TEXT("the query string has JSON that is nested too deeply"));
     return failure;
 }
 

@@ -93,10 +93,10 @@ static bool refuse(const struct reading *reading, const char *member, struct tex
 }
 
 /* "must be one of a, b": the names that `has` has a bit for. */
-static struct text one_of(const struct reading *reading, const struct text *names, size_t stride,
-                          size_t count, unsigned has)
+static struct text one_of(const struct reading *reading, const char *beginning, const struct text *names,
+                          size_t stride, size_t count, unsigned has)
 {
-    struct text reason = TEXT("must be one of");
+    struct text reason = text_from_string(beginning);
     bool is_first = true;
 
     for (size_t i = 0; i < count; i++)
@@ -123,11 +123,13 @@ static const struct field *read_field(const struct reading *reading, const struc
     if (field)
         return field;
     if (text_equal(name->text, TEXT("metadata")) && entity_field(reading->entity, name->text)) {
-        refuse(reading, ".field",
-               TEXT("metadata is searched by the member `metadata` of the request: {\"key\": \"value\"}"));
-        return NULL;
+        refuse(
+            reading, ".field",
+            TEXT("must not be metadata, which is searched by the request's own member `metadata`: {\"key\": "
+                 "\"value\"}"));
+    } else {
+        refuse(reading, ".field", TEXT("names a field that cannot be searched by here"));
     }
-    refuse(reading, ".field", TEXT("names a field that cannot be searched by here"));
     failure_add(*reading->failure, reading->arena, TEXT("field"), name->text);
     return NULL;
 }
@@ -152,8 +154,9 @@ static const struct comparator *read_operator(const struct reading *reading,
     for (unsigned i = 0; name && name->type == JSON_STRING && i < OPERATOR_COUNT; i++)
         if (text_equal(operators[i].name, name->text) && fitting & 1U << i)
             return &operators[i];
-    refuse(reading, ".operator",
-           one_of(reading, &operators[0].name, sizeof operators[0], OPERATOR_COUNT, fitting));
+    refuse(
+        reading, ".operator",
+        one_of(reading, "must be one of", &operators[0].name, sizeof operators[0], OPERATOR_COUNT, fitting));
     return NULL;
 }
 
@@ -174,7 +177,8 @@ static unsigned read_data_type(const struct reading *reading, const struct json_
         if (data_type->type == JSON_STRING && text_equal(data_type->text, member_names[i]))
             return BIT(i);
     refuse(reading, ".data_type",
-           one_of(reading, member_names, sizeof member_names[0], MEMBERS, all & ~BIT(MEMBER_BOOLEAN)));
+           one_of(reading, "must be one of", member_names, sizeof member_names[0], MEMBERS,
+                  all & ~BIT(MEMBER_BOOLEAN)));
     return 0;
 }
 
@@ -194,10 +198,9 @@ static bool read_member(const struct reading *reading, const struct json_value *
         if (fitting & BIT(i) && i == MEMBER_ARRAY && *content) /* null is a cleared picker */
             return true;
     }
-    return refuse(
-        reading, ".value",
-        arena_format(reading->arena, "must have a member that fits the field and the operator: it %.*s",
-                     TEXT_FORMAT(one_of(reading, member_names, sizeof member_names[0], MEMBERS, fitting))));
+    return refuse(reading, ".value",
+                  one_of(reading, "must have the member that the field and the operator go with:",
+                         member_names, sizeof member_names[0], MEMBERS, fitting));
 }
 
 /* ---- reading a value ---- */

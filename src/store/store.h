@@ -35,7 +35,7 @@ enum {
     STORE_CONNECTIONS_DEFAULT = 8, /* to a PostgreSQL database */
     STORE_CONNECTIONS_MIN = 2,
     STORE_CONNECTIONS_MAX = 512,
-    STORE_QUERY_PARAMETERS_MAX = 96,
+    STORE_QUERY_PARAMETERS_MAX = 128, /* a list of 50 conditions, two each, and what else there is */
 };
 
 struct buffer;
