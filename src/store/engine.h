@@ -50,6 +50,10 @@ struct engine {
     struct text (*candidates)(struct connection *connection, const struct entity *entity,
                               const struct scope *scope, const struct text *folded, size_t count,
                               struct arena *arena);
+    /* Whether to read all rows of the table is quicker than to read those of the scope by an index. NULL:
+     * never. */
+    bool (*reads_whole)(struct connection *connection, const struct entity *entity,
+                        const struct scope *scope);
     /* Brings the index of searched fields up to date, of at most `count_max` rows; how many it was in *count.
      * NULL where that happens with the change. False on a failure. */
     bool (*index_searched)(struct connection *connection, int64_t count_max, int64_t *count);

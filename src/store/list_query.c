@@ -118,10 +118,12 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
         return;
     struct text name = operand(list, field);
     unsigned number = add_value(list, value);
+    bool is_of_index = field->flags & FIELD_SEARCHED || text_equal(field->name, TEXT("created_at"));
 
     switch (comparison) {
     case LIST_ONE_OF:
     case LIST_NOT_ONE_OF:
+        list->has_index |= is_of_index && comparison == LIST_ONE_OF;
         add_condition(list, arena_format(arena, "%.*s %s ({elements of $%u})", TEXT_FORMAT(name),
                                          comparison == LIST_ONE_OF ? "IN" : "NOT IN", number));
         return;
@@ -145,6 +147,7 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
         add_condition(list, arena_format(arena, "{entries %.*s $%u}", TEXT_FORMAT(name), number));
         return;
     default:
+        list->has_index |= is_of_index && comparison != LIST_UNEQUAL;
         add_condition(list,
                       arena_format(arena, "%.*s %s $%u", TEXT_FORMAT(name), operators[comparison], number));
         return;
@@ -247,7 +250,8 @@ static void append_source(struct buffer *sql, const struct list_query *list)
             sql, "({candidates of %.*s $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidate AND ",
             TEXT_FORMAT(table), list->candidates, TEXT_FORMAT(table));
     else
-        buffer_append_format(sql, "%.*s WHERE ", TEXT_FORMAT(table));
+        buffer_append_format(sql, "%.*s %sWHERE ", TEXT_FORMAT(table),
+                             list->reads_whole ? "NOT INDEXED " : "");
     buffer_append(sql, list->conditions);
 }
 
@@ -342,25 +346,37 @@ static struct record_list without_total(const struct list_query *list, struct re
     return rows;
 }
 
-/* An engine that does not find an index for a condition by itself is asked where to look. */
-static void find_candidates(struct list_query *list)
+static bool has_candidates(struct list_query *list)
 {
     const struct transaction *transaction = list->transaction;
     struct connection *connection = transaction->connection;
 
-    if (!connection->engine->candidates || list->needle_count == 0 || text_is_set(list->ids))
-        return;
+    if (!connection->engine->candidates || list->needle_count == 0)
+        return false;
     struct text expression =
         connection->engine->candidates(connection, list->entity, transaction->call->scope, list->needles,
                                        list->needle_count, transaction->arena);
 
     if (text_is_set(expression))
         list->candidates = add_value(list, value_text(expression));
+    return text_is_set(expression);
+}
+
+/* An engine that does not find an index for a condition by itself is asked where to look. */
+static void find_way(struct list_query *list)
+{
+    const struct transaction *transaction = list->transaction;
+    struct connection *connection = transaction->connection;
+
+    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list) ||
+        !has_rows_of_its_own(list) || !connection->engine->reads_whole)
+        return;
+    list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
 }
 
 struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
 {
-    find_candidates(list);
+    find_way(list);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];

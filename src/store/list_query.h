@@ -54,6 +54,8 @@ struct list_query {
     unsigned needle_count;
     struct text ids;     /* a JSON array of those that rows must be among; unset: not said */
     unsigned ids_number; /* of their parameter */
+    bool has_index;      /* a condition leads to few rows */
+    bool reads_whole;    /* the table, because most of it is asked for */
     unsigned candidates; /* the parameter that says where an index has the needles; 0: none */
     struct {
         const struct field *field;

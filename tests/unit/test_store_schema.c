@@ -220,7 +220,8 @@ static struct text plan_of(sqlite3 *handle, const struct query *query)
 static bool looks_up_a_row(const char *text)
 {
     for (const char *brace = text; (brace = strchr(brace, '{')); brace++)
-        if (strncmp(brace, "{columns}", 9) != 0 && strncmp(brace, "{lock}", 6) != 0)
+        if (strncmp(brace, "{columns}", 9) != 0 && strncmp(brace, "{lock}", 6) != 0 &&
+            strncmp(brace, "{elements of ", 13) != 0)
             return true;
     return false;
 }

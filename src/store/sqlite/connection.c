@@ -2,6 +2,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
 #include "store/sqlite/search.h"
@@ -213,6 +214,7 @@ const struct engine sqlite_engine = {
         },
     .entries = {"has_entries(", ", ", ")"},
     .candidates = sqlite_candidates,
+    .reads_whole = sqlite_reads_whole,
     .index_searched = sqlite_index_searched,
     .find = sqlite_find,
     .prepare = sqlite_prepare,
@@ -233,12 +235,14 @@ bool sqlite_is_not_a_database(struct connection *connection)
 
 /* ---- transactions ---- */
 
-enum { LIMIT_CHECK_STEPS = 10 * 1000 }; /* of SQLite's machine: some 100 us */
+enum { LIMIT_CHECK_STEPS = 1000 }; /* of SQLite's machine: some 20 us */
 
+/* What may take long leaves the processor to whoever waits for microseconds. */
 static int is_over(void *context)
 {
     const struct sqlite_connection *connection = context;
 
+    processor_offer();
     return monotonic_now_us() > connection->until_us;
 }
 

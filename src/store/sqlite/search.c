@@ -109,6 +109,24 @@ struct text sqlite_candidates(struct connection *connection, const struct entity
     return trigram_query(counts_of(connection, entity), scope->number, folded, count, arena);
 }
 
+/* Following an index to each row takes about twice as long. */
+bool sqlite_reads_whole(struct connection *connection, const struct entity *entity, const struct scope *scope)
+{
+    sqlite3_stmt *statement =
+        prepare(connection,
+                "SELECT COALESCE(SUM(count) FILTER (WHERE scope = ?1), 0) * 2 > SUM(count) "
+                "FROM row_counts WHERE entity_type = '%.*s'",
+                entity->name);
+
+    if (!statement)
+        return false;
+    sqlite3_bind_int64(statement, 1, scope->number);
+    bool is_most = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0);
+
+    sqlite3_finalize(statement);
+    return is_most;
+}
+
 /* ---- the index ---- */
 
 /* A step of a fixed text with one parameter. */

@@ -18,10 +18,12 @@
  * searched_text(scope, text, ...): what the index keeps of a row. False on a failure. */
 bool sqlite_add_functions(struct connection *connection);
 
-/* As `candidates` and `index_searched` of struct engine. */
+/* As `candidates`, `reads_whole` and `index_searched` of struct engine. */
 struct text sqlite_candidates(struct connection *connection, const struct entity *entity,
                               const struct scope *scope, const struct text *folded, size_t count,
                               struct arena *arena);
+bool sqlite_reads_whole(struct connection *connection, const struct entity *entity,
+                        const struct scope *scope);
 bool sqlite_index_searched(struct connection *connection, int64_t count_max, int64_t *count);
 
 /* What is known of how common trigrams are. Frees it. */

@@ -8,6 +8,7 @@ enum {
     PRIVATE_FIRST = 0xE000,
     PRIVATE_COUNT = 6400, /* code points of private use in the first plane */
     TRIGRAM_CODE_POINTS = 3,
+    CANDIDATES_MAX = 256,
 };
 
 void trigram_append_scope(struct buffer *buffer, int64_t scope)
@@ -65,62 +66,107 @@ void trigram_count(struct trigram_counts *counts, struct text folded)
     }
 }
 
-/* ---- the rarest ---- */
+/* ---- which ones ---- */
 
-struct chosen {
-    struct text trigrams[TRIGRAM_CHOSEN_MAX];
-    unsigned frequencies[TRIGRAM_CHOSEN_MAX];
-    unsigned count;
+struct candidate {
+    struct text trigram;
+    unsigned frequency;
+    unsigned needle, place; /* where it stands: code points */
+    bool is_chosen;
 };
 
-static void remove_at(struct chosen *chosen, unsigned index)
+struct candidates {
+    struct candidate all[CANDIDATES_MAX];
+    unsigned count;
+    const struct trigram_counts *counts;
+};
+
+static void add_candidate(struct candidates *candidates, struct text trigram, unsigned needle, unsigned place)
 {
-    chosen->count--;
-    for (unsigned i = index; i < chosen->count; i++) {
-        chosen->trigrams[i] = chosen->trigrams[i + 1];
-        chosen->frequencies[i] = chosen->frequencies[i + 1];
-    }
+    if (candidates->count < CANDIDATES_MAX)
+        candidates->all[candidates->count++] = (struct candidate){
+            .trigram = trigram,
+            .frequency = candidates->counts->counts[bucket_of(trigram)],
+            .needle = needle,
+            .place = place,
+        };
 }
 
-/* They are kept from the rarest to the most common. */
-static void choose(struct chosen *chosen, struct text trigram, unsigned frequency)
+/* Trigrams that share code points mostly come together. */
+static bool overlaps_chosen(const struct candidates *candidates, const struct candidate *candidate)
 {
-    unsigned place = 0;
+    for (unsigned i = 0; i < candidates->count; i++) {
+        const struct candidate *other = &candidates->all[i];
 
-    while (place < chosen->count && chosen->frequencies[place] <= frequency) {
-        if (text_equal(chosen->trigrams[place], trigram))
-            return;
-        place++;
+        if (other->is_chosen && other->needle == candidate->needle &&
+            other->place < candidate->place + TRIGRAM_CODE_POINTS &&
+            candidate->place < other->place + TRIGRAM_CODE_POINTS)
+            return true;
     }
-    if (place == TRIGRAM_CHOSEN_MAX)
-        return;
-    for (unsigned i = place; i < chosen->count; i++)
-        if (text_equal(chosen->trigrams[i], trigram))
-            return;
-    if (chosen->count == TRIGRAM_CHOSEN_MAX)
-        remove_at(chosen, TRIGRAM_CHOSEN_MAX - 1);
-    for (unsigned i = chosen->count; i > place; i--) {
-        chosen->trigrams[i] = chosen->trigrams[i - 1];
-        chosen->frequencies[i] = chosen->frequencies[i - 1];
+    return false;
+}
+
+/* NULL: there is none any more. */
+static struct candidate *rarest(struct candidates *candidates, bool may_overlap)
+{
+    struct candidate *found = NULL;
+
+    for (unsigned i = 0; i < candidates->count; i++) {
+        struct candidate *candidate = &candidates->all[i];
+
+        if (!candidate->is_chosen && (!found || candidate->frequency < found->frequency) &&
+            (may_overlap || !overlaps_chosen(candidates, candidate)))
+            found = candidate;
     }
-    chosen->trigrams[place] = trigram;
-    chosen->frequencies[place] = frequency;
-    chosen->count++;
+    return found;
+}
+
+/* The part of all texts that have it. */
+static double part_of(const struct candidates *candidates, const struct candidate *candidate)
+{
+    return candidates->counts->texts ? (candidate->frequency + 0.5) / candidates->counts->texts : 1;
+}
+
+/* One more is worth it when its list is walked in less time than it takes to look at the rows that it rules
+ * out. A row takes about as long as 32 steps of a list. Of two that overlap, the second one is in a tenth of
+ * what has the first. */
+static void choose(struct candidates *candidates)
+{
+    const double row_steps = 32, part_of_overlapping = 0.1;
+    double remaining = 1; /* of all texts */
+
+    for (unsigned count = 0; count < TRIGRAM_CHOSEN_MAX; count++) {
+        struct candidate *next = rarest(candidates, false);
+        bool is_overlapping = !next;
+
+        if (!next)
+            next = rarest(candidates, true);
+        if (!next)
+            return;
+        double part = part_of(candidates, next), kept = is_overlapping ? part_of_overlapping : part;
+
+        if (count > 0 && remaining * (1 - kept) * row_steps < part)
+            return;
+        next->is_chosen = true;
+        remaining *= kept;
+    }
 }
 
 /* `"abc" AND "def"`, where a quote in a trigram stands twice. */
-static struct text expression(const struct chosen *chosen, struct arena *arena)
+static struct text expression(const struct candidates *candidates, struct arena *arena)
 {
     struct buffer buffer = {0};
 
-    for (unsigned i = 0; i < chosen->count; i++) {
-        buffer_append(&buffer, i ? TEXT(" AND \"") : TEXT("\""));
-        for (size_t j = 0; j < chosen->trigrams[i].length; j++) {
-            char byte = chosen->trigrams[i].data[j];
+    for (unsigned i = 0; i < candidates->count; i++) {
+        struct text trigram = candidates->all[i].trigram;
 
-            if (byte == '"')
-                buffer_append_char(&buffer, byte);
-            buffer_append_char(&buffer, byte);
+        if (!candidates->all[i].is_chosen)
+            continue;
+        buffer_append(&buffer, buffer.length ? TEXT(" AND \"") : TEXT("\""));
+        for (size_t j = 0; j < trigram.length; j++) {
+            if (trigram.data[j] == '"')
+                buffer_append_char(&buffer, '"');
+            buffer_append_char(&buffer, trigram.data[j]);
         }
         buffer_append_char(&buffer, '"');
     }
@@ -133,21 +179,23 @@ static struct text expression(const struct chosen *chosen, struct arena *arena)
 struct text trigram_query(const struct trigram_counts *counts, int64_t scope, const struct text *folded,
                           size_t count, struct arena *arena)
 {
-    struct chosen chosen = {.count = 0};
+    struct candidates candidates = {.counts = counts};
     struct buffer mark = {0};
     struct text trigram;
 
-    for (size_t i = 0; i < count; i++)
-        for (size_t position = 0; next_trigram(folded[i], &position, &trigram);)
-            choose(&chosen, trigram, counts->counts[bucket_of(trigram)]);
-    bool is_common = chosen.count == 0 || (counts->texts >= TRIGRAM_SAMPLE_MIN &&
-                                           chosen.frequencies[0] > counts->texts / TRIGRAM_COMMON_PART);
+    for (unsigned i = 0; i < count; i++)
+        for (size_t position = 0, place = 0; next_trigram(folded[i], &position, &trigram); place++)
+            add_candidate(&candidates, trigram, i, (unsigned)place);
+    const struct candidate *first = rarest(&candidates, true);
+    bool is_common = !first || (counts->texts >= TRIGRAM_SAMPLE_MIN &&
+                                first->frequency > counts->texts / TRIGRAM_COMMON_PART);
 
     if (is_common)
         return text_none;
     trigram_append_scope(&mark, scope);
-    choose(&chosen, buffer_text(&mark), counts->counts[bucket_of(buffer_text(&mark))]);
-    struct text query = expression(&chosen, arena);
+    add_candidate(&candidates, buffer_text(&mark), (unsigned)count, 0);
+    choose(&candidates);
+    struct text query = expression(&candidates, arena);
 
     buffer_free(&mark);
     return query;

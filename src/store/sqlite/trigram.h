@@ -10,7 +10,7 @@
 
 enum {
     TRIGRAM_BUCKETS = 8192,   /* trigrams are told apart by a hash */
-    TRIGRAM_CHOSEN_MAX = 3,   /* more of them hardly narrow down a search, and each is a list to walk */
+    TRIGRAM_CHOSEN_MAX = 4,   /* more of them hardly narrow down a search, and each is a list to walk */
     TRIGRAM_COMMON_PART = 8,  /* one that every so manieth text has finds nothing quicker than reading all */
     TRIGRAM_SAMPLE_MIN = 100, /* texts before anything is said of how common a trigram is */
 };
