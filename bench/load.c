@@ -7,6 +7,10 @@
  *   get:connections=64,rows=1000000[,rate=5000]   GET of a random one of the first `rows` seeded customers
  *   create:connections=64[,rate=5000]             POST of a new customer
  *   create-once:connections=64[,rate=5000]        the same with an Idempotency-Key, a new one each
+ *   update:connections=64,rows=1000000[,rate=50]  PUT of a new name to a random one
+ *   list:connections=16,offset=10000[,rate=50]    a page of 50 from there on, with the number of all
+ *   search:connections=16,rows=1000000,digits=4   the first 50 whose name contains the last digits of a
+ * random one's
  *
  * With in-turn=1 a stream with a rate uses all its connections one after the other, else as few as will do.
  *
@@ -45,15 +49,15 @@ enum {
     STREAMS_MAX = 4,
     CONNECTIONS_MAX = 1024, /* of one stream */
     EVENTS_MAX = 256,       /* of one epoll_wait */
-    REPLY_BYTES_MAX = 8192,
+    REPLY_BYTES_MAX = 128 * 1024,
     NS_PER_US = 1000,
     NS_PER_S = 1000 * 1000 * 1000,
     DRAIN_SECONDS_MAX = 30,
 };
 
-enum stream_kind { STREAM_GET, STREAM_CREATE, STREAM_CREATE_ONCE };
+enum stream_kind { STREAM_GET, STREAM_CREATE, STREAM_CREATE_ONCE, STREAM_UPDATE, STREAM_LIST, STREAM_SEARCH };
 
-static const char *const stream_names[] = {"get", "create", "create-once"};
+static const char *const stream_names[] = {"get", "create", "create-once", "update", "list", "search"};
 
 struct connection {
     int socket;
@@ -68,7 +72,9 @@ struct stream {
     enum stream_kind kind;
     unsigned connection_count;
     uint64_t rows;
-    double rate; /* requests a second; 0: closed loop */
+    uint64_t offset; /* of a list */
+    unsigned digits; /* of a search */
+    double rate;     /* requests a second; 0: closed loop */
     uint64_t random;
     uint64_t started;
     uint64_t completed;
@@ -111,17 +117,38 @@ static struct connection *idle_take(struct stream *stream)
     return stream->idle[stream->idle_first++ % CONNECTIONS_MAX];
 }
 
+static void connection_ask(const struct run *run, struct connection *connection, uint64_t random)
+{
+    const struct stream *stream = connection->stream;
+
+    switch (stream->kind) {
+    case STREAM_GET:
+        request_get_customer(&connection->request, &run->target, random % stream->rows);
+        break;
+    case STREAM_CREATE:
+    case STREAM_CREATE_ONCE:
+        request_create_customer(&connection->request, &run->target, stream->random,
+                                stream->kind == STREAM_CREATE_ONCE);
+        break;
+    case STREAM_UPDATE:
+        request_update_customer(&connection->request, &run->target, random % stream->rows, random);
+        break;
+    case STREAM_LIST:
+        request_list_customers(&connection->request, &run->target, stream->offset);
+        break;
+    case STREAM_SEARCH:
+        request_search_customers(&connection->request, &run->target, random % stream->rows, stream->digits);
+        break;
+    }
+}
+
 /* Sends the stream's next request. A request is far smaller than a socket's buffer, which is empty here, so a
  * short write means that something is broken. */
 static void connection_send(struct run *run, struct connection *connection, int64_t due_ns)
 {
     struct stream *stream = connection->stream;
     uint64_t random = mix64(stream->random++);
-    if (stream->kind == STREAM_GET)
-        request_get_customer(&connection->request, &run->target, random % stream->rows);
-    else
-        request_create_customer(&connection->request, &run->target, stream->random,
-                                stream->kind == STREAM_CREATE_ONCE);
+    connection_ask(run, connection, random);
     connection->due_ns = due_ns;
     connection->reply_length = 0;
     stream->started++;
@@ -163,7 +190,9 @@ static bool reply_is_whole(const struct connection *connection)
     size_t received = connection->reply_length - (size_t)(body - connection->reply);
     if (received < body_length)
         return false;
-    const char *status = connection->stream->kind == STREAM_GET ? "HTTP/1.1 200 " : "HTTP/1.1 201 ";
+    bool is_create =
+        connection->stream->kind == STREAM_CREATE || connection->stream->kind == STREAM_CREATE_ONCE;
+    const char *status = is_create ? "HTTP/1.1 201 " : "HTTP/1.1 200 ";
     if (memcmp(connection->reply, status, 13) != 0)
         reply_refused(connection, "an unexpected status:");
     if (received > body_length)
@@ -338,6 +367,10 @@ static void stream_option(struct stream *stream, char *option)
         stream->rows = (uint64_t)number;
     else if (strcmp(option, "rate") == 0)
         stream->rate = number;
+    else if (strcmp(option, "offset") == 0)
+        stream->offset = (uint64_t)number;
+    else if (strcmp(option, "digits") == 0)
+        stream->digits = (unsigned)number;
     else if (strcmp(option, "in-turn") == 0)
         stream->in_turn = number != 0;
     else
@@ -349,7 +382,7 @@ static enum stream_kind kind_parse(const char *name)
     for (unsigned i = 0; name != NULL && i < sizeof stream_names / sizeof stream_names[0]; i++)
         if (strcmp(name, stream_names[i]) == 0)
             return (enum stream_kind)i;
-    errx(2, "a stream is get:..., create:... or create-once:...");
+    errx(2, "a stream is get, create, create-once, update, list or search");
 }
 
 static void stream_parse(struct stream *stream, char *text)
@@ -360,8 +393,9 @@ static void stream_parse(struct stream *stream, char *text)
         stream_option(stream, option);
     if (stream->connection_count == 0 || stream->connection_count > CONNECTIONS_MAX)
         errx(2, "connections must be 1 to %d", CONNECTIONS_MAX);
-    if (stream->kind == STREAM_GET && stream->rows == 0)
-        errx(2, "a get stream needs rows");
+    if ((stream->kind == STREAM_GET || stream->kind == STREAM_UPDATE || stream->kind == STREAM_SEARCH) &&
+        stream->rows == 0)
+        errx(2, "such a stream needs rows");
 }
 
 static void run_parse(struct run *run, int argc, char **argv)

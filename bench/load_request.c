@@ -55,6 +55,59 @@ void request_get_customer(struct request *request, const struct target *target, 
     request->length = (size_t)length;
 }
 
+/* A request with a JSON body; `route` is its first line up to the version. */
+static void request_json(struct request *request, const struct target *target, const char *route,
+                         const char *headers, const char *body)
+{
+    int length = snprintf(request->bytes, sizeof request->bytes,
+                          "%s HTTP/1.1\r\n"
+                          "Host: 127.0.0.1:%u\r\n"
+                          "x-api-key: %s\r\n"
+                          "Content-Type: application/json\r\n"
+                          "Accept: application/json\r\n"
+                          "User-Agent: farthing-bench\r\n"
+                          "%s"
+                          "Content-Length: %zu\r\n\r\n%s",
+                          route, target->port, target->api_key, headers, strlen(body), body);
+    assert(length > 0 && (size_t)length < sizeof request->bytes);
+    request->length = (size_t)length;
+}
+
+void request_update_customer(struct request *request, const struct target *target, uint64_t row,
+                             uint64_t random)
+{
+    char id[CUSTOMER_ID_BYTES + 1] = "", route[64], body[64];
+    customer_id(id, row);
+    snprintf(route, sizeof route, "PUT /v1/customers/%s", id);
+    snprintf(body, sizeof body, "{\"name\":\"Southwind Traders %08u\"}", (unsigned)(random % 100000000));
+    token_set(request, id, CUSTOMER_ID_BYTES);
+    request_json(request, target, route, "", body);
+}
+
+void request_list_customers(struct request *request, const struct target *target, uint64_t offset)
+{
+    static const char token[] = "\"pagination\":{\"total\":";
+    char body[64];
+    snprintf(body, sizeof body, "{\"limit\":50,\"offset\":%" PRIu64 "}", offset);
+    token_set(request, token, sizeof token - 1);
+    request_json(request, target, "POST /v1/customers/search", "", body);
+}
+
+void request_search_customers(struct request *request, const struct target *target, uint64_t row,
+                              unsigned digits)
+{
+    unsigned number = NUMBER_MIN + (unsigned)(mix64(row) >> 41);
+    char text[16], body[192];
+    int length = snprintf(text, sizeof text, "%u", number);
+    const char *needle = text + (digits < (unsigned)length ? (unsigned)length - digits : 0);
+    snprintf(body, sizeof body,
+             "{\"filters\":[{\"field\":\"name\",\"operator\":\"contains\",\"data_type\":\"string\","
+             "\"value\":{\"string\":\"%s\"}}]}",
+             needle);
+    token_set(request, needle, strlen(needle));
+    request_json(request, target, "POST /v1/customers/search", "", body);
+}
+
 /* A company's record as an integrator would send it: about 400 bytes, most fields given. */
 static int create_body(char *out, size_t size, const char *external_id, uint64_t random)
 {
@@ -91,16 +144,5 @@ void request_create_customer(struct request *request, const struct target *targe
     char body[REQUEST_BYTES_MAX / 2];
     int body_length = create_body(body, sizeof body, external_id, random);
     assert(body_length > 0 && (size_t)body_length < sizeof body);
-    int length = snprintf(request->bytes, sizeof request->bytes,
-                          "POST /v1/customers HTTP/1.1\r\n"
-                          "Host: 127.0.0.1:%u\r\n"
-                          "x-api-key: %s\r\n"
-                          "Content-Type: application/json\r\n"
-                          "Accept: application/json\r\n"
-                          "User-Agent: farthing-bench\r\n"
-                          "%s"
-                          "Content-Length: %d\r\n\r\n%s",
-                          target->port, target->api_key, key, body_length, body);
-    assert(length > 0 && (size_t)length < sizeof request->bytes);
-    request->length = (size_t)length;
+    request_json(request, target, "POST /v1/customers", key, body);
 }

@@ -1,7 +1,12 @@
 /* customers.c: /v1/customers (10-customers sections 3 to 7). */
 #include "domain/customers.h"
+#include "api/paging.h"
 #include "api/resources.h"
+#include "api/search.h"
 #include "model/entity_json.h"
+#include "model/format.h"
+
+static const struct text expandable[] = {TEXT_LITERAL("integrations"), {NULL, 0}};
 
 /* A customer on its way out, with its mappings. */
 struct customer_result {
@@ -10,6 +15,19 @@ struct customer_result {
     struct record_list integrations;
 };
 
+static void write_mappings(struct json_writer *writer, const struct integration_mapping *mappings,
+                           size_t count, const struct scope *scope)
+{
+    json_key_raw(writer, TEXT("\"integrations\":"));
+    json_begin_array(writer);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(writer);
+        entity_write_members(writer, &integration_mapping_entity, &mappings[i], scope);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
 static void render_customer(struct exchange *exchange, struct json_writer *writer)
 {
     const struct customer_result *result = exchange->result;
@@ -17,18 +35,8 @@ static void render_customer(struct exchange *exchange, struct json_writer *write
 
     json_begin_object(writer);
     entity_write_members(writer, &customer_entity, &result->customer, scope);
-    if (result->has_integrations) {
-        const struct integration_mapping *mappings = result->integrations.records;
-
-        json_key_raw(writer, TEXT("\"integrations\":"));
-        json_begin_array(writer);
-        for (size_t i = 0; i < result->integrations.count; i++) {
-            json_begin_object(writer);
-            entity_write_members(writer, &integration_mapping_entity, &mappings[i], scope);
-            json_end_object(writer);
-        }
-        json_end_array(writer);
-    }
+    if (result->has_integrations)
+        write_mappings(writer, result->integrations.records, result->integrations.count, scope);
     json_end_object(writer);
 }
 
@@ -81,7 +89,6 @@ static const struct failure *read_integration_status(struct exchange *exchange, 
 /* The exchange's input is whether mappings of every status are wanted. */
 static const struct failure *parse_get(struct exchange *exchange)
 {
-    static const struct text expandable[] = {TEXT_LITERAL("integrations"), {NULL, 0}};
     const struct failure *failure = expand_check(exchange, expandable);
 
     exchange->input = ARENA_NEW(exchange->arena, bool);
@@ -171,6 +178,119 @@ static const struct failure *run_delete(struct exchange *exchange, struct transa
     return customer_archive(transaction, exchange->parameters[0]);
 }
 
+/* ---- list and search ---- */
+
+struct customer_search {
+    struct customer_filter filter;
+    bool is_expanded;
+};
+
+struct customer_page {
+    struct record_list customers, integrations; /* these by their customer's id */
+    int64_t total;
+};
+
+static const struct field filter_fields[] = {
+    {FIELD(struct customer_filter, customer_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
+    {FIELD(struct customer_filter, external_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
+    {FIELD(struct customer_filter, external_id, FIELD_TEXT), .flags = FIELD_INPUT},
+    {FIELD(struct customer_filter, email, FIELD_TEXT), .flags = FIELD_INPUT, .check = format_email},
+    {FIELD(struct customer_filter, metadata, FIELD_STRING_MAP), .flags = FIELD_INPUT},
+};
+
+static const struct search_shape search_shape = {
+    .entity = &customer_entity,
+    .expandable = expandable,
+    .fields = filter_fields,
+    .field_count = sizeof filter_fields / sizeof filter_fields[0],
+};
+
+/* The elements of a JSON array of the filter. */
+static size_t count_keys(struct exchange *exchange, struct text array)
+{
+    struct json_error error;
+
+    return array.length ? json_read(exchange->arena, array, &error)->count : 0;
+}
+
+static const struct failure *refuse_many_keys(struct exchange *exchange, const struct customer_filter *filter)
+{
+    struct failure *failure = NULL;
+    const char *const reason = "must have at most 1000 elements";
+
+    if (count_keys(exchange, filter->customer_ids) > SEARCH_MEMBERS_MAX)
+        failure_add_field(&failure, exchange->arena, TEXT("customer_ids"), text_from_string(reason));
+    if (count_keys(exchange, filter->external_ids) > SEARCH_MEMBERS_MAX)
+        failure_add_field(&failure, exchange->arena, TEXT("external_ids"), text_from_string(reason));
+    return failure;
+}
+
+static const struct failure *parse_search(struct exchange *exchange)
+{
+    struct customer_search *search = ARENA_NEW(exchange->arena, struct customer_search);
+    struct customer_filter *filter = &search->filter;
+    struct searched searched;
+    const struct failure *failure = search_read(exchange, &search_shape, &searched, filter);
+
+    exchange->input = search;
+    exchange->result = ARENA_NEW(exchange->arena, struct customer_page);
+    if (failure)
+        return failure;
+    filter->search = searched.search;
+    filter->key_count =
+        count_keys(exchange, filter->customer_ids) + count_keys(exchange, filter->external_ids);
+    search->is_expanded = searched.is_expanded;
+    exchange->is_slow = !customer_filter_is_quick(filter);
+    return refuse_many_keys(exchange, filter);
+}
+
+static const struct failure *run_search(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct customer_search *search = exchange->input;
+    struct customer_page *page = exchange->result;
+
+    page->customers = customer_search(transaction, &search->filter, &page->total);
+    if (search->is_expanded && page->customers.count > 0)
+        page->integrations = customers_integrations(transaction, &page->customers);
+    return NULL;
+}
+
+/* Those of one customer stand side by side. */
+static void write_mappings_of(struct json_writer *writer, const struct record_list *list,
+                              struct text customer_id, const struct scope *scope)
+{
+    const struct integration_mapping *mappings = list->records;
+    size_t first = 0, end;
+
+    while (first < list->count && !text_equal(mappings[first].entity_id, customer_id))
+        first++;
+    for (end = first; end < list->count && text_equal(mappings[end].entity_id, customer_id);)
+        end++;
+    if (end > first)
+        write_mappings(writer, &mappings[first], end - first, scope);
+}
+
+static void render_search(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct customer_search *search = exchange->input;
+    const struct customer_page *page = exchange->result;
+    const struct customer *customers = page->customers.records;
+    const struct scope *scope = exchange->call.scope;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("items"));
+    json_begin_array(writer);
+    for (size_t i = 0; i < page->customers.count; i++) {
+        json_begin_object(writer);
+        entity_write_members(writer, &customer_entity, &customers[i], scope);
+        write_mappings_of(writer, &page->integrations, customers[i].id, scope);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+    paging_write(writer, &search->filter.search.page, page->total);
+    json_end_object(writer);
+}
+
 /* ---- the table ---- */
 
 static const struct body_schema create_body = {
@@ -196,6 +316,34 @@ static const struct query_parameter expand_parameter[] = {
     {TEXT_LITERAL("integration_status"),
      TEXT_LITERAL(
          "`published` (unless said) or `all`: whether `integrations` has those that were delinked.")},
+    {{NULL, 0}, {NULL, 0}},
+};
+
+static const size_t filter_field_count = sizeof filter_fields / sizeof filter_fields[0];
+static const struct body_schema search_body = {
+    .name = TEXT_LITERAL("CustomerFilter"),
+    .options = filter_fields,
+    .option_count = &filter_field_count,
+    .is_search = true,
+};
+static const struct reply_schema page_reply = {
+    .entity = &customer_entity,
+    .page_name = TEXT_LITERAL("ListCustomersResponse"),
+    .list_name = TEXT_LITERAL("integrations"),
+    .list_entity = &integration_mapping_entity,
+};
+static const struct query_parameter list_parameters[] = {
+    PAGING_PARAMETERS,
+    ORDER_PARAMETERS,
+    {TEXT_LITERAL("sort"), TEXT_LITERAL("Fields, as `name` or `name:desc,created_at:asc`.")},
+    {TEXT_LITERAL("status"), TEXT_LITERAL("`published` unless said.")},
+    {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`.")},
+    {TEXT_LITERAL("customer_ids"), TEXT_LITERAL("Any of these, joined by commas or repeated.")},
+    {TEXT_LITERAL("external_ids"), TEXT_LITERAL("Any of these, joined by commas or repeated.")},
+    {TEXT_LITERAL("external_id"), TEXT_LITERAL("This one.")},
+    {TEXT_LITERAL("email"), TEXT_LITERAL("This one, without regard to case.")},
+    {TEXT_LITERAL("metadata"), TEXT_LITERAL("JSON: the entries that the metadata must have.")},
+    {TEXT_LITERAL("filters"), TEXT_LITERAL("JSON: conditions, as in a search.")},
     {{NULL, 0}, {NULL, 0}},
 };
 
@@ -252,6 +400,34 @@ static const struct route routes[] = {
                   "Get a customer by its external id")},
     {CUSTOMER_GET("/v1/customers/lookup/{lookup_key}", run_get_by_external_id, "getCustomerByLookupKey",
                   "Get a customer by its external id (an older name of the path)")},
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/v1/customers"),
+     .permission = {TEXT_LITERAL("customer"), PERMISSION_READ},
+     .lane = LANE_READ,
+     .status = 200,
+     .parse = parse_search,
+     .run = run_search,
+     .render = render_search,
+     .operation_id = TEXT_LITERAL("listCustomers"),
+     .summary = TEXT_LITERAL("List customers"),
+     .tag = TEXT_LITERAL("Customers"),
+     .reply = &page_reply,
+     .query_parameters = list_parameters},
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/v1/customers/search"),
+     .permission = {TEXT_LITERAL("customer"), PERMISSION_READ, .is_always_read = true},
+     .lane = LANE_READ,
+     .status = 200,
+     .has_body = true,
+     .ignores_idempotency_key = true,
+     .parse = parse_search,
+     .run = run_search,
+     .render = render_search,
+     .operation_id = TEXT_LITERAL("queryCustomer"),
+     .summary = TEXT_LITERAL("Search customers"),
+     .tag = TEXT_LITERAL("Customers"),
+     .body = &search_body,
+     .reply = &page_reply},
     {.method = HTTP_GET, .path = TEXT_LITERAL("/v1/customers/usage"), .access = ACCESS_NOBODY},
     {.method = HTTP_GET, .path = TEXT_LITERAL("/v1/customers/wallets"), .access = ACCESS_NOBODY},
 };

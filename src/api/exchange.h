@@ -67,6 +67,7 @@ struct exchange {
     struct http_task task;        /* the way back to the loop */
     struct slow_job slow_job;     /* for work_before and work_after */
     const struct failure *slow_failure;
+    bool is_slow; /* what it reads may take long: on a thread of its own, behind others like it */
     struct http_exchange *http;
     struct api_loop *loop;
     struct arena *arena;
@@ -97,6 +98,10 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
 /* All values of a parameter that may be repeated, and whose values may be joined by commas (ruling 11), as a
  * JSON array of texts; empty ones do not count. Unset when there is none. */
 const struct failure *exchange_query_list(struct exchange *exchange, struct text name, struct text *list);
+/* The first of that name from *position on, which is moved behind it: of the whole query at first. Unset when
+ * there is none any more. */
+const struct failure *exchange_query_next(struct exchange *exchange, struct text name, struct text *position,
+                                          struct text *value);
 
 /* The same for a whole number from `minimum` to `maximum`; `fallback` when it is absent. Another value is a
  * failure that names the parameter. */

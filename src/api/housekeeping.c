@@ -19,6 +19,9 @@ enum {
     KEY_USES_INTERVAL_MS = 2 * 1000,     /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
     STEPS_AT_END_MAX = 50,
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
+    SEARCH_INDEX_ROWS = 128,
+    SEARCH_INDEX_INTERVAL_MS = 300,
+    SEARCH_INDEX_PAUSE_MS = 5,
 };
 
 #define DAY_US (INT64_C(24) * 60 * 60 * MICROSECONDS_PER_SECOND)
@@ -66,6 +69,20 @@ static const struct failure *write_key_uses(struct housekeeping_step *step, stru
     return NULL;
 }
 
+static bool has_unindexed(const struct api *api)
+{
+    return store_has_unindexed(api->store);
+}
+
+static const struct failure *index_searched(struct housekeeping_step *step, struct transaction *transaction)
+{
+    const struct failure *failure =
+        store_index_searched(step->api->store, transaction, SEARCH_INDEX_ROWS, &step->row_count);
+
+    step->is_more = step->row_count == SEARCH_INDEX_ROWS;
+    return failure;
+}
+
 static const struct housekeeping_job jobs[] = {
     {TEXT_LITERAL("audit_retention"), METRICS_JOB_AUDIT_RETENTION, AUDIT_INTERVAL_MS,
      .is_wanted = has_audit_retention, .run = remove_audit_rows},
@@ -75,6 +92,8 @@ static const struct housekeeping_job jobs[] = {
      .is_wanted = has_key_uses, .run = write_key_uses},
     {TEXT_LITERAL("reencryption"), METRICS_JOB_REENCRYPTION, REENCRYPTION_INTERVAL_MS,
      .is_wanted = reencryption_is_wanted, .run = reencryption_run},
+    {TEXT_LITERAL("search_index"), METRICS_JOB_SEARCH_INDEX, SEARCH_INDEX_INTERVAL_MS,
+     .pause_ms = SEARCH_INDEX_PAUSE_MS, .is_wanted = has_unindexed, .run = index_searched},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 
@@ -128,7 +147,9 @@ static int do_step(struct housekeeping *housekeeping, const struct housekeeping_
     else
         metrics_add(&metrics_here()->housekeeping_rows[job->metric], (uint64_t)running.step.row_count);
     arena_free(&arena);
-    return !failure && running.step.is_more ? STEP_PAUSE_MS : job->interval_ms;
+    int pause_ms = job->pause_ms ? job->pause_ms : STEP_PAUSE_MS;
+
+    return !failure && running.step.is_more ? pause_ms : job->interval_ms;
 }
 
 /* Sleeps until the first job is due. False when it is time to end. */

@@ -20,6 +20,7 @@ struct housekeeping_job {
     struct text name;
     enum metrics_job metric;
     int interval_ms;     /* from one step to the next, when there was no more to be done */
+    int pause_ms;        /* the same when there was more; 0: a little */
     bool is_done_at_end; /* once more before the server ends */
     /* Whether there is anything to be done at all, by what is configured. NULL: always. */
     bool (*is_wanted)(const struct api *api);

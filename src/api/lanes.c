@@ -176,7 +176,8 @@ static void finish_command(struct http_task *task)
 
 static void run_read(struct exchange *exchange)
 {
-    if (exchange->loop->reader)
+    exchange->command.is_slow = exchange->command.runs_once = exchange->is_slow;
+    if (exchange->loop->reader && !exchange->is_slow)
         run_read_here(exchange);
     else
         submit(exchange, &read_queue, run_command, finish_command);

@@ -1,4 +1,5 @@
 #include "api/openapi.h"
+#include "api/search.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -220,6 +221,8 @@ static void write_body_schema(struct json_writer *writer, const struct body_sche
         write_properties(writer, body->entity->fields, body->entity->field_count, FIELD_INPUT, 0);
     if (body->options)
         write_properties(writer, body->options, *body->option_count, FIELD_INPUT, 0);
+    if (body->is_search)
+        write_properties(writer, search_body_fields, SEARCH_BODY_FIELDS, FIELD_INPUT, 0);
     if (body->member) {
         json_key(writer, body->member_name);
         json_begin_object(writer);

@@ -1,6 +1,7 @@
 #include "api/paging.h"
 
 #include "base/instant.h"
+#include "domain/search.h"
 #include "model/entity_json.h"
 
 enum { SORTS_MAX = 8 };
@@ -30,6 +31,8 @@ static const struct field given_fields[] = {
     {FIELD(struct given, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
 };
 
+enum { GIVEN_COUNT = sizeof given_fields / sizeof given_fields[0] };
+
 /* The rules that a query string and a body have in common. */
 static void take(const struct given *given, struct arena *arena, struct failure **failure,
                  struct list_options *options)
@@ -54,13 +57,18 @@ static void take(const struct given *given, struct arena *arena, struct failure 
         failure_add_field(failure, arena, TEXT("end_time"), TEXT("must not be before start_time"));
 }
 
-void paging_read_body(struct exchange *exchange, struct list_options *options, struct failure **failure)
+void paging_read_object(struct exchange *exchange, const struct json_value *object,
+                        struct list_options *options, struct failure **failure)
 {
     struct given given = {0};
 
-    fields_read_json(given_fields, sizeof given_fields / sizeof given_fields[0], exchange->body, &given,
-                     exchange->arena, failure);
+    fields_read_json(given_fields, GIVEN_COUNT, object, &given, exchange->arena, failure);
     take(&given, exchange->arena, failure, options);
+}
+
+void paging_read_body(struct exchange *exchange, struct list_options *options, struct failure **failure)
+{
+    paging_read_object(exchange, exchange->body, options, failure);
 }
 
 /* ---- of a query string ---- */
@@ -76,52 +84,130 @@ static bool parse_integer(struct text text, int64_t *integer)
     return true;
 }
 
-static void write_parameter(struct json_writer *writer, const struct field *field, struct text value)
+static bool is_json(struct text value, struct arena *arena)
 {
+    struct json_error error;
+
+    return json_read(arena, value, &error) != NULL;
+}
+
+/* A map or a list of objects is JSON text (conventions section 8). What is not right stays a string, which is
+ * refused as one. */
+static void write_parameter(struct json_writer *writer, const struct field *field, struct text value,
+                            struct arena *arena)
+{
+    bool has_json = field->type == FIELD_STRING_MAP || field->type == FIELD_JSON_ARRAY;
     int64_t integer;
 
     json_key(writer, field->name);
     if (field->type == FIELD_INTEGER && parse_integer(value, &integer))
         json_int64(writer, integer);
+    else if (has_json && is_json(value, arena))
+        json_raw(writer, value);
     else
         json_string(writer, value);
 }
 
-/* Its parameters as the object that a body would be: so they have the same rules. */
-static const struct failure *query_object(struct exchange *exchange, const struct json_value **object)
+static const struct failure *write_list(struct exchange *exchange, struct json_writer *writer,
+                                        const struct field *field)
+{
+    struct text list;
+    const struct failure *failure = exchange_query_list(exchange, field->name, &list);
+
+    if (!failure && text_is_set(list)) {
+        json_key(writer, field->name);
+        json_raw(writer, list);
+    }
+    return failure;
+}
+
+static void write_sort(struct json_writer *writer, struct text part, struct text order)
+{
+    size_t colon = text_find(part, ':');
+    struct text direction = colon < part.length ? text_from(part, colon + 1) : order;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("field"));
+    json_string(writer, text_slice(part, 0, colon));
+    json_key(writer, TEXT("direction"));
+    json_string(writer, direction);
+    json_end_object(writer);
+}
+
+static const struct failure *write_sorts(struct exchange *exchange, struct json_writer *writer)
+{
+    struct text rest, order;
+    const struct failure *failure = exchange_query(exchange, TEXT("sort"), &rest);
+
+    if (!failure)
+        failure = exchange_query(exchange, TEXT("order"), &order);
+    if (failure || !text_is_set(rest))
+        return failure;
+    json_key(writer, TEXT("sort"));
+    json_begin_array(writer);
+    for (bool is_end = false; !is_end;) {
+        size_t end = text_find(rest, ',');
+
+        write_sort(writer, text_slice(rest, 0, end), text_is_set(order) ? order : TEXT("asc"));
+        is_end = end == rest.length;
+        rest = text_from(rest, is_end ? end : end + 1);
+    }
+    json_end_array(writer);
+    return NULL;
+}
+
+static const struct failure *write_fields(struct exchange *exchange, struct json_writer *writer,
+                                          const struct field *fields, size_t field_count)
+{
+    const struct failure *failure = NULL;
+
+    for (size_t i = 0; i < field_count && !failure; i++) {
+        struct text value;
+
+        if (fields[i].type == FIELD_STRING_LIST) {
+            failure = write_list(exchange, writer, &fields[i]);
+        } else if (!text_equal(fields[i].name, TEXT("sort"))) { /* which has a form of its own */
+            failure = exchange_query(exchange, fields[i].name, &value);
+            if (!failure && text_is_set(value))
+                write_parameter(writer, &fields[i], value, exchange->arena);
+        }
+    }
+    return failure;
+}
+
+const struct failure *paging_query_object(struct exchange *exchange, const struct field *fields,
+                                          size_t field_count, const struct json_value **object)
 {
     struct buffer buffer = {0};
     struct json_writer writer;
     struct json_error error;
-    const struct failure *failure = NULL;
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    for (const struct field *field = given_fields; !failure && field->type != FIELD_JSON_ARRAY; field++) {
-        struct text value;
+    const struct failure *failure = write_fields(exchange, &writer, given_fields, GIVEN_COUNT);
 
-        failure = exchange_query(exchange, field->name, &value);
-        if (!failure && text_is_set(value))
-            write_parameter(&writer, field, value);
-    }
+    if (!failure)
+        failure = write_fields(exchange, &writer, fields, field_count);
+    if (!failure)
+        failure = write_sorts(exchange, &writer);
     json_end_object(&writer);
     *object = json_read(exchange->arena, arena_copy(exchange->arena, buffer_text(&buffer)), &error);
     buffer_free(&buffer);
+    if (!failure && !*object) /* all but one thing has been looked at */
+        failure = failure_new(exchange->arena, FAILURE_VALIDATION,
+                              TEXT("the query string has JSON that is nested too deeply"));
     return failure;
 }
 
 const struct failure *paging_read_query(struct exchange *exchange, struct list_options *options)
 {
-    struct given given = {0};
     struct failure *problem = NULL;
     const struct json_value *object;
-    const struct failure *failure = query_object(exchange, &object);
+    const struct failure *failure = paging_query_object(exchange, NULL, 0, &object);
 
     if (failure)
         return failure;
-    fields_read_json(given_fields, sizeof given_fields / sizeof given_fields[0] - 1, object, &given,
-                     exchange->arena, &problem);
-    take(&given, exchange->arena, &problem, options);
+    paging_read_object(exchange, object, options, &problem);
     return problem;
 }
 
@@ -144,8 +230,19 @@ static bool is_one_of(struct text name, const struct text *names)
     return false;
 }
 
+/* What can be sorted by: fields by their names, or all that are known of an entity. */
+struct sortable {
+    const struct text *fields;
+    const struct entity *entity;
+};
+
+static bool can_sort_by(const struct sortable *sortable, struct text name)
+{
+    return sortable->fields ? is_one_of(name, sortable->fields) : search_knows(sortable->entity, name);
+}
+
 static const struct failure *read_sort(struct exchange *exchange, unsigned index,
-                                       const struct json_value *entry, const struct text *fields,
+                                       const struct json_value *entry, const struct sortable *sortable,
                                        struct list_sort *sort)
 {
     const struct json_value *field = json_member(entry, TEXT("field")),
@@ -153,7 +250,7 @@ static const struct failure *read_sort(struct exchange *exchange, unsigned index
 
     if (!field || field->type != JSON_STRING)
         return refuse_sort(exchange, index, text_none, "must be an object with a field and a direction");
-    if (!is_one_of(field->text, fields))
+    if (!can_sort_by(sortable, field->text))
         return refuse_sort(exchange, index, field->text, "names a field that cannot be sorted by here");
     sort->field = field->text;
     sort->is_descending =
@@ -161,8 +258,8 @@ static const struct failure *read_sort(struct exchange *exchange, unsigned index
     return NULL;
 }
 
-const struct failure *paging_read_sorts(struct exchange *exchange, const struct json_value *sorts,
-                                        const struct text *fields, const struct list_sort **result,
+static const struct failure *read_sorts(struct exchange *exchange, const struct json_value *sorts,
+                                        const struct sortable *sortable, const struct list_sort **result,
                                         size_t *count)
 {
     *count = sorts ? sorts->count : 0;
@@ -175,9 +272,23 @@ const struct failure *paging_read_sorts(struct exchange *exchange, const struct 
     const struct failure *failure = NULL;
 
     for (unsigned i = 0; i < *count && !failure; i++, entry = json_next(entry))
-        failure = read_sort(exchange, i, entry, fields, &read[i]);
+        failure = read_sort(exchange, i, entry, sortable, &read[i]);
     *result = read;
     return failure;
+}
+
+const struct failure *paging_read_sorts(struct exchange *exchange, const struct json_value *sorts,
+                                        const struct text *fields, const struct list_sort **result,
+                                        size_t *count)
+{
+    return read_sorts(exchange, sorts, &(struct sortable){.fields = fields}, result, count);
+}
+
+const struct failure *paging_read_entity_sorts(struct exchange *exchange, const struct json_value *sorts,
+                                               const struct entity *entity, const struct list_sort **result,
+                                               size_t *count)
+{
+    return read_sorts(exchange, sorts, &(struct sortable){.entity = entity}, result, count);
 }
 
 /* ---- the reply ---- */

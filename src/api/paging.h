@@ -17,12 +17,26 @@ struct list_options {
 const struct failure *paging_read_query(struct exchange *exchange, struct list_options *options);
 /* The same, and `sort`, of a body. What is wrong is added to *failure. */
 void paging_read_body(struct exchange *exchange, struct list_options *options, struct failure **failure);
+/* The same of any object. */
+void paging_read_object(struct exchange *exchange, const struct json_value *object,
+                        struct list_options *options, struct failure **failure);
+
+/* The parameters of the query string that these read, and those that are among `fields`, as the object that a
+ * body would be, so that both have the same rules. Lists are repeated or joined by commas (ruling 11); `sort`
+ * is `name` or `name:asc,created_at:desc`, in the direction of `order` unless it says. */
+const struct failure *paging_query_object(struct exchange *exchange, const struct field *fields,
+                                          size_t field_count, const struct json_value **object);
 
 /* The entries of `sort`, {"field","direction"} each, in the arena, *count of them: 8 at most. `fields`, ended
  * by an unset text, are those that the resource can be sorted by. */
 const struct failure *paging_read_sorts(struct exchange *exchange, const struct json_value *sorts,
                                         const struct text *fields, const struct list_sort **result,
                                         size_t *count);
+
+/* The same for all fields that the search language knows of an entity. */
+const struct failure *paging_read_entity_sorts(struct exchange *exchange, const struct json_value *sorts,
+                                               const struct entity *entity, const struct list_sort **result,
+                                               size_t *count);
 
 /* `"pagination": {total, limit, offset}`, where the offset is that of the next page. */
 void paging_write(struct json_writer *writer, const struct page *page, int64_t total);

@@ -39,11 +39,13 @@ static const struct failure *bad_query(struct exchange *exchange)
                        TEXT("the query string has an escape that is not valid"));
 }
 
-const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value)
+const struct failure *exchange_query_next(struct exchange *exchange, struct text name, struct text *position,
+                                          struct text *value)
 {
-    struct text rest = exchange->http->request.query;
+    struct text rest = *position;
 
     *value = text_none;
+    *position = text_empty;
     while (rest.length > 0) {
         size_t end = text_find(rest, '&');
         struct text pair = text_slice(rest, 0, end);
@@ -57,11 +59,20 @@ const struct failure *exchange_query(struct exchange *exchange, struct text name
             continue;
         if (!percent_decode(exchange->arena, text_from(pair, equals + 1), true, value))
             return bad_query(exchange);
-        if (value->length == 0)
-            *value = text_none;
+        *position = rest;
         return NULL;
     }
     return NULL;
+}
+
+const struct failure *exchange_query(struct exchange *exchange, struct text name, struct text *value)
+{
+    struct text position = exchange->http->request.query;
+    const struct failure *failure = exchange_query_next(exchange, name, &position, value);
+
+    if (value->length == 0)
+        *value = text_none;
+    return failure;
 }
 
 static void write_parts(struct json_writer *writer, struct text value)
@@ -77,27 +88,17 @@ static void write_parts(struct json_writer *writer, struct text value)
 
 const struct failure *exchange_query_list(struct exchange *exchange, struct text name, struct text *list)
 {
-    struct text rest = exchange->http->request.query;
-    const struct failure *failure = NULL;
+    struct text position = exchange->http->request.query, value;
+    const struct failure *failure;
     struct buffer buffer = {0};
     struct json_writer writer;
 
     json_writer_init(&writer, &buffer);
     json_begin_array(&writer);
-    while (rest.length > 0 && !failure) {
-        size_t end = text_find(rest, '&');
-        struct text pair = text_slice(rest, 0, end), key, value;
-        size_t equals = text_find(pair, '=');
-
-        rest = text_from(rest, end < rest.length ? end + 1 : end);
-        if (!percent_decode(exchange->arena, text_slice(pair, 0, equals), true, &key) ||
-            !text_equal(key, name) || equals == pair.length)
-            continue;
-        if (percent_decode(exchange->arena, text_from(pair, equals + 1), true, &value))
-            write_parts(&writer, value);
-        else
-            failure = bad_query(exchange);
-    }
+    do {
+        failure = exchange_query_next(exchange, name, &position, &value);
+        write_parts(&writer, failure ? text_empty : value);
+    } while (!failure && text_is_set(value));
     json_end_array(&writer);
     *list = buffer.length > sizeof "[]" - 1 ? arena_copy(exchange->arena, buffer_text(&buffer)) : text_none;
     buffer_free(&buffer);

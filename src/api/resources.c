@@ -56,12 +56,18 @@ static struct text unknown_part(struct text entry, const struct text *allowed)
 
 const struct failure *expand_check(struct exchange *exchange, const struct text *allowed)
 {
-    struct text rest;
-    const struct failure *failure = exchange_query(exchange, TEXT("expand"), &rest);
+    struct text expand;
+    const struct failure *failure = exchange_query(exchange, TEXT("expand"), &expand);
 
-    if (failure || !text_is_set(rest))
-        return failure;
-    for (;;) {
+    return failure ? failure : expand_check_text(exchange, expand, allowed);
+}
+
+const struct failure *expand_check_text(struct exchange *exchange, struct text expand,
+                                        const struct text *allowed)
+{
+    struct text rest = expand;
+
+    while (text_is_set(rest)) {
         size_t end = text_find(rest, ',');
         struct text unknown = unknown_part(trim_spaces(text_slice(rest, 0, end)), allowed);
 
@@ -69,10 +75,9 @@ const struct failure *expand_check(struct exchange *exchange, const struct text 
             return failure_add(failure_new(exchange->arena, FAILURE_VALIDATION,
                                            TEXT("expand names something that cannot be expanded here")),
                                exchange->arena, TEXT("field"), unknown);
-        if (end == rest.length)
-            return NULL;
-        rest = text_from(rest, end + 1);
+        rest = end == rest.length ? text_none : text_from(rest, end + 1);
     }
+    return NULL;
 }
 
 struct actor exchange_actor(const struct exchange *exchange)

@@ -36,5 +36,8 @@ extern const struct reply_schema tenant_reply;
 /* Checks the query parameter `expand` against the names that a resource has, ended by an unset text
  * (conventions section 18). None of them has anything nested. */
 const struct failure *expand_check(struct exchange *exchange, const struct text *allowed);
+/* The same of a text; unset: nothing is to be expanded. */
+const struct failure *expand_check_text(struct exchange *exchange, struct text expand,
+                                        const struct text *allowed);
 
 #endif

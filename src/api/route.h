@@ -35,6 +35,7 @@ struct body_schema {
     bool is_change;              /* of an entity that exists: nothing of it need be given */
     const struct field *options;
     const size_t *option_count;
+    bool is_search; /* it takes what every search takes (search.h) */
     /* A member that is an object of its own; unset: none. */
     struct text member_name; /* "billing_details" */
     const struct body_schema *member;

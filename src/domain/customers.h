@@ -3,6 +3,7 @@
 #define FARTHING_DOMAIN_CUSTOMERS_H
 
 #include "domain/integration_mapping.h"
+#include "domain/search.h"
 #include "model/customer.h"
 #include "model/customer_alias.h"
 #include "store/store.h"
@@ -105,6 +106,25 @@ void customer_alias_add(struct transaction *transaction, const struct customer *
 /* Archives a published customer, unless something still needs it (domain/customer_blockers.h); its external
  * id is free again (section 7). */
 const struct failure *customer_archive(struct transaction *transaction, struct text id);
+
+/* What customers are sought by (section 8), beside what every list takes. */
+struct customer_filter {
+    struct search search;
+    struct text customer_ids, external_ids; /* JSON arrays; unset or empty: any */
+    size_t key_count;                       /* elements of both */
+    struct text external_id, email;         /* empty: any */
+    struct text metadata;                   /* entries that they must have; unset or empty: none */
+};
+
+/* The customers of the caller's scope that match, by their order and page: struct customer; and the number of
+ * all that match. The email is compared without regard to case. */
+struct record_list customer_search(struct transaction *transaction, const struct customer_filter *filter,
+                                   int64_t *total);
+/* Whether such a search takes no longer than a few gets, whatever there is. */
+bool customer_filter_is_quick(const struct customer_filter *filter);
+/* The published integration mappings of several customers, by their customer's id, newest first. */
+struct record_list customers_integrations(struct transaction *transaction,
+                                          const struct record_list *customers);
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id);

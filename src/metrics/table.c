@@ -25,8 +25,8 @@ static const char *const connection_refusals[] = {"limit", "client_limit", "no_d
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const doubts[] = {"committed", "not_committed", "unknown", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
-static const char *const jobs[] = {"audit_retention", "idempotency_retention", "key_uses", "reencryption",
-                                   NULL};
+static const char *const jobs[] = {"audit_retention", "idempotency_retention", "key_uses",
+                                   "reencryption",    "search_index",          NULL};
 static const char *const logs[] = {"process", "access", NULL};
 
 #define COUNT_OF(values) (sizeof(values) / sizeof((values)[0]) - 1)

@@ -45,6 +45,7 @@ enum field_flags {
     FIELD_EVENT = 1 << 8,         /* part of the entity's snapshot in outgoing events */
     FIELD_EVENT_ALWAYS = 1 << 9,  /* the same, also while it is empty */
     FIELD_STAMP = 1 << 10,        /* who and when: the audit row says it already */
+    FIELD_SEARCHED = 1 << 11,     /* an index finds parts of it (the migrations make that) */
 };
 
 struct field {
@@ -107,6 +108,8 @@ struct entity {
     size_t field_count;
     size_t struct_size;
     bool is_cached;    /* processes keep what they need of it in memory, and must hear of its changes */
+    bool is_searched;  /* it has fields that are FIELD_SEARCHED */
+    bool is_counted;   /* the numbers of its rows are kept (row_counts) */
     bool has_no_trail; /* rows that only help the product with its work: nothing of them is audited */
     /* The events that creating, changing and archiving it send out; unset: none. */
     struct text event_created, event_updated, event_archived;

@@ -7,6 +7,7 @@
 #define FARTHING_STORE_ENGINE_H
 
 #include "base/buffer.h"
+#include "base/case_fold.h"
 #include "base/hash.h"
 #include "store/store.h"
 
@@ -37,6 +38,25 @@ struct engine {
     /* What stands before and behind a parameter in a query for the elements of the JSON array that it holds.
      */
     const char *elements_before, *elements_after;
+    /* What stands around a column and a parameter in a condition that the column's text, folded, has the
+     * folded text of the parameter there (enum case_fold_place); around them in one that a map has all
+     * entries of the JSON object that the parameter holds. */
+    struct condition_text {
+        const char *before, *between, *after;
+    } matches[CASE_FOLD_PLACES], entries;
+    /* Where to look for the rows of `entity` that have each of the folded texts in a searched field: the
+     * parameter of the mark {candidates of TABLE $N}. Unset when reading all rows is as good. NULL where the
+     * engine finds an index for a condition by itself. */
+    struct text (*candidates)(struct connection *connection, const struct entity *entity,
+                              const struct scope *scope, const struct text *folded, size_t count,
+                              struct arena *arena);
+    /* Whether to read all rows of the table is quicker than to read those of the scope by an index. NULL:
+     * never. */
+    bool (*reads_whole)(struct connection *connection, const struct entity *entity,
+                        const struct scope *scope);
+    /* Brings the index of searched fields up to date, of at most `count_max` rows; how many it was in *count.
+     * NULL where that happens with the change. False on a failure. */
+    bool (*index_searched)(struct connection *connection, int64_t count_max, int64_t *count);
 
     /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
      * several), or NULL when there is none yet. */
@@ -90,7 +110,9 @@ struct connection {
     struct audit_head head;        /* of one that writes: with what its transaction has appended */
     struct audit_head stored_head; /* as it was committed */
     struct buffer audit_scratch;
-    bool locks_rows; /* queries that say so lock what they read until the commit (struct query) */
+    bool has_searched; /* its transaction has changed rows that are searched; of an engine that indexes later
+                        */
+    bool locks_rows;   /* queries that say so lock what they read until the commit (struct query) */
 };
 
 #endif

@@ -13,10 +13,12 @@ struct store {
     struct postgres *postgres; /* NULL: the database is the embedded one, and the rest is for it */
     char *database_path;
     struct writer *writer;
+    struct read_pool *read_pool;
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews
      * it. */
     atomic_uint_fast64_t commit_sequence;
     _Atomic(enum store_state) state; /* set by the writer */
+    atomic_bool has_unindexed;       /* rows whose searched fields have changed */
 };
 
 /* Starts the writer's thread on its connection, which it then owns. NULL and a reason on failure. */

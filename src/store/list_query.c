@@ -1,5 +1,7 @@
 #include "store/list_query.h"
 
+#include "store/engine.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -7,14 +9,14 @@ static const struct field *field_of(const struct list_query *list, struct text n
 {
     const struct field *field = entity_field(list->entity, name);
 
-    assert(field && field_is_column(field));
+    assert(field && field->type != FIELD_JSON_ARRAY);
     return field;
 }
 
 /* The number of the parameter that holds the value. */
 static unsigned add_value(struct list_query *list, struct value value)
 {
-    assert(list->value_count + 2 < STORE_QUERY_PARAMETERS_MAX); /* room for the page */
+    assert(list->value_count + 3 < STORE_QUERY_PARAMETERS_MAX); /* room for the page and the candidates */
     list->values[list->value_count++] = value;
     return list->value_count;
 }
@@ -25,8 +27,10 @@ static void add_condition(struct list_query *list, struct text condition)
                            ? arena_format(list->transaction->arena, "%.*s AND %.*s",
                                           TEXT_FORMAT(list->conditions), TEXT_FORMAT(condition))
                            : condition;
+    list->condition_count++;
 }
 
+/* The caller's environment or tenant; the first parameter in every part of the statement. */
 void list_query_begin(struct list_query *list, struct transaction *transaction, const struct entity *entity)
 {
     const struct scope *scope = transaction->call->scope;
@@ -43,19 +47,112 @@ void list_query_begin(struct list_query *list, struct transaction *transaction, 
     }
 }
 
+/* ---- conditions ---- */
+
+/* What stands for the field in the statement. */
+static struct text operand(struct list_query *list, const struct field *field)
+{
+    const struct scope *scope = list->transaction->call->scope;
+
+    if (field_is_column(field))
+        return field->name;
+    return arena_format(list->transaction->arena, "$%u",
+                        add_value(list, value_text(field->type == FIELD_TENANT_ID ? scope->tenant_id
+                                                                                  : scope->environment_id)));
+}
+
+static bool is_known_status(struct text value)
+{
+    for (const struct text *status = entity_statuses; status->data; status++)
+        if (text_equal(*status, value))
+            return true;
+    return false;
+}
+
+/* Partial indexes are of a status: that one is theirs the engine only sees when it stands in the text. */
+static bool add_status(struct list_query *list, const struct field *field, enum list_comparison comparison,
+                       const struct value *value)
+{
+    if (comparison != LIST_EQUAL || !text_equal(field->name, TEXT("status")) || value->type != VALUE_TEXT ||
+        !is_known_status(value->text))
+        return false;
+    add_condition(list, arena_format(list->transaction->arena, "status = '%.*s'", TEXT_FORMAT(value->text)));
+    if (!text_is_set(list->status))
+        list->status = value->text;
+    return true;
+}
+
+static struct text matches(struct list_query *list, struct text name, const char *place, unsigned number)
+{
+    return arena_format(list->transaction->arena, "{match %s %.*s $%u}", place, TEXT_FORMAT(name), number);
+}
+
+/* A text that a searched field must have leads to the rows by their index. */
+static void add_needle(struct list_query *list, const struct field *field, enum list_comparison comparison,
+                       struct text folded)
+{
+    if (field->flags & FIELD_SEARCHED && comparison != LIST_NOT_CONTAINS &&
+        list->needle_count < LIST_QUERY_NEEDLES_MAX)
+        list->needles[list->needle_count++] = folded;
+}
+
+/* Rows of ids are found by those. */
+static bool add_ids(struct list_query *list, const struct field *field, struct text ids)
+{
+    if (field != list->entity->fields || text_is_set(list->ids))
+        return false;
+    list->ids = ids;
+    list->ids_number = add_value(list, value_text(ids));
+    return true;
+}
+
 void list_query_where(struct list_query *list, struct text field_name, enum list_comparison comparison,
                       struct value value)
 {
     static const char *const operators[] = {"=", "<>", "<", ">", "<=", ">="};
     struct arena *arena = list->transaction->arena;
-    struct text name = field_of(list, field_name)->name;
-    unsigned number = add_value(list, value);
+    const struct field *field = field_of(list, field_name);
 
-    if (comparison == LIST_ONE_OF)
-        add_condition(list, arena_format(arena, "%.*s IN ({elements of $%u})", TEXT_FORMAT(name), number));
-    else
+    if (add_status(list, field, comparison, &value) ||
+        (comparison == LIST_ONE_OF && add_ids(list, field, value.text)))
+        return;
+    struct text name = operand(list, field);
+    unsigned number = add_value(list, value);
+    bool is_of_index = field->flags & FIELD_SEARCHED || text_equal(field->name, TEXT("created_at"));
+
+    switch (comparison) {
+    case LIST_ONE_OF:
+    case LIST_NOT_ONE_OF:
+        list->has_index |= is_of_index && comparison == LIST_ONE_OF;
+        add_condition(list, arena_format(arena, "%.*s %s ({elements of $%u})", TEXT_FORMAT(name),
+                                         comparison == LIST_ONE_OF ? "IN" : "NOT IN", number));
+        return;
+    case LIST_CONTAINS:
+        add_condition(list, matches(list, name, "anywhere", number));
+        break;
+    case LIST_NOT_CONTAINS:
+        add_condition(list,
+                      arena_format(arena, "NOT %.*s", TEXT_FORMAT(matches(list, name, "anywhere", number))));
+        break;
+    case LIST_STARTS_WITH:
+        add_condition(list, matches(list, name, "start", number));
+        break;
+    case LIST_ENDS_WITH:
+        add_condition(list, matches(list, name, "end", number));
+        break;
+    case LIST_EQUAL_IGNORING_CASE:
+        add_condition(list, matches(list, name, "whole", number));
+        break;
+    case LIST_HAS_ENTRIES:
+        add_condition(list, arena_format(arena, "{entries %.*s $%u}", TEXT_FORMAT(name), number));
+        return;
+    default:
+        list->has_index |= is_of_index && comparison != LIST_UNEQUAL;
         add_condition(list,
                       arena_format(arena, "%.*s %s $%u", TEXT_FORMAT(name), operators[comparison], number));
+        return;
+    }
+    add_needle(list, field, comparison, value.text);
 }
 
 static bool sorts_by(const struct list_query *list, const struct field *field)
@@ -70,7 +167,7 @@ void list_query_sort(struct list_query *list, struct text field_name, bool is_de
 {
     const struct field *field = field_of(list, field_name);
 
-    if (sorts_by(list, field))
+    if (sorts_by(list, field) || !field_is_column(field)) /* a tenant's rows are all of that tenant */
         return;
     assert(list->sort_count < LIST_QUERY_SORTS_MAX);
     list->sorts[list->sort_count].field = field;
@@ -105,10 +202,91 @@ static void append_order(struct buffer *sql, const struct list_query *list, cons
     buffer_append_format(sql, "%s%.*s%s", alias, TEXT_FORMAT(id->name), is_descending ? " DESC" : "");
 }
 
-static void append_source(struct buffer *sql, const struct list_query *list)
+static void append_columns(struct buffer *sql, const struct list_query *list, const char *alias)
 {
+    for (size_t i = 0, written = 0; i < list->entity->field_count; i++)
+        if (field_is_column(&list->entity->fields[i]))
+            buffer_append_format(sql, "%s%s%.*s", written++ ? ", " : "", alias,
+                                 TEXT_FORMAT(list->entity->fields[i].name));
+}
+
+static void append_page_parameters(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append_format(sql, " LIMIT $%u OFFSET $%u", list->value_count + 1, list->value_count + 2);
+}
+
+/* A list of all rows of a status: an index has their order, and their number is known. */
+static void append_counted(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append_format(
+        sql,
+        "SELECT CAST(COALESCE(SUM(count), 0) AS bigint) AS total FROM row_counts WHERE scope = $1 AND "
+        "entity_type = '%.*s' AND status = '%.*s'",
+        TEXT_FORMAT(list->entity->name), TEXT_FORMAT(list->status));
+    buffer_append(sql, TEXT(") AS matching LEFT JOIN (SELECT "));
+    append_columns(sql, list, "");
     buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
                          TEXT_FORMAT(list->conditions));
+    append_order(sql, list, "");
+    append_page_parameters(sql, list);
+}
+
+static bool has_rows_of_its_own(const struct list_query *list)
+{
+    return list->entity->scoping == SCOPED_BY_ENVIRONMENT;
+}
+
+/* The rows among which all that match are, and the conditions. */
+static void append_source(struct buffer *sql, const struct list_query *list)
+{
+    struct text table = list->entity->table;
+
+    if (text_is_set(list->ids))
+        buffer_append_format(sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s WHERE %s AND ",
+                             TEXT_FORMAT(table),
+                             has_rows_of_its_own(list) ? "{row has id sought}" : "id = sought");
+    else if (list->candidates)
+        buffer_append_format(
+            sql, "({candidates of %.*s $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidate AND ",
+            TEXT_FORMAT(table), list->candidates, TEXT_FORMAT(table));
+    else
+        buffer_append_format(sql, "%.*s %sWHERE ", TEXT_FORMAT(table),
+                             list->reads_whole ? "NOT INDEXED " : "");
+    buffer_append(sql, list->conditions);
+}
+
+/* Which rows match, with what they are sorted by, is found out once: then they are counted, and the page's
+ * are read. */
+static void append_matching(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append(sql, TEXT("WITH "));
+    if (text_is_set(list->ids))
+        buffer_append_format(sql, "ids (sought) AS ({elements of $%u}), ", list->ids_number);
+    buffer_append_format(sql, "matching AS MATERIALIZED (SELECT %s AS matched, ",
+                         has_rows_of_its_own(list) ? "{row}" : "id");
+    for (unsigned i = 0; i < list->sort_count; i++)
+        if (list->sorts[i].field != list->entity->fields)
+            buffer_append_format(sql, "%.*s, ", TEXT_FORMAT(list->sorts[i].field->name));
+    buffer_append_format(sql, "%.*s FROM ", TEXT_FORMAT(list->entity->fields[0].name));
+    append_source(sql, list);
+    buffer_append(sql, TEXT(") "));
+}
+
+static void append_matched_page(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append(sql, TEXT("SELECT COUNT(*) AS total FROM matching) AS matching LEFT JOIN (SELECT "));
+    append_columns(sql, list, "entity.");
+    buffer_append(sql, TEXT(" FROM (SELECT * FROM matching"));
+    append_order(sql, list, "");
+    append_page_parameters(sql, list);
+    buffer_append_format(sql, ") AS top CROSS JOIN %.*s AS entity WHERE %s", TEXT_FORMAT(list->entity->table),
+                         has_rows_of_its_own(list) ? "{row entity is top}" : "entity.id = top.matched");
+}
+
+static bool is_counted(const struct list_query *list)
+{
+    return list->entity->is_counted && text_is_set(list->status) && list->condition_count == 2 &&
+           !text_is_set(list->ids);
 }
 
 /* A page without rows is one row without an id, so that the total comes along in any case. */
@@ -116,21 +294,16 @@ struct text list_query_text(const struct list_query *list)
 {
     struct buffer sql = {0};
 
+    if (!is_counted(list))
+        append_matching(&sql, list);
     buffer_append(&sql, TEXT("SELECT "));
-    for (size_t i = 0; i < list->entity->field_count; i++)
-        if (field_is_column(&list->entity->fields[i]))
-            buffer_append_format(&sql, "page.%.*s, ", TEXT_FORMAT(list->entity->fields[i].name));
-    buffer_append(&sql, TEXT("matching.total FROM (SELECT COUNT(*) AS total"));
-    append_source(&sql, list);
-    buffer_append(&sql, TEXT(") AS matching LEFT JOIN (SELECT "));
-    for (size_t i = 0, written = 0; i < list->entity->field_count; i++)
-        if (field_is_column(&list->entity->fields[i]))
-            buffer_append_format(&sql, "%s%.*s", written++ ? ", " : "",
-                                 TEXT_FORMAT(list->entity->fields[i].name));
-    append_source(&sql, list);
-    append_order(&sql, list, "");
-    buffer_append_format(&sql, " LIMIT $%u OFFSET $%u) AS page ON 1 = 1", list->value_count + 1,
-                         list->value_count + 2);
+    append_columns(&sql, list, "page.");
+    buffer_append(&sql, TEXT(", matching.total FROM ("));
+    if (is_counted(list))
+        append_counted(&sql, list);
+    else
+        append_matched_page(&sql, list);
+    buffer_append(&sql, TEXT(") AS page ON 1 = 1"));
     append_order(&sql, list, "page.");
     struct text text = arena_copy(list->transaction->arena, buffer_text(&sql));
 
@@ -173,8 +346,37 @@ static struct record_list without_total(const struct list_query *list, struct re
     return rows;
 }
 
-struct record_list list_query_run(const struct list_query *list, const struct page *page, int64_t *total)
+static bool has_candidates(struct list_query *list)
 {
+    const struct transaction *transaction = list->transaction;
+    struct connection *connection = transaction->connection;
+
+    if (!connection->engine->candidates || list->needle_count == 0)
+        return false;
+    struct text expression =
+        connection->engine->candidates(connection, list->entity, transaction->call->scope, list->needles,
+                                       list->needle_count, transaction->arena);
+
+    if (text_is_set(expression))
+        list->candidates = add_value(list, value_text(expression));
+    return text_is_set(expression);
+}
+
+/* An engine that does not find an index for a condition by itself is asked where to look. */
+static void find_way(struct list_query *list)
+{
+    const struct transaction *transaction = list->transaction;
+    struct connection *connection = transaction->connection;
+
+    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list) ||
+        !has_rows_of_its_own(list) || !connection->engine->reads_whole)
+        return;
+    list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
+}
+
+struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
+{
+    find_way(list);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];

@@ -16,7 +16,7 @@
 #include "model/page.h"
 #include "store/store.h"
 
-enum { LIST_QUERY_SORTS_MAX = 8 };
+enum { LIST_QUERY_SORTS_MAX = 9 }; /* 8 that are asked for, and the default */
 
 enum list_comparison {
     LIST_EQUAL,
@@ -25,7 +25,15 @@ enum list_comparison {
     LIST_GREATER,
     LIST_AT_MOST,
     LIST_AT_LEAST,
-    LIST_ONE_OF, /* the value is a JSON array of texts */
+    LIST_ONE_OF,     /* the value is a JSON array of texts */
+    LIST_NOT_ONE_OF, /* of what is set; the same */
+    /* The value is a folded text (base/case_fold.h), sought without regard to case. */
+    LIST_CONTAINS,
+    LIST_NOT_CONTAINS, /* of what is set */
+    LIST_STARTS_WITH,
+    LIST_ENDS_WITH,
+    LIST_EQUAL_IGNORING_CASE,
+    LIST_HAS_ENTRIES, /* of a map; the value is a JSON object of strings */
 };
 
 /* One entry of an order. */
@@ -34,10 +42,21 @@ struct list_sort {
     bool is_descending;
 };
 
+enum { LIST_QUERY_NEEDLES_MAX = 8 };
+
 struct list_query {
     struct transaction *transaction;
     const struct entity *entity;
     struct text conditions; /* in the transaction's arena */
+    unsigned condition_count;
+    struct text status;                          /* the one that all rows have; unset: not said */
+    struct text needles[LIST_QUERY_NEEDLES_MAX]; /* folded texts that rows must have in searched fields */
+    unsigned needle_count;
+    struct text ids;     /* a JSON array of those that rows must be among; unset: not said */
+    unsigned ids_number; /* of their parameter */
+    bool has_index;      /* a condition leads to few rows */
+    bool reads_whole;    /* the table, because most of it is asked for */
+    unsigned candidates; /* the parameter that says where an index has the needles; 0: none */
     struct {
         const struct field *field;
         bool is_descending;
@@ -50,7 +69,8 @@ struct list_query {
 /* A list of the rows of the caller's environment, or of the caller's tenant for an entity that belongs to a
  * tenant. There is none without that. */
 void list_query_begin(struct list_query *list, struct transaction *transaction, const struct entity *entity);
-/* One more condition that rows must meet. */
+/* One more condition that rows must meet. The tenant's and the environment's id of an entity can be asked
+ * for, too. */
 void list_query_where(struct list_query *list, struct text field_name, enum list_comparison comparison,
                       struct value value);
 /* Sorts by one more field, behind those before; a second time by the same field changes nothing. Unset values
@@ -59,7 +79,7 @@ void list_query_sort(struct list_query *list, struct text field_name, bool is_de
 
 /* The page's rows, an array of the entity's struct, and in *total the number of all. The id is the last thing
  * that is sorted by, in the direction of the one before, so that the order is one. */
-struct record_list list_query_run(const struct list_query *list, const struct page *page, int64_t *total);
+struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total);
 
 /* The statement in the words of struct query, for a test of its plan; the last two parameters are the page.
  */

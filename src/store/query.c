@@ -45,6 +45,76 @@ static void append_row_condition(struct buffer *buffer, struct text condition)
 
 static const struct text elements_of = TEXT_LITERAL("elements of ");
 
+/* `match anywhere name $3`: the words of the mark in their order. */
+static struct text next_word(struct text *rest)
+{
+    size_t space = text_find(*rest, ' ');
+    struct text word = text_slice(*rest, 0, space);
+
+    *rest = text_from(*rest, space < rest->length ? space + 1 : space);
+    return word;
+}
+
+static void append_condition(struct buffer *buffer, const struct condition_text *condition,
+                             struct text column, struct text parameter)
+{
+    buffer_append_format(buffer, "%s%.*s%s%.*s%s", condition->before, TEXT_FORMAT(column), condition->between,
+                         TEXT_FORMAT(parameter), condition->after);
+}
+
+static const struct condition_text *match_of(const struct engine *engine, struct text place)
+{
+    static const struct text names[CASE_FOLD_PLACES] = {
+        [CASE_FOLD_ANYWHERE] = TEXT_LITERAL("anywhere"),
+        [CASE_FOLD_START] = TEXT_LITERAL("start"),
+        [CASE_FOLD_END] = TEXT_LITERAL("end"),
+        [CASE_FOLD_WHOLE] = TEXT_LITERAL("whole"),
+    };
+    unsigned i = 0;
+
+    while (!text_equal(names[i], place))
+        i++;
+    return &engine->matches[i];
+}
+
+/* The marks of lists (list_query.c). False when it is none of them. */
+static bool append_list_mark(struct buffer *buffer, struct text mark, const struct engine *engine)
+{
+    struct text rest = mark, word = next_word(&rest);
+
+    if (text_equal(word, TEXT("match"))) {
+        const struct condition_text *match = match_of(engine, next_word(&rest));
+        struct text column = next_word(&rest);
+
+        append_condition(buffer, match, column, rest);
+    } else if (text_equal(word, TEXT("entries"))) {
+        struct text column = next_word(&rest);
+
+        append_condition(buffer, &engine->entries, column, rest);
+    } else if (text_equal(mark, TEXT("row"))) {
+        buffer_append(buffer, engine->has_row_keys ? TEXT("key") : TEXT("id"));
+    } else if (text_equal(mark, TEXT("row entity is top"))) {
+        buffer_append(buffer, engine->has_row_keys ? TEXT("entity.key = top.matched")
+                                                   : TEXT("entity.scope = $1 AND entity.id = top.matched"));
+    } else if (text_equal(mark, TEXT("row has id sought"))) {
+        if (engine->has_row_keys)
+            buffer_append_format(buffer, "key BETWEEN row_key(sought) AND row_key(sought) + %d AND ",
+                                 ROW_KEY_PROBES - 1);
+        buffer_append(buffer, TEXT("id = sought"));
+    } else if (text_equal(word, TEXT("candidates"))) {
+        next_word(&rest);
+        struct text table = next_word(&rest);
+
+        buffer_append_format(buffer,
+                             "SELECT rowid AS candidate FROM %.*s_trigrams WHERE %.*s_trigrams MATCH %.*s "
+                             "UNION SELECT key FROM %.*s_unindexed",
+                             TEXT_FORMAT(table), TEXT_FORMAT(table), TEXT_FORMAT(rest), TEXT_FORMAT(table));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* One mark in braces (struct query). */
 static void append_mark(struct buffer *buffer, struct text mark, const struct entity *entity,
                         const struct connection *connection)
@@ -57,6 +127,8 @@ static void append_mark(struct buffer *buffer, struct text mark, const struct en
         buffer_append_format(buffer, "%s%.*s%s", connection->engine->elements_before,
                              TEXT_FORMAT(text_from(mark, elements_of.length)),
                              connection->engine->elements_after);
+    else if (append_list_mark(buffer, mark, connection->engine))
+        return;
     else if (connection->engine->has_row_keys)
         append_row_condition(buffer, mark);
     else

@@ -3,6 +3,7 @@
 #include "store/lane.h"
 #include "store/migration.h"
 #include "store/postgres/postgres.h"
+#include "store/sqlite/read_pool.h"
 #include "store/sqlite/sqlite.h"
 #include "store/transaction.h"
 
@@ -56,8 +57,11 @@ static struct store *open_embedded(struct text path, struct arena *arena, struct
     if (!store->database_path)
         abort();
     store->writer = writer_start(store, connection, arena, reason);
-    if (store->writer)
+    if (store->writer) {
+        store->read_pool = read_pool_new(store);
+        atomic_store(&store->has_unindexed, true); /* for all we know */
         return store;
+    }
     free(store->database_path);
     free(store);
     return NULL;
@@ -92,10 +96,12 @@ struct store *store_open(struct text database, struct arena *arena, struct text 
 void store_close(struct store *store)
 {
     assert(store->magic == STORE_MAGIC);
-    if (store->postgres)
+    if (store->postgres) {
         postgres_close(store->postgres);
-    else
+    } else {
+        read_pool_free(store->read_pool);
         writer_stop(store->writer);
+    }
     free(store->database_path);
     store->magic = 0;
     free(store);
@@ -116,8 +122,30 @@ bool store_has_readers(const struct store *store)
 
 bool store_submit_read(struct store *store, struct store_command *command)
 {
-    assert(store->magic == STORE_MAGIC && store->postgres);
-    return postgres_submit_read(store->postgres, command);
+    assert(store->magic == STORE_MAGIC);
+    return store->postgres ? postgres_submit_read(store->postgres, command)
+                           : read_pool_submit(store->read_pool, command);
+}
+
+bool store_has_unindexed(const struct store *store)
+{
+    return atomic_load(&store->has_unindexed);
+}
+
+const struct failure *store_index_searched(struct store *store, struct transaction *transaction,
+                                           int64_t count_max, int64_t *count)
+{
+    struct connection *connection = transaction->connection;
+
+    *count = 0;
+    if (!connection->engine->index_searched)
+        return NULL;
+    atomic_store(&store->has_unindexed, false);
+    if (!connection->engine->index_searched(connection, count_max, count))
+        transaction_fail(transaction);
+    if (transaction->failure || *count == count_max)
+        atomic_store(&store->has_unindexed, true);
+    return transaction->failure;
 }
 
 void store_listen(struct store *store, store_change_listener *listener, void *context)

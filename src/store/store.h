@@ -19,6 +19,7 @@
 /* Limits. */
 enum {
     STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
+    STORE_SLOW_QUEUE_MAX = 64,       /* reads that may take long and wait; beyond it, the same */
     STORE_READ_QUEUE_MAX = 10000,    /* the same, of commands that read */
     STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
@@ -34,7 +35,7 @@ enum {
     STORE_CONNECTIONS_DEFAULT = 8, /* to a PostgreSQL database */
     STORE_CONNECTIONS_MIN = 2,
     STORE_CONNECTIONS_MAX = 512,
-    STORE_QUERY_PARAMETERS_MAX = 64,
+    STORE_QUERY_PARAMETERS_MAX = 128, /* a list of 50 conditions, two each, and what else there is */
 };
 
 struct buffer;
@@ -203,6 +204,9 @@ struct store_command {
     /* A part of something long that lets others go first: of these, one is run behind all other commands that
      * wait, and STORE_BACKGROUND_BATCH when none does. */
     bool is_background;
+    /* Of a command that reads: it may take long, and others that do as well may keep it waiting, while those
+     * that do not pass by. `run` is called once. */
+    bool is_slow;
 };
 
 /* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
@@ -226,9 +230,9 @@ store_write_in_background(struct store *store, struct arena *arena, const struct
  * are commands, as writes are, because they wait for a server. */
 bool store_has_readers(const struct store *store);
 
-/* Hands a command that reads to the store; only where there are no readers. Its `run` is called again when
- * answers that it asked for are there, and must then do the same; it writes nothing. False when the queue is
- * full. */
+/* Hands a command that reads to the store; where there are readers, only one that is slow. The `run` of one
+ * that is not is called again when answers that it asked for are there, and must then do the same; it writes
+ * nothing. False when the queue is full. */
 bool store_submit_read(struct store *store, struct store_command *command);
 
 /* Runs a use case that reads and waits for it: for commands, tests and start-up, never on a loop. */
@@ -246,6 +250,19 @@ void store_reader_begin(struct store_reader *reader, struct transaction *transac
                         const struct call *call);
 /* Ends the snapshot. Before a thread blocks, so that the log can be copied back. */
 void store_reader_end(struct store_reader *reader);
+
+/* Has queries of the transaction end at that (monotonic) time, which fails it for the reason `timeout`; until
+ * the snapshot ends. */
+void store_reader_limit(struct store_reader *reader, int64_t until_us);
+
+/* ---- the index of searched fields ---- */
+
+/* Whether rows whose searched fields have changed are not in the index yet, as far as is known; never where
+ * that happens with the change. Any thread; cheap. */
+bool store_has_unindexed(const struct store *store);
+/* Takes at most `count_max` of them into it; how many it was in *count. Write lane only. */
+const struct failure *store_index_searched(struct store *store, struct transaction *transaction,
+                                           int64_t count_max, int64_t *count);
 
 /* ---- the whole ---- */
 

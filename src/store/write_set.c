@@ -92,6 +92,7 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
             failure = write_trail(transaction, write, scratch);
         if (!failure)
             announce(transaction, write);
+        transaction->connection->has_searched |= write->entity->is_searched;
     }
     return failure;
 }

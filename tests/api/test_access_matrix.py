@@ -57,6 +57,8 @@ CALLERS = {
 # "-" needs credentials alone (section 6.1). The server's own list must say the same.
 MATRIX = {
     ("POST", "/v1/customers"): "customer:write",
+    ("GET", "/v1/customers"): "customer:read",
+    ("POST", "/v1/customers/search"): "customer:read",
     ("PUT", "/v1/customers"): "customer:write",
     ("PUT", "/v1/customers/{id}"): "customer:write",
     ("DELETE", "/v1/customers/{id}"): "customer:write",
@@ -262,6 +264,7 @@ RESOURCES = [
 # A body that is accepted, for each route that has one.
 BODIES = {
     ("POST", "/v1/customers"): lambda world: {"external_id": world.unique("body"), "name": "Acme"},
+    ("POST", "/v1/customers/search"): lambda world: {"limit": 1},
     ("PUT", "/v1/customers"): lambda world: {"name": world.unique("renamed")},
     ("PUT", "/v1/customers/{id}"): lambda world: {"name": world.unique("renamed")},
     ("POST", "/v1/environments"): lambda world: {"name": world.unique("body"), "type": "development"},

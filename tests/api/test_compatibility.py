@@ -70,6 +70,10 @@ def post(path, body):
     return lambda world: world.client.post(path, body)
 
 
+def conditions(*conditions):
+    return post("/v1/customers/search", {"filters": conditions})
+
+
 def escaped_slash(world):
     world.path("a/b")
     return world.client.get("/v1/customers/external/a%2Fb")
@@ -219,6 +223,18 @@ DIFFERENCES = {
     "a list of keys with a `limit` outside": (lambda world: world.client.get("/v1/secrets/api/keys?limit=1001"), 400),
     "a search for users without any paging": (post("/v1/users/search", {}), 200),
     "a search for users sorted by": (post("/v1/users/search", {"sort": [{"field": "name"}]}), 400),
+    "a list with `sort`": (lambda world: world.client.get("/v1/customers?sort=name"), 200),
+    "a search for customers by the e-mail": (post("/v1/customers/search", {"email": "a@b.c"}), 200),
+    "a condition whose `operator` there is not": (conditions({"field": "name", "operator": "like", "value": {"string": "x"}}), 400),
+    "a condition without a `value`": (conditions({"field": "name", "operator": "eq"}), 400),
+    "a condition whose `value` does not fit": (conditions({"field": "name", "operator": "contains", "value": {"number": 1}}), 400),
+    "a condition whose operator does not fit": (
+        conditions({"field": "created_at", "operator": "contains", "value": {"string": "2026"}}), 400),
+    "a condition about a field that": (conditions({"field": "shoe_size", "operator": "eq", "value": {"string": "1"}}), 400),
+    "a condition about `metadata`": (post("/v1/customers/search", {"sort": [{"field": "metadata"}]}), 400),
+    "a search with more than 50 conditions": (
+        conditions(*[{"field": "name", "operator": "eq", "value": {"string": "x"}}] * 51), 400),
+    "a search with more than 8 fields": (post("/v1/customers/search", {"sort": [{"field": "name"}] * 9}), 400),
     "a user with an e-mail that another": (taken_email, 409),
     "a link to the portal with a key": (lambda world: portal_link(world, world.reader), 403),
     "a customer's own change": (portal_change, 200),

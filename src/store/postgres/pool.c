@@ -131,9 +131,16 @@ struct text postgres_name(const struct postgres *postgres)
 
 /* ---- the queues ---- */
 
+/* Some readers are left for what is quick. */
+static bool may_run_slow(const struct postgres *postgres)
+{
+    return postgres->slow.first && postgres->slow_count < (postgres->reader_count + 1) / 2;
+}
+
 static size_t waiting(const struct postgres *postgres, enum work work)
 {
-    return postgres->queues[work].count + (work == WORK_WRITES ? postgres->background.count : 0);
+    return postgres->queues[work].count +
+           (work == WORK_WRITES ? postgres->background.count : may_run_slow(postgres));
 }
 
 /* Whether what waits is for another worker than those at work. */
@@ -174,7 +181,8 @@ static bool submit(struct postgres *postgres, enum work work, struct command_lis
 {
     assert(postgres->magic == POOL_MAGIC);
     pthread_mutex_lock(&postgres->mutex);
-    bool taken = !postgres->stopping && waiting(postgres, work) < limit;
+    size_t count = queue == &postgres->slow ? queue->count : waiting(postgres, work);
+    bool taken = !postgres->stopping && count < limit;
 
     if (taken)
         command_list_append(queue, command);
@@ -198,7 +206,21 @@ bool postgres_submit_write(struct postgres *postgres, struct store_command *comm
 
 bool postgres_submit_read(struct postgres *postgres, struct store_command *command)
 {
+    if (command->is_slow)
+        return submit(postgres, WORK_READS, &postgres->slow, STORE_SLOW_QUEUE_MAX, command);
     return submit(postgres, WORK_READS, &postgres->queues[WORK_READS], STORE_READ_QUEUE_MAX, command);
+}
+
+/* A read that may take long is taken alone, in turn with all the others. */
+static bool take_slow(struct postgres *postgres, struct store_command **commands)
+{
+    postgres->took_slow =
+        may_run_slow(postgres) && !(postgres->took_slow && postgres->queues[WORK_READS].first);
+    if (postgres->took_slow) {
+        commands[0] = command_list_take(&postgres->slow);
+        postgres->slow_count++;
+    }
+    return postgres->took_slow;
 }
 
 /* Of writes that let others go first one is taken behind all others, and a few when nobody else waits. */
@@ -208,6 +230,8 @@ static size_t take(struct postgres *postgres, enum work work, struct store_comma
     struct command_list taken;
 
     command_list_init(&taken);
+    if (work == WORK_READS && take_slow(postgres, commands))
+        return 1;
     if (work == WORK_READS) {
         command_list_move(&postgres->queues[WORK_READS], &taken, POSTGRES_READ_BATCH_MAX);
     } else {
@@ -293,8 +317,11 @@ static size_t wait_for_commands(struct worker *worker, struct store_command **co
 
     pthread_mutex_lock(&postgres->mutex);
     postgres->busy_counts[work] -= worker->is_busy;
+    postgres->slow_count -= worker->is_slow;
     wait_for_turn(worker);
     size_t count = take(postgres, work, commands);
+
+    worker->is_slow = work == WORK_READS && count && postgres->took_slow;
 
     worker->is_busy = count > 0;
     postgres->busy_counts[work] += worker->is_busy;
@@ -405,6 +432,7 @@ static void start_pool(struct postgres *postgres, unsigned connection_count)
     unsigned reader_count = connection_count / 2;
 
     postgres->worker_count = connection_count;
+    postgres->reader_count = reader_count;
     postgres->workers = calloc(connection_count, sizeof *postgres->workers);
     if (!postgres->workers)
         abort();
@@ -450,6 +478,7 @@ struct postgres *postgres_open(struct text url, const struct store_options *opti
         command_list_init(&postgres->queues[work]);
     }
     command_list_init(&postgres->background);
+    command_list_init(&postgres->slow);
     if (!prepare_database(postgres, options->must_exist, arena, reason)) {
         free_pool(postgres);
         return NULL;

@@ -15,7 +15,7 @@ struct worker {
     enum work work;
     struct postgres_connection *connection;
     bool has_session; /* guarded by the pool's mutex, as the next */
-    bool is_busy;
+    bool is_busy, is_slow;
     pthread_t thread;
 };
 
@@ -29,6 +29,9 @@ struct postgres {
     pthread_cond_t woken[WORKS];
     struct command_list queues[WORKS];
     struct command_list background; /* writes that let others go first */
+    struct command_list slow;       /* reads that may take long */
+    unsigned slow_count;            /* of those that are under way */
+    bool took_slow;                 /* the last that was taken was one */
     unsigned session_counts[WORKS]; /* of the workers that have one */
     unsigned busy_counts[WORKS];    /* of the workers that are at work */
     unsigned idle_counts[WORKS];    /* of the workers that wait to be woken */

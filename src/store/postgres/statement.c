@@ -390,6 +390,14 @@ static struct text conflict_column(struct connection *connection, struct arena *
 const struct engine postgres_engine = {
     .elements_before = "SELECT jsonb_array_elements_text(",
     .elements_after = "::jsonb)",
+    .matches =
+        {
+            [CASE_FOLD_ANYWHERE] = {"fold_case(", ") LIKE '%' || like_literal(", ") || '%'"},
+            [CASE_FOLD_START] = {"fold_case(", ") LIKE like_literal(", ") || '%'"},
+            [CASE_FOLD_END] = {"fold_case(", ") LIKE '%' || like_literal(", ")"},
+            [CASE_FOLD_WHOLE] = {"fold_case(", ") LIKE like_literal(", ")"},
+        },
+    .entries = {"", " @> ", "::jsonb"},
     .find = find,
     .prepare = prepare,
     .start = start,

@@ -2,8 +2,10 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
+#include "store/sqlite/search.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -108,7 +110,7 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
 
     /* A file that is not ours must be left as it is: look before anything is set. */
     if (opened && (mode == SQLITE_READER || sqlite_recognise(connection, arena, reason)) &&
-        configure(connection, mode, reason))
+        configure(connection, mode, reason) && sqlite_add_functions(connection))
         return connection;
     if (!text_is_set(*reason))
         *reason = arena_format(arena, "cannot open the database %.*s: %s", TEXT_FORMAT(path),
@@ -121,6 +123,7 @@ void sqlite_connection_close(struct connection *connection)
 {
     assert(sqlite_of(connection)->magic == CONNECTION_MAGIC);
     sqlite_statements_free(connection);
+    sqlite_sample_free(sqlite_of(connection)->sample);
     buffer_free(&connection->audit_scratch);
     sqlite3_close(sqlite_of(connection)->handle);
     sqlite_of(connection)->magic = 0;
@@ -152,6 +155,8 @@ static const char *unavailable_reason(int code)
     switch (code & 0xff) {
     case SQLITE_CANTOPEN:
         return "cannot_open";
+    case SQLITE_INTERRUPT:
+        return "timeout";
     case SQLITE_NOMEM:
         return "out_of_memory";
     case SQLITE_BUSY:
@@ -200,6 +205,17 @@ const struct engine sqlite_engine = {
     .has_row_keys = true,
     .elements_before = "SELECT value FROM json_each(",
     .elements_after = ")",
+    .matches =
+        {
+            [CASE_FOLD_ANYWHERE] = {"case_fold_matches(", ", ", ", 0)"},
+            [CASE_FOLD_START] = {"case_fold_matches(", ", ", ", 1)"},
+            [CASE_FOLD_END] = {"case_fold_matches(", ", ", ", 2)"},
+            [CASE_FOLD_WHOLE] = {"case_fold_matches(", ", ", ", 3)"},
+        },
+    .entries = {"has_entries(", ", ", ")"},
+    .candidates = sqlite_candidates,
+    .reads_whole = sqlite_reads_whole,
+    .index_searched = sqlite_index_searched,
     .find = sqlite_find,
     .prepare = sqlite_prepare,
     .start = sqlite_start,
@@ -218,6 +234,28 @@ bool sqlite_is_not_a_database(struct connection *connection)
 }
 
 /* ---- transactions ---- */
+
+enum { LIMIT_CHECK_STEPS = 1000 }; /* of SQLite's machine: some 20 us */
+
+/* What may take long leaves the processor to whoever waits for microseconds. */
+static int is_over(void *context)
+{
+    const struct sqlite_connection *connection = context;
+
+    processor_offer();
+    return monotonic_now_us() > connection->until_us;
+}
+
+void sqlite_limit(struct connection *connection, int64_t until_us)
+{
+    struct sqlite_connection *limited = sqlite_of(connection);
+
+    if (limited->until_us == until_us)
+        return;
+    limited->until_us = until_us;
+    sqlite3_progress_handler(limited->handle, until_us ? LIMIT_CHECK_STEPS : 0, until_us ? is_over : NULL,
+                             limited);
+}
 
 bool sqlite_execute(struct connection *connection, const char *sql)
 {

@@ -24,7 +24,9 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
-    enum store_state trouble; /* of the last write */
+    int64_t until_us;              /* monotonic: when what runs is interrupted; 0: never */
+    enum store_state trouble;      /* of the last write */
+    struct trigram_sample *sample; /* NULL: nothing was sought yet */
 };
 
 static inline struct sqlite_connection *sqlite_of(struct connection *connection)

@@ -146,6 +146,9 @@ static bool commit(struct writer *writer, struct arena *arena)
 
     if (is_done)
         audit_chain_keep(writer->connection);
+    if (is_done && writer->connection->has_searched)
+        atomic_store(&writer->store->has_unindexed, true);
+    writer->connection->has_searched = false;
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     return is_done;
 }

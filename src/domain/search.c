@@ -1,0 +1,377 @@
+#include "domain/search.h"
+
+#include "base/case_fold.h"
+#include "base/instant.h"
+#include "model/entity_json.h"
+#include "json/writer.h"
+
+enum { QUICK_ROWS_MAX = 500 };
+
+/* ---- what there is ---- */
+
+/* Of `value`, which is one of these. */
+enum member { MEMBER_STRING, MEMBER_NUMBER, MEMBER_BOOLEAN, MEMBER_DATE, MEMBER_ARRAY, MEMBERS };
+
+static const struct text member_names[MEMBERS] = {
+    TEXT_LITERAL("string"), TEXT_LITERAL("number"), TEXT_LITERAL("boolean"),
+    TEXT_LITERAL("date"),   TEXT_LITERAL("array"),
+};
+
+struct comparator {
+    struct text name;
+    enum list_comparison comparison;
+    unsigned members; /* that it can be used with, as bits */
+};
+
+#define BIT(member) (1U << (member))
+#define ORDERED     (BIT(MEMBER_NUMBER) | BIT(MEMBER_DATE))
+#define SINGLE      (BIT(MEMBER_STRING) | BIT(MEMBER_NUMBER) | BIT(MEMBER_BOOLEAN) | BIT(MEMBER_DATE))
+
+static const struct comparator operators[] = {
+    {TEXT_LITERAL("eq"), LIST_EQUAL, SINGLE},
+    {TEXT_LITERAL("neq"), LIST_UNEQUAL, SINGLE},
+    {TEXT_LITERAL("contains"), LIST_CONTAINS, BIT(MEMBER_STRING)},
+    {TEXT_LITERAL("not_contains"), LIST_NOT_CONTAINS, BIT(MEMBER_STRING)},
+    {TEXT_LITERAL("starts_with"), LIST_STARTS_WITH, BIT(MEMBER_STRING)},
+    {TEXT_LITERAL("ends_with"), LIST_ENDS_WITH, BIT(MEMBER_STRING)},
+    {TEXT_LITERAL("gt"), LIST_GREATER, ORDERED},
+    {TEXT_LITERAL("lt"), LIST_LESS, ORDERED},
+    {TEXT_LITERAL("gte"), LIST_AT_LEAST, ORDERED},
+    {TEXT_LITERAL("lte"), LIST_AT_MOST, ORDERED},
+    {TEXT_LITERAL("in"), LIST_ONE_OF, BIT(MEMBER_ARRAY)},
+    {TEXT_LITERAL("not_in"), LIST_NOT_ONE_OF, BIT(MEMBER_ARRAY)},
+    {TEXT_LITERAL("before"), LIST_LESS, BIT(MEMBER_DATE)},
+    {TEXT_LITERAL("after"), LIST_GREATER, BIT(MEMBER_DATE)},
+};
+enum { OPERATOR_COUNT = sizeof operators / sizeof operators[0] };
+
+/* The members that say something about such a field. */
+static unsigned members_of(const struct field *field)
+{
+    switch (field->type) {
+    case FIELD_TEXT:
+    case FIELD_TENANT_ID:
+    case FIELD_ENVIRONMENT_ID:
+        return BIT(MEMBER_STRING) | BIT(MEMBER_ARRAY);
+    case FIELD_INSTANT:
+        return BIT(MEMBER_DATE);
+    case FIELD_INTEGER:
+        return BIT(MEMBER_NUMBER);
+    case FIELD_BOOLEAN:
+        return BIT(MEMBER_BOOLEAN);
+    default:
+        return 0;
+    }
+}
+
+static const struct field *find_field(const struct entity *entity, struct text name)
+{
+    const struct field *field = entity_field(entity, name);
+
+    return field && !(field->flags & (FIELD_SECRET | FIELD_INTERNAL)) && members_of(field) ? field : NULL;
+}
+
+bool search_knows(const struct entity *entity, struct text field)
+{
+    return find_field(entity, field) != NULL;
+}
+
+/* ---- reading a condition ---- */
+
+struct reading {
+    const struct entity *entity;
+    struct arena *arena;
+    struct failure **failure;
+    unsigned index; /* of the condition */
+};
+
+static bool refuse(const struct reading *reading, const char *member, struct text reason)
+{
+    failure_add_field(reading->failure, reading->arena,
+                      arena_format(reading->arena, "filters[%u]%s", reading->index, member), reason);
+    return false;
+}
+
+/* "must be one of a, b": the names that `has` has a bit for. */
+static struct text one_of(const struct reading *reading, const char *beginning, const struct text *names,
+                          size_t stride, size_t count, unsigned has)
+{
+    struct text reason = text_from_string(beginning);
+    bool is_first = true;
+
+    for (size_t i = 0; i < count; i++)
+        if (has & 1U << i) {
+            const struct text *name = (const struct text *)((const char *)names + i * stride);
+
+            reason = arena_format(reading->arena, "%.*s%s %.*s", TEXT_FORMAT(reason), is_first ? "" : ",",
+                                  TEXT_FORMAT(*name));
+            is_first = false;
+        }
+    return reason;
+}
+
+static const struct field *read_field(const struct reading *reading, const struct json_value *condition)
+{
+    const struct json_value *name = json_member(condition, TEXT("field"));
+
+    if (!name || name->type != JSON_STRING) {
+        refuse(reading, ".field", TEXT("must be the name of a field"));
+        return NULL;
+    }
+    const struct field *field = find_field(reading->entity, name->text);
+
+    if (field)
+        return field;
+    if (text_equal(name->text, TEXT("metadata")) && entity_field(reading->entity, name->text)) {
+        refuse(
+            reading, ".field",
+            TEXT("must not be metadata, which is searched by the request's own member `metadata`: {\"key\": "
+                 "\"value\"}"));
+    } else {
+        refuse(reading, ".field", TEXT("names a field that cannot be searched by here"));
+    }
+    failure_add(*reading->failure, reading->arena, TEXT("field"), name->text);
+    return NULL;
+}
+
+/* The operators that say something about a field with those members. */
+static unsigned operators_for(unsigned members)
+{
+    unsigned fitting = 0;
+
+    for (unsigned i = 0; i < OPERATOR_COUNT; i++)
+        if (operators[i].members & members)
+            fitting |= 1U << i;
+    return fitting;
+}
+
+static const struct comparator *read_operator(const struct reading *reading,
+                                              const struct json_value *condition, const struct field *field)
+{
+    const struct json_value *name = json_member(condition, TEXT("operator"));
+    unsigned fitting = operators_for(members_of(field));
+
+    for (unsigned i = 0; name && name->type == JSON_STRING && i < OPERATOR_COUNT; i++)
+        if (text_equal(operators[i].name, name->text) && fitting & 1U << i)
+            return &operators[i];
+    refuse(
+        reading, ".operator",
+        one_of(reading, "must be one of", &operators[0].name, sizeof operators[0], OPERATOR_COUNT, fitting));
+    return NULL;
+}
+
+static bool is_given(const struct json_value *value)
+{
+    return value && value->type != JSON_NULL;
+}
+
+/* The member that `data_type` names, as a bit; all when it is absent; 0 when it is wrong, and refused. */
+static unsigned read_data_type(const struct reading *reading, const struct json_value *condition)
+{
+    const struct json_value *data_type = json_member(condition, TEXT("data_type"));
+    const unsigned all = BIT(MEMBERS) - 1;
+
+    if (!is_given(data_type) || (data_type->type == JSON_STRING && data_type->text.length == 0))
+        return all;
+    for (unsigned i = 0; i < MEMBERS; i++)
+        if (data_type->type == JSON_STRING && text_equal(data_type->text, member_names[i]))
+            return BIT(i);
+    refuse(reading, ".data_type",
+           one_of(reading, "must be one of", member_names, sizeof member_names[0], MEMBERS,
+                  all & ~BIT(MEMBER_BOOLEAN)));
+    return 0;
+}
+
+/* The first member of `value` that counts. False when there is none, which is refused. */
+static bool read_member(const struct reading *reading, const struct json_value *condition, unsigned fitting,
+                        enum member *member, const struct json_value **content)
+{
+    const struct json_value *value = json_member(condition, TEXT("value"));
+
+    if (!value || value->type != JSON_OBJECT)
+        return refuse(reading, ".value", TEXT("must be an object, as {\"string\": \"text\"}"));
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        *content = json_member(value, member_names[i]);
+        *member = (enum member)i;
+        if (fitting & BIT(i) && is_given(*content))
+            return true;
+        if (fitting & BIT(i) && i == MEMBER_ARRAY && *content) /* null is a cleared picker */
+            return true;
+    }
+    return refuse(reading, ".value",
+                  one_of(reading, "must have the member that the field and the operator go with:",
+                         member_names, sizeof member_names[0], MEMBERS, fitting));
+}
+
+/* ---- reading a value ---- */
+
+static bool read_string(const struct reading *reading, const struct json_value *content,
+                        enum list_comparison comparison, struct value *value)
+{
+    bool is_folded = comparison == LIST_CONTAINS || comparison == LIST_NOT_CONTAINS ||
+                     comparison == LIST_STARTS_WITH || comparison == LIST_ENDS_WITH;
+
+    if (content->type != JSON_STRING)
+        return refuse(reading, ".value.string", TEXT("must be a string"));
+    *value = value_text(is_folded ? case_fold(reading->arena, content->text) : content->text);
+    return true;
+}
+
+/* Also as a string, as some clients send what is no binary number. */
+static bool read_number(const struct reading *reading, const struct json_value *content, struct value *value)
+{
+    struct text digits = content->text;
+    bool is_negative = digits.length > 0 && digits.data[0] == '-';
+    uint64_t magnitude;
+
+    if ((content->type != JSON_NUMBER && content->type != JSON_STRING) ||
+        !text_to_uint64(text_from(digits, is_negative), &magnitude) || magnitude > INT64_MAX)
+        return refuse(reading, ".value.number", TEXT("must be a whole number"));
+    *value = value_integer(is_negative ? -(int64_t)magnitude : (int64_t)magnitude);
+    return true;
+}
+
+static bool read_boolean(const struct reading *reading, const struct json_value *content, struct value *value)
+{
+    if (content->type != JSON_TRUE && content->type != JSON_FALSE)
+        return refuse(reading, ".value.boolean", TEXT("must be true or false"));
+    *value = value_boolean(content->type == JSON_TRUE);
+    return true;
+}
+
+static bool read_date(const struct reading *reading, const struct json_value *content, struct value *value)
+{
+    int64_t instant_us;
+
+    if (content->type != JSON_STRING || !instant_parse(content->text, &instant_us))
+        return refuse(reading, ".value.date", TEXT("must be an instant like 2026-01-31T00:00:00Z"));
+    *value = value_instant(instant_us);
+    return true;
+}
+
+static bool are_strings(const struct json_value *array)
+{
+    const struct json_value *element = json_first(array);
+
+    for (uint32_t i = 0; i < array->count; i++, element = json_next(element))
+        if (element->type != JSON_STRING)
+            return false;
+    return true;
+}
+
+static struct text compact_strings(const struct json_value *array, struct arena *arena)
+{
+    struct buffer buffer = {0};
+    struct json_writer writer;
+    const struct json_value *element = json_first(array);
+
+    json_writer_init(&writer, &buffer);
+    json_begin_array(&writer);
+    for (uint32_t i = 0; i < array->count; i++, element = json_next(element))
+        json_string(&writer, element->text);
+    json_end_array(&writer);
+    struct text text = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return text;
+}
+
+static bool read_array(const struct reading *reading, const struct json_value *content, struct value *value)
+{
+    if (content->type != JSON_ARRAY || !are_strings(content))
+        return refuse(reading, ".value.array", TEXT("must be an array of strings"));
+    if (content->count > SEARCH_MEMBERS_MAX)
+        return refuse(reading, ".value.array", TEXT("must have at most 1000 elements"));
+    *value = value_text(compact_strings(content, reading->arena));
+    return true;
+}
+
+static bool read_value(const struct reading *reading, enum member member, const struct json_value *content,
+                       struct search_condition *condition)
+{
+    switch (member) {
+    case MEMBER_STRING:
+        return read_string(reading, content, condition->comparison, &condition->value);
+    case MEMBER_NUMBER:
+        return read_number(reading, content, &condition->value);
+    case MEMBER_BOOLEAN:
+        return read_boolean(reading, content, &condition->value);
+    case MEMBER_DATE:
+        return read_date(reading, content, &condition->value);
+    default:
+        return read_array(reading, content, &condition->value);
+    }
+}
+
+/* False when there is no condition: it was refused, or it is a picker that was cleared. */
+static bool read_condition(const struct reading *reading, const struct json_value *given,
+                           struct search_condition *condition)
+{
+    const struct json_value *content;
+    enum member member;
+
+    if (given->type != JSON_OBJECT)
+        return refuse(reading, "", TEXT("must be an object with field, operator and value"));
+    const struct field *field = read_field(reading, given);
+    const struct comparator *comparator = field ? read_operator(reading, given, field) : NULL;
+    unsigned data_type = comparator ? read_data_type(reading, given) : 0;
+
+    if (!data_type)
+        return false;
+    unsigned fitting = members_of(field) & comparator->members;
+
+    if (!(data_type & fitting))
+        return refuse(reading, ".data_type", TEXT("does not fit the field and the operator"));
+    if (!read_member(reading, given, data_type & fitting, &member, &content))
+        return false;
+    if (member == MEMBER_ARRAY &&
+        (!is_given(content) || (content->type == JSON_ARRAY && content->count == 0)))
+        return false;
+    *condition = (struct search_condition){.field = field->name, .comparison = comparator->comparison};
+    return read_value(reading, member, content, condition);
+}
+
+void search_read_conditions(const struct entity *entity, const struct json_value *filters,
+                            struct arena *arena, struct search *search, struct failure **failure)
+{
+    struct reading reading = {.entity = entity, .arena = arena, .failure = failure};
+
+    search->condition_count = 0;
+    if (!filters || filters->count == 0)
+        return;
+    if (filters->count > SEARCH_CONDITIONS_MAX) {
+        failure_add_field(failure, arena, TEXT("filters"), TEXT("must have at most 50 conditions"));
+        return;
+    }
+    struct search_condition *conditions = ARENA_ARRAY(arena, struct search_condition, filters->count);
+    const struct json_value *given = json_first(filters);
+
+    for (; reading.index < filters->count; reading.index++, given = json_next(given))
+        search->condition_count += read_condition(&reading, given, &conditions[search->condition_count]);
+    search->conditions = conditions;
+}
+
+/* ---- as a list ---- */
+
+void search_apply(const struct search *search, struct list_query *list)
+{
+    list_query_where(list, TEXT("status"), LIST_EQUAL,
+                     value_text(text_is_set(search->status) ? search->status : status_published));
+    if (search->start_time != INSTANT_UNSET)
+        list_query_where(list, TEXT("created_at"), LIST_AT_LEAST, value_instant(search->start_time));
+    if (search->end_time != INSTANT_UNSET)
+        list_query_where(list, TEXT("created_at"), LIST_AT_MOST, value_instant(search->end_time));
+    for (size_t i = 0; i < search->condition_count; i++)
+        list_query_where(list, search->conditions[i].field, search->conditions[i].comparison,
+                         search->conditions[i].value);
+    for (size_t i = 0; i < search->sort_count; i++)
+        list_query_sort(list, search->sorts[i].field, search->sorts[i].is_descending);
+    list_query_sort(list, TEXT("created_at"), !search->is_ascending);
+}
+
+bool search_is_quick(const struct search *search)
+{
+    return search->condition_count == 0 && search->sort_count == 0 && search->start_time == INSTANT_UNSET &&
+           search->end_time == INSTANT_UNSET && search->page.offset <= QUICK_ROWS_MAX &&
+           search->page.limit <= QUICK_ROWS_MAX;
+}
