@@ -1,4 +1,4 @@
-"""What providers call entities of ours: /v1/integrations and integration_entity_mapping (10-customers sections 4.5, 6.2,
+"""What providers call entities of ours: /v1/integrations, integration_entity_mapping (10-customers sections 4.5, 6.2,
 9 and 13)."""
 
 import itertools
@@ -474,6 +474,29 @@ def test_a_customer_with_mappings_that_is_sent_again(api):
     assert len(integrations(api, first.json())) == 1
 
 
+def test_a_change_puts_mappings(api):
+    """One for each provider that is named; the others stay (section 6.2)."""
+    customer = new_customer(api, integration_entity_mapping=[element("stripe", metadata={"a": 1}), element("tabs")])
+    path, before = f"/v1/customers/{customer['id']}", {entry["provider_type"]: entry for entry in customer["integrations"]}
+    changed = api.request("PUT", path, body={"integration_entity_mapping": [element("stripe"), element("paddle")]})
+    assert changed.status == 200, changed
+    after = {entry["provider_type"]: entry for entry in changed.json()["integrations"]}
+    assert set(after) == {"stripe", "tabs", "paddle"} and after["tabs"] == before["tabs"]
+    assert after["stripe"]["id"] == before["stripe"]["id"] and "metadata" not in after["stripe"]
+    assert after["stripe"]["provider_entity_id"] != before["stripe"]["provider_entity_id"]
+    assert api.get(path).json() == changed.json()
+    for nothing in ({"name": "renamed"}, {"integration_entity_mapping": []}, {"integration_entity_mapping": None}):
+        assert "integrations" not in api.request("PUT", path, body=nothing).json()
+    taken = {"integration_entity_mapping": [element("whop"), {**element("stripe"), "provider_entity_id": "cus_taken"}]}
+    owner = new_customer(api, integration_entity_mapping=[taken["integration_entity_mapping"][1]])
+    reply = api.request("PUT", path, body={"name": "not kept", **taken})
+    named = {"provider_type": "stripe", "provider_entity_id": "cus_taken", "entity_id": owner["id"]}
+    assert_error(reply, 409, "already_exists", named)
+    assert api.get(path).json()["name"] == "renamed" and len(integrations(api, customer)) == 3
+    bad = {"integration_entity_mapping": [{}]}
+    assert "integration_entity_mapping[0].provider_type" in assert_error(api.request("PUT", path, body=bad), 400)
+
+
 # --- at once ---------------------------------------------------------------------------------------------------------
 
 
@@ -532,6 +555,20 @@ def test_a_link_and_a_delink_at_once(api, place):
         assert (linked.status, delinked.status) == (200, 200)
         assert len(integrations(api, customer)) in (0, 1)
         assert len(integrations(api, customer, "?integration_status=all")) in (1, 2)
+
+
+def test_a_link_and_a_delete_at_once(api, place):
+    """Linked and then deleted, or deleted and then not found: nothing else."""
+    for _ in range(10):
+        customer = new_customer(api)
+        path, body = f"/v1/customers/{customer['id']}", link_body(customer)
+        linked, deleted = at_once(
+            place, [lambda client: client.post(LINK, body), lambda client: client.request("DELETE", path)]
+        )
+        assert deleted.status == 204, deleted
+        assert len(integrations(api, customer)) == (1 if linked.status == 200 else 0)
+        if linked.status != 200:
+            assert_error(linked, 404, "not_found", {"entity_type": "customer", "entity_id": customer["id"]})
 
 
 @pytest.mark.shared("waits for a row that another session has locked, which the embedded database has not")
