@@ -22,6 +22,8 @@ REQUESTS = {
 @pytest.mark.parametrize("case", REQUESTS)
 def test_every_reply_has_the_common_headers(api, case):
     method, path, body = REQUESTS[case]
+    if case == "409":
+        api.request(method, path, body=body)
     reply = api.request(method, path, body=body, key=None if case == "401" else ...)
     if case[0] in "234":
         assert reply.status in (int(case[:3]), 409)
