@@ -1,40 +1,8 @@
 -- oldest_reader: 3
 -- Lists and searches.
 --
--- Most lists are of one status, the newest first.
-DROP INDEX customers_by_creation;
-CREATE INDEX customers_by_creation ON customers (scope, status, created_at, id);
-
--- How many rows of each status a scope has, for the totals of lists (store/list_query.h). The shard keeps the sessions that
--- write from waiting for each other.
-CREATE TABLE row_counts (
-    scope bigint NOT NULL,
-    entity_type text COLLATE "C" NOT NULL,
-    status text COLLATE "C" NOT NULL,
-    shard integer NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (scope, entity_type, status, shard)
-) WITH (fillfactor = 20);
-LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE;
-INSERT INTO row_counts SELECT scope, 'customer', status, 0, count(*) FROM customers GROUP BY scope, status;
-
-CREATE FUNCTION count_rows() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF tg_op <> 'INSERT' THEN
-        INSERT INTO row_counts AS counts VALUES (old.scope, tg_argv[0], old.status, pg_backend_pid() % 64, -1)
-            ON CONFLICT (scope, entity_type, status, shard) DO UPDATE SET count = counts.count - 1;
-    END IF;
-    IF tg_op <> 'DELETE' THEN
-        INSERT INTO row_counts AS counts VALUES (new.scope, tg_argv[0], new.status, pg_backend_pid() % 64, 1)
-            ON CONFLICT (scope, entity_type, status, shard) DO UPDATE SET count = counts.count + 1;
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER customers_counted_insert AFTER INSERT OR DELETE ON customers
-    FOR EACH ROW EXECUTE FUNCTION count_rows('customer');
-CREATE TRIGGER customers_counted_update AFTER UPDATE OF status ON customers
-    FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION count_rows('customer');
-
+-- The index of the newest rows stays without their status: with it, the planner takes it for a look-up by external id as long
+-- as it knows little of the table, and walks all rows of the environment.
 CREATE INDEX customers_metadata ON customers USING gin (metadata jsonb_path_ops) WHERE metadata IS NOT NULL;
 
 -- Texts without regard to case, for searching: Unicode's simple case folding, as the program itself does it

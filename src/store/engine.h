@@ -35,6 +35,9 @@ enum { CONNECTION_VARYING_MAX = 64 };
 struct engine {
     /* Rows of environments are stored under the keys of row_key.h, in a column of their own. */
     bool has_row_keys;
+    /* How many rows of a status a scope has is kept in `row_counts`. Where many sessions write, a counter
+     * would be a row that they wait for and leave versions of, and counting an index is quick enough. */
+    bool counts_rows;
     /* What stands before and behind a parameter in a query for the elements of the JSON array that it holds.
      */
     const char *elements_before, *elements_after;

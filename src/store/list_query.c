@@ -218,11 +218,14 @@ static void append_page_parameters(struct buffer *sql, const struct list_query *
 /* A list of all rows of a status: an index has their order, and their number is known. */
 static void append_counted(struct buffer *sql, const struct list_query *list)
 {
-    buffer_append_format(
-        sql,
-        "SELECT CAST(COALESCE(SUM(count), 0) AS bigint) AS total FROM row_counts WHERE scope = $1 AND "
-        "entity_type = '%.*s' AND status = '%.*s'",
-        TEXT_FORMAT(list->entity->name), TEXT_FORMAT(list->status));
+    if (list->transaction->connection->engine->counts_rows)
+        buffer_append_format(sql,
+                             "SELECT COALESCE(SUM(count), 0) AS total FROM row_counts WHERE scope = $1 AND "
+                             "entity_type = '%.*s' AND status = '%.*s'",
+                             TEXT_FORMAT(list->entity->name), TEXT_FORMAT(list->status));
+    else
+        buffer_append_format(sql, "SELECT COUNT(*) AS total FROM %.*s WHERE %.*s",
+                             TEXT_FORMAT(list->entity->table), TEXT_FORMAT(list->conditions));
     buffer_append(sql, TEXT(") AS matching LEFT JOIN (SELECT "));
     append_columns(sql, list, "");
     buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),

@@ -203,6 +203,7 @@ static int64_t changed_rows(struct connection *connection)
 
 const struct engine sqlite_engine = {
     .has_row_keys = true,
+    .counts_rows = true,
     .elements_before = "SELECT value FROM json_each(",
     .elements_after = ")",
     .matches =
