@@ -4,6 +4,7 @@
 #include "store/sqlite/handle.h"
 #include "store/sqlite/trigram.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,9 +62,10 @@ static void count_texts(sqlite3_stmt *statement, struct trigram_counts *counts)
     sqlite3_reset(statement);
 }
 
-static void take_sample(struct connection *connection, struct trigram_sample *sample)
+static void take_sample(struct connection *connection, const struct entity *entity,
+                        struct trigram_sample *sample)
 {
-    struct text table = sample->entity->table;
+    struct text table = entity->table;
     int64_t first =
                 first_integer(connection, "SELECT rowid FROM %.*s_trigrams ORDER BY rowid LIMIT 1", table),
             last = first_integer(connection, "SELECT rowid FROM %.*s_trigrams ORDER BY rowid DESC LIMIT 1",
@@ -88,6 +90,7 @@ static const struct trigram_counts *counts_of(struct connection *connection, con
 {
     struct trigram_sample *sample = sqlite_of(connection)->sample;
 
+    assert(entity);
     if (!sample) {
         sample = calloc(1, sizeof *sample);
         if (!sample)
@@ -96,7 +99,7 @@ static const struct trigram_counts *counts_of(struct connection *connection, con
     }
     if (sample->entity != entity || monotonic_now_us() > sample->until_us) {
         sample->entity = entity;
-        take_sample(connection, sample);
+        take_sample(connection, entity, sample);
         sample->until_us = monotonic_now_us() + SAMPLE_AGE_MAX_S * MICROSECONDS_PER_SECOND;
     }
     return &sample->counts;
