@@ -19,7 +19,7 @@
 extern const struct query *const __start_store_queries[];
 extern const struct query *const __stop_store_queries[];
 
-enum { SQL_BYTES_MAX = 4096, PARAMETERS_MAX = 16 };
+enum { SQL_BYTES_MAX = 4096, PARAMETERS_MAX = STORE_QUERY_PARAMETERS_MAX };
 
 static unsigned differences, queries, fields;
 static struct arena arena;
