@@ -140,6 +140,179 @@ static void test_conditions(void **state)
     assert_text(list(another, 50, 0), "e4 e3 e1 e0 of 4");
 }
 
+static void published(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
+}
+
+/* What a test compares a field with, and how. */
+static struct {
+    const char *field;
+    enum list_comparison comparison;
+    const char *value;
+} comparing;
+
+static void compared(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, text_from_string(comparing.field), comparing.comparison,
+                     value_text(text_from_string(comparing.value)));
+}
+
+static void expect_found(const char *field, enum list_comparison comparison, const char *value,
+                         const char *found)
+{
+    comparing.field = field;
+    comparing.comparison = comparison;
+    comparing.value = value;
+    assert_text(list(compared, 50, 0), found);
+}
+
+/* e1's contact is set, and so is the metadata of e1, e2 and e3. */
+static void make_different_customers(void)
+{
+    make_customers();
+    store_close(fixture.store);
+    fixture_execute(&fixture, "UPDATE customers SET name = '100% Cotton' WHERE external_id = 'e1'");
+    fixture_execute(&fixture, "UPDATE customers SET name = '100 COTTON\\' WHERE external_id = 'e2'");
+    fixture_execute(&fixture, "UPDATE customers SET contact = 'C_1', metadata = '{\"a\":\"1\",\"b\":\"2\"}' "
+                              "WHERE external_id = 'e1'");
+    fixture_execute(&fixture, "UPDATE customers SET metadata = '{}' WHERE external_id = 'e2'");
+    fixture_execute(&fixture, "UPDATE customers SET metadata = '{\"a\":\"1\"}' WHERE external_id = 'e3'");
+    fixture_reopen(&fixture);
+}
+
+static void test_parts_of_texts(void **state)
+{
+    (void)state;
+    make_different_customers();
+    expect_found("name", LIST_CONTAINS, "cotton", "e2 e1 of 2");
+    expect_found("name", LIST_CONTAINS, "0%", "e1 of 1");
+    expect_found("name", LIST_CONTAINS, "\\", "e2 of 1");
+    expect_found("name", LIST_CONTAINS, "_", "of 0");
+    expect_found("name", LIST_CONTAINS, "", "e4 e3 e2 e1 e0 of 5");
+    expect_found("name", LIST_NOT_CONTAINS, "cotton", "e4 e3 e0 of 3");
+    expect_found("name", LIST_STARTS_WITH, "100 c", "e2 of 1");
+    expect_found("name", LIST_STARTS_WITH, "cotton", "of 0");
+    expect_found("name", LIST_ENDS_WITH, "cotton", "e1 of 1");
+    expect_found("name", LIST_EQUAL_IGNORING_CASE, "acme", "e4 e3 e0 of 3");
+    expect_found("name", LIST_EQUAL_IGNORING_CASE, "acm", "of 0");
+    expect_found("name", LIST_EQUAL, "acme", "of 0");
+    expect_found("tenant_id", LIST_STARTS_WITH, "tenant_", "e4 e3 e2 e1 e0 of 5");
+    expect_found("environment_id", LIST_EQUAL, "env_other", "of 0");
+}
+
+static void test_what_is_unset_meets_no_comparison(void **state)
+{
+    (void)state;
+    make_different_customers();
+    expect_found("contact", LIST_CONTAINS, "", "e1 of 1");
+    expect_found("contact", LIST_CONTAINS, "c_", "e1 of 1");
+    expect_found("contact", LIST_NOT_CONTAINS, "x", "e1 of 1");
+    expect_found("contact", LIST_NOT_CONTAINS, "c", "of 0");
+    expect_found("contact", LIST_UNEQUAL, "x", "e1 of 1");
+    expect_found("contact", LIST_NOT_ONE_OF, "[\"x\"]", "e1 of 1");
+    expect_found("contact", LIST_NOT_ONE_OF, "[\"C_1\",\"x\"]", "of 0");
+}
+
+static void test_entries_of_a_map(void **state)
+{
+    (void)state;
+    make_different_customers();
+    expect_found("metadata", LIST_HAS_ENTRIES, "{\"a\":\"1\"}", "e3 e1 of 2");
+    expect_found("metadata", LIST_HAS_ENTRIES, "{\"b\":\"2\",\"a\":\"1\"}", "e1 of 1");
+    expect_found("metadata", LIST_HAS_ENTRIES, "{\"a\":\"2\"}", "of 0");
+    expect_found("metadata", LIST_HAS_ENTRIES, "{\"1\":\"a\"}", "of 0");
+    expect_found("metadata", LIST_HAS_ENTRIES, "{\"a\":\"\"}", "of 0");
+}
+
+static struct text ids_of_two;
+
+static void two_ids(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("id"), LIST_ONE_OF, value_text(ids_of_two));
+}
+
+/* Rows are told once, however often their id is. */
+static void test_ids(void **state)
+{
+    struct customer first, second;
+
+    (void)state;
+    make_customers();
+    assert_null(fixture_create(&fixture, "first", &first));
+    assert_null(fixture_create(&fixture, "second", &second));
+    ids_of_two = arena_format(&fixture.arena, "[\"%.*s\",\"%.*s\",\"%.*s\",\"nobody\",\"\"]",
+                              TEXT_FORMAT(first.id), TEXT_FORMAT(second.id), TEXT_FORMAT(first.id));
+    assert_text(list(two_ids, 50, 0), "second first of 2");
+    assert_text(list(two_ids, 1, 1), "first of 2");
+    ids_of_two = TEXT("[]");
+    assert_text(list(two_ids, 50, 0), "of 0");
+}
+
+/* ---- how many there are ---- */
+
+static void expect_counts(const char *expected)
+{
+    assert_text(fixture_select(&fixture, "SELECT status, SUM(count) FROM row_counts WHERE count <> 0 "
+                                         "GROUP BY status ORDER BY status"),
+                expected);
+}
+
+static const struct failure *archive_one(struct probe *probe, struct transaction *transaction)
+{
+    return customer_archive(transaction, probe->customer.id);
+}
+
+/* Fails after it has changed something, so that its batch is rolled back and run again. */
+static const struct failure *create_and_fail(struct probe *probe, struct transaction *transaction)
+{
+    const struct failure *failure = probe_create(probe, transaction);
+
+    return failure ? failure : failure_new(transaction->arena, FAILURE_VALIDATION, TEXT("after all not"));
+}
+
+static const struct failure *run_together(struct probe *probes, unsigned count)
+{
+    struct gate gate;
+
+    gate_close(&gate, &fixture);
+    for (unsigned i = 0; i < count; i++)
+        assert_true(store_submit(fixture.store, &probes[i].command));
+    gate_open(&gate);
+    for (unsigned i = 0; i < count; i++)
+        probe_wait(&probes[i]);
+    return NULL;
+}
+
+static void test_numbers_follow_what_is_committed(void **state)
+{
+    enum { COUNT = 4 };
+    struct probe probes[COUNT], archiving;
+
+    (void)state;
+    expect_counts("");
+    make_customers();
+    expect_counts("published|5;");
+    for (unsigned i = 0; i < COUNT; i++) {
+        static const char *const names[COUNT] = {"p0", "p1", "p2", "p3"};
+
+        probe_init(&probes[i], &fixture, i == 2 ? create_and_fail : probe_create, names[i]);
+    }
+    run_together(probes, COUNT);
+    expect_counts("published|8;");
+    probe_init(&archiving, &fixture, archive_one, NULL);
+    archiving.customer = probes[0].customer;
+    run_together(&archiving, 1);
+    expect_counts("archived|1;published|7;");
+    assert_text(list(published, 1, 0), "p3 of 7");
+    for (unsigned i = 0; i < COUNT; i++)
+        probe_free(&probes[i]);
+    probe_free(&archiving);
+}
+
 static void by_contact(struct list_query *query)
 {
     list_query_sort(query, TEXT("contact"), false);
@@ -174,11 +347,6 @@ static void test_another_scope_has_nothing(void **state)
 
 /* A page of the newest reads as many rows as it has, not the table: it walks the index that has their order.
  */
-static void published(struct list_query *query)
-{
-    newest_first(query);
-    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
-}
 
 static void test_the_plan_of_the_usual_list(void **state)
 {
@@ -217,6 +385,11 @@ int main(void)
         FIXTURE_TEST(test_without_an_order_the_id_decides),
         FIXTURE_TEST(test_sorts_in_their_order),
         FIXTURE_TEST(test_conditions),
+        FIXTURE_TEST(test_parts_of_texts),
+        FIXTURE_TEST(test_what_is_unset_meets_no_comparison),
+        FIXTURE_TEST(test_entries_of_a_map),
+        FIXTURE_TEST(test_ids),
+        FIXTURE_TEST(test_numbers_follow_what_is_committed),
         FIXTURE_TEST(test_what_is_unset_counts_as_the_largest),
         FIXTURE_TEST(test_another_scope_has_nothing),
         FIXTURE_TEST(test_the_plan_of_the_usual_list),
