@@ -207,6 +207,51 @@ test("a customer that was linked and delinked is read", async () => {
   assert.deepEqual(bodies.at(-1).integrations, []);
 });
 
+test("customers are searched", async () => {
+  const plan = newExternalId();
+  const made = [];
+  for (const name of ["100% Cotton", "100 Cotton", "Linen"])
+    made.push(await client.customers.createCustomer({ externalId: newExternalId(), name, email: `${plan}@Acme.example`, metadata: { plan } }));
+  const ids = made.map((customer) => customer.id);
+  const search = async (filter) => {
+    const page = await client.customers.queryCustomer({ customerIds: ids, order: "asc", ...filter });
+    return [page.items.map((customer) => ids.indexOf(customer.id)), page.pagination.total];
+  };
+  const condition = (field, operator, dataType, value) => [{ field, operator, dataType, value: { [dataType]: value } }];
+
+  assert.deepEqual(await search({}), [[0, 1, 2], 3]);
+  assert.deepEqual((await client.customers.queryCustomer({ customerIds: ids })).items, [...made].reverse());
+  assert.deepEqual(await search({ limit: 1, offset: 1 }), [[1], 3]);
+  assert.deepEqual(bodies.at(-1).pagination, { total: 3, limit: 1, offset: 2 });
+  assert.deepEqual(await search({ filters: condition("name", "contains", "string", "COTTON") }), [[0, 1], 2]);
+  assert.deepEqual(await search({ filters: condition("name", "contains", "string", "0%") }), [[0], 1]);
+  assert.deepEqual(await search({ filters: condition("name", "not_contains", "string", "cotton") }), [[2], 1]);
+  assert.deepEqual(await search({ filters: condition("name", "in", "array", ["Linen"]) }), [[2], 1]);
+  assert.deepEqual(await search({ filters: condition("name", "in", "array", []) }), [[0, 1, 2], 3]);
+  assert.deepEqual(await search({ filters: condition("created_at", "before", "date", "2000-01-01T00:00:00Z") }), [[], 0]);
+  assert.deepEqual(await search({ sort: [{ field: "name", direction: "desc" }] }), [[2, 0, 1], 3]);
+  assert.deepEqual(await search({ email: `${plan}@acme.EXAMPLE`, status: "published" }), [[0, 1, 2], 3]);
+  assert.deepEqual(await search({ status: "archived" }), [[], 0]);
+  assert.deepEqual(await search({ externalIds: [made[1].externalId] }), [[1], 1]);
+  assert.deepEqual(await search({ externalId: made[2].externalId, expand: "integrations" }), [[2], 1]);
+  assert.deepEqual(await search({ startTime: made[1].createdAt, endTime: made[1].createdAt }), [[1], 1]);
+});
+
+test("an integrated customer is found with what it is integrated with", async () => {
+  const page = await client.customers.queryCustomer({ externalId: "mapped", expand: "integrations" });
+  assert.equal(page.items[0].id, process.env.FARTHING_MAPPED_ID);
+  assert.equal(bodies.at(-1).items[0].integrations[0].provider_entity_id, "cus_9");
+});
+
+test("a search that is refused is the SDK's error", async () => {
+  await assert.rejects(client.customers.queryCustomer({ limit: 1001 }), (error) => {
+    assert.ok(error instanceof ErrorsErrorsErrorResponse, error);
+    assert.equal(error.statusCode, 400);
+    assert.equal(error.message, "limit must be from 1 to 1000");
+    return true;
+  });
+});
+
 test("400 is the SDK's error with message and details", async () => {
   await assert.rejects(
     client.customers.createCustomer({ externalId: newExternalId(), name: "Acme", email: "x@localhost" }),

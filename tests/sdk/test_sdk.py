@@ -80,7 +80,7 @@ def test_the_sdk_sees_to_customers(tmp_path):
     farthing_server.fixture(directory, "mapping", "create", mapped, "stripe", "cus_9", '{"linked_via":"test"}')
     server = Server(directory)
     ids = {"FARTHING_ARCHIVED_ID": archived, "FARTHING_MAPPED_ID": mapped}
-    run_in_node("customers.test.js", server, credentials, 26, **ids)
+    run_in_node("customers.test.js", server, credentials, 30, **ids)
 
 
 def test_the_sdk_sees_to_users_environments_and_keys(tmp_path):
