@@ -19,9 +19,8 @@ enum {
     KEY_USES_INTERVAL_MS = 2 * 1000,     /* each key's use once a minute (CALLER_TABLE_USE_STEP_US) */
     STEPS_AT_END_MAX = 50,
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
-    SEARCH_INDEX_ROWS = 128,
     SEARCH_INDEX_INTERVAL_MS = 300,
-    SEARCH_INDEX_PAUSE_MS = 5,
+    SEARCH_INDEX_PAUSE_MS = 10,
 };
 
 #define DAY_US (INT64_C(24) * 60 * 60 * MICROSECONDS_PER_SECOND)
@@ -76,11 +75,7 @@ static bool has_unindexed(const struct api *api)
 
 static const struct failure *index_searched(struct housekeeping_step *step, struct transaction *transaction)
 {
-    const struct failure *failure =
-        store_index_searched(step->api->store, transaction, SEARCH_INDEX_ROWS, &step->row_count);
-
-    step->is_more = step->row_count == SEARCH_INDEX_ROWS;
-    return failure;
+    return store_index_searched(step->api->store, transaction, &step->row_count, &step->is_more);
 }
 
 static const struct housekeeping_job jobs[] = {

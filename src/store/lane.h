@@ -18,6 +18,7 @@ struct store {
      * it. */
     atomic_uint_fast64_t commit_sequence;
     _Atomic(enum store_state) state; /* set by the writer */
+    uint64_t indexed_sequence;       /* the commit of the index's last step; the writer's thread's */
     atomic_bool has_unindexed;       /* rows whose searched fields have changed */
 };
 
