@@ -205,24 +205,16 @@ static const struct search_shape search_shape = {
     .field_count = sizeof filter_fields / sizeof filter_fields[0],
 };
 
-/* The elements of a JSON array of the filter. */
-static size_t count_keys(struct exchange *exchange, struct text array)
+/* The elements of a list of the filter, which has a limit. */
+static size_t count_keys(struct exchange *exchange, struct text name, struct text list,
+                         struct failure **failure)
 {
     struct json_error error;
+    size_t count = list.length ? json_read(exchange->arena, list, &error)->count : 0;
 
-    return array.length ? json_read(exchange->arena, array, &error)->count : 0;
-}
-
-static const struct failure *refuse_many_keys(struct exchange *exchange, const struct customer_filter *filter)
-{
-    struct failure *failure = NULL;
-    const char *const reason = "must have at most 1000 elements";
-
-    if (count_keys(exchange, filter->customer_ids) > SEARCH_MEMBERS_MAX)
-        failure_add_field(&failure, exchange->arena, TEXT("customer_ids"), text_from_string(reason));
-    if (count_keys(exchange, filter->external_ids) > SEARCH_MEMBERS_MAX)
-        failure_add_field(&failure, exchange->arena, TEXT("external_ids"), text_from_string(reason));
-    return failure;
+    if (count > SEARCH_MEMBERS_MAX)
+        failure_add_field(failure, exchange->arena, name, TEXT("must have at most 1000 elements"));
+    return count;
 }
 
 static const struct failure *parse_search(struct exchange *exchange)
@@ -230,6 +222,7 @@ static const struct failure *parse_search(struct exchange *exchange)
     struct customer_search *search = ARENA_NEW(exchange->arena, struct customer_search);
     struct customer_filter *filter = &search->filter;
     struct searched searched;
+    struct failure *problem = NULL;
     const struct failure *failure = search_read(exchange, &search_shape, &searched, filter);
 
     exchange->input = search;
@@ -237,11 +230,11 @@ static const struct failure *parse_search(struct exchange *exchange)
     if (failure)
         return failure;
     filter->search = searched.search;
-    filter->key_count =
-        count_keys(exchange, filter->customer_ids) + count_keys(exchange, filter->external_ids);
     search->is_expanded = searched.is_expanded;
+    filter->key_count = count_keys(exchange, TEXT("customer_ids"), filter->customer_ids, &problem) +
+                        count_keys(exchange, TEXT("external_ids"), filter->external_ids, &problem);
     exchange->is_slow = !customer_filter_is_quick(filter);
-    return refuse_many_keys(exchange, filter);
+    return problem;
 }
 
 static const struct failure *run_search(struct exchange *exchange, struct transaction *transaction)

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "domain/idempotency.h"
+#include "model/customer.h"
 #include "store/audit.h"
 
 #include <errno.h>
@@ -75,7 +76,8 @@ static bool has_unindexed(const struct api *api)
 
 static const struct failure *index_searched(struct housekeeping_step *step, struct transaction *transaction)
 {
-    return store_index_searched(step->api->store, transaction, &step->row_count, &step->is_more);
+    return store_index_searched(step->api->store, transaction, &customer_entity, &step->row_count,
+                                &step->is_more);
 }
 
 static const struct housekeeping_job jobs[] = {

@@ -73,17 +73,6 @@ void paging_read_body(struct exchange *exchange, struct list_options *options, s
 
 /* ---- of a query string ---- */
 
-static bool parse_integer(struct text text, int64_t *integer)
-{
-    bool is_negative = text.length > 0 && text.data[0] == '-';
-    uint64_t magnitude;
-
-    if (!text_to_uint64(text_from(text, is_negative), &magnitude) || magnitude > INT64_MAX)
-        return false;
-    *integer = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
-    return true;
-}
-
 static bool is_json(struct text value, struct arena *arena)
 {
     struct json_error error;
@@ -100,7 +89,7 @@ static void write_parameter(struct json_writer *writer, const struct field *fiel
     int64_t integer;
 
     json_key(writer, field->name);
-    if (field->type == FIELD_INTEGER && parse_integer(value, &integer))
+    if (field->type == FIELD_INTEGER && text_to_int64(value, &integer))
         json_int64(writer, integer);
     else if (has_json && is_json(value, arena))
         json_raw(writer, value);

@@ -1,5 +1,6 @@
 #include "base/envelope.h"
 
+#include "base/base64.h"
 #include "base/random.h"
 
 #include <assert.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONCE_BYTES = 12, TAG_BYTES = 16 };
+enum { NONCE_BYTES = 12, TAG_BYTES = 16, CLOSED_BYTES_MAX = 2 * ENVELOPE_PLAIN_BYTES_MAX };
 
 _Noreturn static void no_cipher(void)
 {
@@ -21,28 +22,6 @@ static EVP_CIPHER_CTX *new_context(void)
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 
     return context ? context : (no_cipher(), NULL);
-}
-
-/* ---- base64 ---- */
-
-static struct text encode(struct arena *arena, const unsigned char *bytes, size_t length)
-{
-    unsigned char *text = arena_allocate(arena, 4 * (length / 3 + 1) + 1);
-
-    return (struct text){(const char *)text, (size_t)EVP_EncodeBlock(text, bytes, (int)length)};
-}
-
-/* False when it is not what `encode` has written. */
-static bool decode(struct arena *arena, struct text text, unsigned char **bytes, size_t *length)
-{
-    if (text.length == 0 || text.length % 4 != 0 || text.length > (size_t)2 * ENVELOPE_PLAIN_BYTES_MAX)
-        return false;
-    *bytes = arena_allocate(arena, text.length / 4 * 3);
-    int decoded = EVP_DecodeBlock(*bytes, (const unsigned char *)text.data, (int)text.length);
-    int padding = (text.data[text.length - 1] == '=') + (text.data[text.length - 2] == '=');
-
-    *length = (size_t)(decoded - padding);
-    return decoded > padding && text_equal(encode(arena, *bytes, *length), text);
 }
 
 /* ---- closing ---- */
@@ -69,7 +48,7 @@ struct text envelope_close(struct arena *arena, const struct envelope_keys *keys
         !EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, bytes + NONCE_BYTES + plain.length))
         no_cipher();
     EVP_CIPHER_CTX_free(context);
-    struct text sealed = encode(arena, bytes, NONCE_BYTES + plain.length + TAG_BYTES);
+    struct text sealed = base64_encode(arena, bytes, NONCE_BYTES + plain.length + TAG_BYTES);
 
     return arena_format(arena, "%.*s:%.*s", TEXT_FORMAT(key->id), TEXT_FORMAT(sealed));
 }
@@ -120,7 +99,8 @@ enum envelope_state envelope_open(struct arena *arena, const struct envelope_key
 
     if (!key)
         return ENVELOPE_KEY_UNKNOWN;
-    if (!decode(arena, text_from(closed, id.length + 1), &bytes, &length) || length < NONCE_BYTES + TAG_BYTES)
+    if (!base64_decode(arena, text_from(closed, id.length + 1), CLOSED_BYTES_MAX, &bytes, &length) ||
+        length < NONCE_BYTES + TAG_BYTES)
         return ENVELOPE_ALTERED;
     size_t plain_length = length - NONCE_BYTES - TAG_BYTES;
     unsigned char *opened = arena_allocate(arena, plain_length + 1);

@@ -1,9 +1,9 @@
 #include "base/seal.h"
 
+#include "base/base64.h"
 #include "base/random.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -45,29 +45,6 @@ void seal_hash(const uint8_t *key, const struct text *parts, size_t part_count, 
     crypto_generichash_final(&state, hash, SEAL_HASH_BYTES);
 }
 
-/* Of what is encrypted already, so that the faster code will do: libsodium's takes as long for each byte,
- * whatever its value, which takes ten times as long. */
-static struct text encode(struct arena *arena, const unsigned char *bytes, size_t length)
-{
-    unsigned char *text = arena_allocate(arena, 4 * (length / 3 + 1) + 1);
-
-    return (struct text){(const char *)text, (size_t)EVP_EncodeBlock(text, bytes, (int)length)};
-}
-
-/* False when it is not what `encode` has written. */
-static bool decode(struct arena *arena, struct text text, unsigned char **bytes, size_t *length)
-{
-    if (text.length == 0 || text.length % 4 != 0 || text.length > SEALED_BYTES_MAX)
-        return false;
-    *bytes = arena_allocate(arena, text.length / 4 * 3);
-    int decoded = EVP_DecodeBlock(*bytes, bytes_of(text), (int)text.length);
-    int padding = (text.data[text.length - 1] == '=') + (text.data[text.length - 2] == '=');
-
-    *length = (size_t)(decoded - padding);
-    /* There are several texts for the same bytes; ours is one of them. */
-    return decoded > padding && text_equal(encode(arena, *bytes, *length), text);
-}
-
 struct text seal(struct arena *arena, const uint8_t key[SEAL_KEY_BYTES], struct text about, struct text plain)
 {
     size_t length = NONCE_BYTES + plain.length + TAG_BYTES;
@@ -78,7 +55,7 @@ struct text seal(struct arena *arena, const uint8_t key[SEAL_KEY_BYTES], struct 
     random_bytes(bytes, NONCE_BYTES);
     crypto_aead_xchacha20poly1305_ietf_encrypt(bytes + NONCE_BYTES, NULL, bytes_of(plain), plain.length,
                                                bytes_of(about), about.length, NULL, bytes, key);
-    return encode(arena, bytes, length);
+    return base64_encode(arena, bytes, length);
 }
 
 bool seal_open(struct arena *arena, const uint8_t key[SEAL_KEY_BYTES], struct text about, struct text sealed,
@@ -88,7 +65,7 @@ bool seal_open(struct arena *arena, const uint8_t key[SEAL_KEY_BYTES], struct te
     size_t length;
 
     pthread_once(&started, start);
-    if (!decode(arena, sealed, &bytes, &length) || length < NONCE_BYTES + TAG_BYTES)
+    if (!base64_decode(arena, sealed, SEALED_BYTES_MAX, &bytes, &length) || length < NONCE_BYTES + TAG_BYTES)
         return false;
     size_t plain_length = length - NONCE_BYTES - TAG_BYTES;
     unsigned char *opened = arena_allocate(arena, plain_length + 1);

@@ -118,3 +118,14 @@ int text_escaped_byte(struct text text)
 
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
+
+bool text_to_int64(struct text text, int64_t *value)
+{
+    bool is_negative = text.length > 0 && text.data[0] == '-';
+    uint64_t magnitude;
+
+    if (!text_to_uint64(text_from(text, is_negative), &magnitude) || magnitude > INT64_MAX)
+        return false;
+    *value = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return true;
+}

@@ -55,6 +55,8 @@ struct text text_trim(struct text text);
 bool text_is_visible_ascii(struct text text);
 /* Parses an unsigned decimal number of digits only. False when empty, not a number, or above UINT64_MAX. */
 bool text_to_uint64(struct text text, uint64_t *value);
+/* The same with a `-` in front or not. False also outside of -INT64_MAX to INT64_MAX. */
+bool text_to_int64(struct text text, int64_t *value);
 
 /* The value of a hexadecimal digit of either case, or -1. */
 static inline int text_hex_digit(char byte)

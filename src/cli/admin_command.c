@@ -242,13 +242,9 @@ struct text admin_member(const struct json_value *object, const char *name)
 
 int64_t admin_number_of(const struct json_value *value)
 {
-    struct text digits = value && value->type == JSON_NUMBER ? value->text : text_empty;
-    bool is_negative = digits.length > 0 && digits.data[0] == '-';
-    uint64_t number;
+    int64_t number;
 
-    if (!text_to_uint64(text_from(digits, is_negative), &number) || number > INT64_MAX)
-        return 0;
-    return is_negative ? -(int64_t)number : (int64_t)number;
+    return value && value->type == JSON_NUMBER && text_to_int64(value->text, &number) ? number : 0;
 }
 
 int64_t admin_number(const struct json_value *object, const char *name)

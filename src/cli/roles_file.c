@@ -1,37 +1,18 @@
 #include "cli/roles_file.h"
 
+#include "cli/file_content.h"
 #include "model/role.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
-
-/* The file's bytes in the arena; unset, with errno, when they cannot be had. */
-static struct text content_of(int fd, struct arena *arena)
-{
-    char *bytes = arena_allocate(arena, ROLES_FILE_BYTES_MAX);
-    size_t length = 0;
-    ssize_t got;
-
-    while ((got = read(fd, bytes + length, ROLES_FILE_BYTES_MAX - length)) > 0)
-        length += (size_t)got;
-    if (length == ROLES_FILE_BYTES_MAX)
-        errno = EFBIG;
-    return got < 0 || length == ROLES_FILE_BYTES_MAX ? text_none : (struct text){bytes, length};
-}
 
 static bool read_file(struct text path, struct role_list *list, struct arena *arena, struct text *reason)
 {
-    int fd = open(arena_string(arena, path), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct text content = fd >= 0 ? content_of(fd, arena) : text_none, complaint;
-    int why = errno;
+    struct text content = file_content(arena_string(arena, path), ROLES_FILE_BYTES_MAX, arena), complaint;
 
-    if (fd >= 0)
-        close(fd);
     if (!text_is_set(content))
         *reason = arena_format(arena, "the file of roles %.*s cannot be read: %s", TEXT_FORMAT(path),
-                               strerror(why));
+                               strerror(errno));
     else if (!roles_read(content, arena, list, &complaint))
         *reason = arena_format(arena, "%.*s:%.*s", TEXT_FORMAT(path), TEXT_FORMAT(complaint));
     else

@@ -1,5 +1,7 @@
 #include "cli/secrets_file.h"
 
+#include "cli/file_content.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,37 +11,17 @@
 
 /* ---- reading ---- */
 
-/* The file's bytes in the arena; unset, with errno, when they cannot be had. */
-static struct text content_of(int fd, struct arena *arena)
-{
-    char *bytes = arena_allocate(arena, SECRETS_TEXT_BYTES_MAX);
-    size_t length = 0;
-    ssize_t got;
-
-    while ((got = read(fd, bytes + length, SECRETS_TEXT_BYTES_MAX - length)) > 0)
-        length += (size_t)got;
-    if (length == SECRETS_TEXT_BYTES_MAX)
-        errno = EFBIG;
-    return got < 0 || length == SECRETS_TEXT_BYTES_MAX ? text_none : (struct text){bytes, length};
-}
-
 bool secrets_file_read(const struct data_directory *directory, struct secret_set *set, bool *is_there,
                        struct arena *arena, struct text *reason)
 {
     const char *path = directory->secrets_path.data;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct text complaint;
+    struct text content = file_content(path, SECRETS_TEXT_BYTES_MAX, arena), complaint;
 
-    *is_there = fd >= 0 || errno != ENOENT;
+    *is_there = text_is_set(content) || errno != ENOENT;
     if (!*is_there)
         return true;
-    struct text content = fd >= 0 ? content_of(fd, arena) : text_none;
-    int why = errno;
-
-    if (fd >= 0)
-        close(fd);
     if (!text_is_set(content))
-        *reason = arena_format(arena, "cannot read %s: %s; run as its owner", path, strerror(why));
+        *reason = arena_format(arena, "cannot read %s: %s; run as its owner", path, strerror(errno));
     else if (!secret_set_read(content, set, arena, &complaint))
         *reason = arena_format(arena, "%s is not as it was written: %.*s; put it back from a copy", path,
                                TEXT_FORMAT(complaint));

@@ -1,12 +1,12 @@
 #include "cli/settings.h"
 
 #include "cli/config_file.h"
+#include "cli/file_content.h"
 #include "cli/nearest.h"
 #include "cli/variables.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,38 +185,6 @@ bool settings_read_file(struct settings *settings, struct text path, struct text
     return step == CONFIG_END;
 }
 
-/* Reads to the end: a pipe has no size. */
-static struct text read_all(int fd, struct arena *arena)
-{
-    char *bytes = arena_allocate(arena, CONFIG_FILE_BYTES_MAX + 1);
-    size_t length = 0;
-    ssize_t got;
-
-    while ((got = read(fd, bytes + length, CONFIG_FILE_BYTES_MAX + 1 - length)) > 0)
-        length += (size_t)got;
-    if (length > CONFIG_FILE_BYTES_MAX)
-        errno = EFBIG;
-    return got < 0 || length > CONFIG_FILE_BYTES_MAX ? text_none : (struct text){bytes, length};
-}
-
-/* The file's bytes, in the arena; unset, with errno, when it cannot be read. */
-static struct text content_of(const char *path, struct arena *arena)
-{
-    /* Opening a pipe that nobody writes to does not wait; reading waits for who does. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct text content = text_none;
-
-    if (fd < 0)
-        return content;
-    if (fcntl(fd, F_SETFL, 0) == 0)
-        content = read_all(fd, arena);
-    int why = errno;
-
-    close(fd);
-    errno = why;
-    return content;
-}
-
 /* The file that is to be read; unset: none. */
 static struct text file_to_read(const struct settings *settings, enum settings_scope scope)
 {
@@ -256,7 +224,8 @@ static bool load_file(struct settings *settings, enum settings_scope scope, stru
 
     if (!text_is_set(path))
         return true;
-    struct text content = content_of(arena_string(settings->arena, path), settings->arena);
+    struct text content =
+        file_content(arena_string(settings->arena, path), CONFIG_FILE_BYTES_MAX, settings->arena);
 
     if (!text_is_set(content)) {
         *reason = arena_format(settings->arena, "cannot read the configuration file %.*s: %s",

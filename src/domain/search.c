@@ -220,14 +220,12 @@ static bool read_string(const struct reading *reading, const struct json_value *
 /* Also as a string, as some clients send what is no binary number. */
 static bool read_number(const struct reading *reading, const struct json_value *content, struct value *value)
 {
-    struct text digits = content->text;
-    bool is_negative = digits.length > 0 && digits.data[0] == '-';
-    uint64_t magnitude;
+    int64_t number;
 
     if ((content->type != JSON_NUMBER && content->type != JSON_STRING) ||
-        !text_to_uint64(text_from(digits, is_negative), &magnitude) || magnitude > INT64_MAX)
+        !text_to_int64(content->text, &number))
         return refuse(reading, ".value.number", TEXT("must be a whole number"));
-    *value = value_integer(is_negative ? -(int64_t)magnitude : (int64_t)magnitude);
+    *value = value_integer(number);
     return true;
 }
 

@@ -40,7 +40,6 @@ const struct entity customer_entity = {
     .scoping = SCOPED_BY_ENVIRONMENT,
     ENTITY_FIELDS(customer_fields),
     .struct_size = sizeof(struct customer),
-    .is_searched = true,
     .is_counted = true,
     .event_created = TEXT_LITERAL("customer.created"),
     .event_updated = TEXT_LITERAL("customer.updated"),

@@ -65,3 +65,11 @@ bool field_empty(const struct field *field, const void *record)
         return false;
     }
 }
+
+bool entity_is_searched(const struct entity *entity)
+{
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (entity->fields[i].flags & FIELD_SEARCHED)
+            return true;
+    return false;
+}

@@ -108,7 +108,6 @@ struct entity {
     size_t field_count;
     size_t struct_size;
     bool is_cached;    /* processes keep what they need of it in memory, and must hear of its changes */
-    bool is_searched;  /* it has fields that are FIELD_SEARCHED */
     bool is_counted;   /* the numbers of its rows are kept (row_counts) */
     bool has_no_trail; /* rows that only help the product with its work: nothing of them is audited */
     /* The events that creating, changing and archiving it send out; unset: none. */
@@ -154,6 +153,8 @@ static inline bool field_boolean_of(const struct field *field, const void *recor
     return *(const bool *)((const char *)record + field->offset);
 }
 
+/* Whether it has fields that are FIELD_SEARCHED. */
+bool entity_is_searched(const struct entity *entity);
 /* The field named `name`, or NULL. */
 const struct field *entity_field(const struct entity *entity, struct text name);
 /* The id of a record. */

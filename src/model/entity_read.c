@@ -285,24 +285,12 @@ static void read_boolean(const struct reading *reading, const struct field *fiel
         *(bool *)((char *)record + field->offset) = value->type == JSON_TRUE;
 }
 
-/* Decimal digits with perhaps a minus: no fraction, no exponent (conventions section 7.4). */
-static bool parse_integer(struct text digits, int64_t *integer)
-{
-    bool is_negative = digits.length > 0 && digits.data[0] == '-';
-    uint64_t magnitude;
-
-    if (!text_to_uint64(text_from(digits, is_negative), &magnitude) || magnitude > INT64_MAX)
-        return false;
-    *integer = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
-    return true;
-}
-
 static void read_integer(const struct reading *reading, const struct field *field,
                          const struct json_value *value, void *record)
 {
     if (value->type != JSON_NUMBER)
         refuse_type(reading, field->name, "an integer", JSON_NUMBER, value);
-    else if (!parse_integer(value->text, (int64_t *)((char *)record + field->offset)))
+    else if (!text_to_int64(value->text, (int64_t *)((char *)record + field->offset)))
         refuse(reading, field->name, "must be an integer, written without fraction or exponent");
 }
 

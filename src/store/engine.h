@@ -59,7 +59,8 @@ struct engine {
                         const struct scope *scope);
     /* Brings the index of searched fields up to date, of at most `count_max` rows; how many it was in *count.
      * NULL where that happens with the change. False on a failure. */
-    bool (*index_searched)(struct connection *connection, int64_t count_max, int64_t *count);
+    bool (*index_searched)(struct connection *connection, const struct entity *entity, int64_t count_max,
+                           int64_t *count);
 
     /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
      * several), or NULL when there is none yet. */

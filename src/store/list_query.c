@@ -1,6 +1,7 @@
 #include "store/list_query.h"
 
 #include "store/engine.h"
+#include "json/writer.h"
 
 #include <assert.h>
 #include <string.h>
@@ -96,13 +97,30 @@ static void add_needle(struct list_query *list, const struct field *field, enum 
         list->needles[list->needle_count++] = folded;
 }
 
-/* Rows of ids are found by those. */
-static bool add_ids(struct list_query *list, const struct field *field, struct text ids)
+static struct text array_of_one(struct text text, struct arena *arena)
 {
-    if (field != list->entity->fields || text_is_set(list->ids))
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &buffer);
+    json_begin_array(&writer);
+    json_string(&writer, text);
+    json_end_array(&writer);
+    struct text array = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return array;
+}
+
+/* Rows of ids are found by those. */
+static bool add_ids(struct list_query *list, const struct field *field, enum list_comparison comparison,
+                    struct text value)
+{
+    if (field != list->entity->fields || text_is_set(list->ids) ||
+        (comparison != LIST_ONE_OF && comparison != LIST_EQUAL))
         return false;
-    list->ids = ids;
-    list->ids_number = add_value(list, value_text(ids));
+    list->ids = comparison == LIST_ONE_OF ? value : array_of_one(value, list->transaction->arena);
+    list->ids_number = add_value(list, value_text(list->ids));
     return true;
 }
 
@@ -113,8 +131,7 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
     struct arena *arena = list->transaction->arena;
     const struct field *field = field_of(list, field_name);
 
-    if (add_status(list, field, comparison, &value) ||
-        (comparison == LIST_ONE_OF && add_ids(list, field, value.text)))
+    if (add_status(list, field, comparison, &value) || add_ids(list, field, comparison, value.text))
         return;
     struct text name = operand(list, field);
     unsigned number = add_value(list, value);
@@ -253,8 +270,7 @@ static void append_source(struct buffer *sql, const struct list_query *list)
             sql, "({candidates of %.*s $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidate AND ",
             TEXT_FORMAT(table), list->candidates, TEXT_FORMAT(table));
     else
-        buffer_append_format(sql, "%.*s %sWHERE ", TEXT_FORMAT(table),
-                             list->reads_whole ? "NOT INDEXED " : "");
+        buffer_append_format(sql, "%.*s %sWHERE ", TEXT_FORMAT(table), list->reads_whole ? "{whole} " : "");
     buffer_append(sql, list->conditions);
 }
 

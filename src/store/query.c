@@ -93,6 +93,8 @@ static bool append_list_mark(struct buffer *buffer, struct text mark, const stru
         append_condition(buffer, &engine->entries, column, rest);
     } else if (text_equal(mark, TEXT("row"))) {
         buffer_append(buffer, engine->has_row_keys ? TEXT("key") : TEXT("id"));
+    } else if (text_equal(mark, TEXT("whole"))) {
+        buffer_append(buffer, engine->reads_whole ? TEXT("NOT INDEXED") : text_empty);
     } else if (text_equal(mark, TEXT("row entity is top"))) {
         buffer_append(buffer, engine->has_row_keys ? TEXT("entity.key = top.matched")
                                                    : TEXT("entity.scope = $1 AND entity.id = top.matched"));

@@ -137,7 +137,7 @@ bool store_has_unindexed(const struct store *store)
 }
 
 const struct failure *store_index_searched(struct store *store, struct transaction *transaction,
-                                           int64_t *count, bool *is_more)
+                                           const struct entity *entity, int64_t *count, bool *is_more)
 {
     struct connection *connection = transaction->connection;
     uint64_t sequence = atomic_load(&store->commit_sequence);
@@ -148,12 +148,11 @@ const struct failure *store_index_searched(struct store *store, struct transacti
     if (!connection->engine->index_searched)
         return NULL;
     store->indexed_sequence = sequence + 1; /* when this is committed */
-    atomic_store(&store->has_unindexed, false);
-    if (!connection->engine->index_searched(connection, count_max, count))
+    if (!connection->engine->index_searched(connection, entity, count_max, count))
         transaction_fail(transaction);
-    *is_more = transaction->failure || *count == count_max;
-    if (*is_more)
-        atomic_store(&store->has_unindexed, true);
+    else if (*count == 0) /* and not sooner, because what was done may still be rolled back */
+        atomic_store(&store->has_unindexed, false);
+    *is_more = *count == count_max;
     return transaction->failure;
 }
 

@@ -260,10 +260,10 @@ void store_reader_limit(struct store_reader *reader, int64_t until_us);
 /* Whether rows whose searched fields have changed are not in the index yet, as far as is known; never where
  * that happens with the change. Any thread; cheap. */
 bool store_has_unindexed(const struct store *store);
-/* Takes some of them into it: fewer when others have written since the last time, because they wait for this.
- * How many it was in *count, whether there may be more in *is_more. Write lane only. */
+/* Takes some of the entity's into it: fewer when others have written since the last time, because they wait
+ * for this. How many it was in *count, whether there may be more in *is_more. Write lane only. */
 const struct failure *store_index_searched(struct store *store, struct transaction *transaction,
-                                           int64_t *count, bool *is_more);
+                                           const struct entity *entity, int64_t *count, bool *is_more);
 
 /* ---- the whole ---- */
 

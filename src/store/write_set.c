@@ -92,7 +92,8 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
             failure = write_trail(transaction, write, scratch);
         if (!failure)
             announce(transaction, write);
-        transaction->connection->has_searched |= write->entity->is_searched;
+        if (entity_is_searched(write->entity))
+            transaction->connection->has_searched = true;
     }
     return failure;
 }

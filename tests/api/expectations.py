@@ -47,6 +47,20 @@ MAPPING_KEYS = {
     "updated_by",
 }
 
+# What a client can say of a customer, but for its external id and metadata.
+FULL_CUSTOMER = {
+    "name": "Acme GmbH",
+    "email": "ap@acme.example",
+    "contact": "+49 30 1234",
+    "address_line1": "Torstr. 1",
+    "address_line2": "2. Hof",
+    "address_city": "Berlin",
+    "address_state": "BE",
+    "address_postal_code": "10119",
+    "address_country": "DE",
+    "timezone": "Europe/Berlin",
+}
+
 ERROR_CODES = {
     400: {"validation_error", "invalid_operation"},
     401: {"permission_denied"},

@@ -6,22 +6,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 import farthing_server
-from expectations import ADDRESS_KEYS, INSTANT, assert_common_headers, assert_customer
+from expectations import ADDRESS_KEYS, FULL_CUSTOMER, INSTANT, assert_common_headers, assert_customer
 from http_client import Client
 
-FULL = {
-    "name": "Acme GmbH",
-    "email": "ap@acme.example",
-    "contact": "+49 30 1234",
-    "address_line1": "Torstr. 1",
-    "address_line2": "2. Hof",
-    "address_city": "Berlin",
-    "address_state": "BE",
-    "address_postal_code": "10119",
-    "address_country": "DE",
-    "timezone": "Europe/Berlin",
-    "metadata": {"tier": "gold", "größe": "XL", "empty": ""},
-}
+FULL = {**FULL_CUSTOMER, "metadata": {"tier": "gold", "größe": "XL", "empty": ""}}
 
 
 def get_both_ways(api, customer):

@@ -6,24 +6,12 @@ from urllib.parse import quote, urlencode
 import pytest
 
 import engine
-from expectations import assert_customer, assert_error, instant
+from expectations import FULL_CUSTOMER, assert_customer, assert_error, instant
 from farthing_server import create_environment, fixture, run_ok
 from http_client import Client
 from tenancy import delete, make_caller, put
 
-FULL = {
-    "name": "Acme GmbH",
-    "email": "ap@acme.example",
-    "contact": "+49 30 1234",
-    "address_line1": "Torstr. 1",
-    "address_line2": "2. Hof",
-    "address_city": "Berlin",
-    "address_state": "BE",
-    "address_postal_code": "10119",
-    "address_country": "DE",
-    "timezone": "Europe/Berlin",
-    "metadata": {"tier": "gold"},
-}
+FULL = {**FULL_CUSTOMER, "metadata": {"tier": "gold"}}
 STAMPS = ("updated_at", "updated_by")
 
 

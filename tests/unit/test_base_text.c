@@ -127,6 +127,20 @@ static void test_to_uint64(void **state)
     assert_true(value == 7); /* untouched by a refusal */
 }
 
+static void test_to_int64(void **state)
+{
+    static const char *const wrong[] = {
+        "", "-", "--1", "+1", "1.0", "-9223372036854775808", "9223372036854775808"};
+    int64_t value;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(text_to_int64(text_from_string(wrong[i]), &value));
+    assert_true(text_to_int64(TEXT("-0"), &value) && value == 0);
+    assert_true(text_to_int64(TEXT("-42"), &value) && value == -42);
+    assert_true(text_to_int64(TEXT("9223372036854775807"), &value) && value == INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_to_uint64),
+        cmocka_unit_test(test_to_int64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,13 @@ static void test_entries_of_a_map(void **state)
     expect_found("metadata", LIST_HAS_ENTRIES, "{\"a\":\"\"}", "of 0");
 }
 
-static struct text ids_of_two;
+static struct text ids_of_two, comparing_id;
+
+static void one_id(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("id"), LIST_EQUAL, value_text(comparing_id));
+}
 
 static void two_ids(struct list_query *query)
 {
@@ -250,6 +256,68 @@ static void test_ids(void **state)
     assert_text(list(two_ids, 1, 1), "first of 2");
     ids_of_two = TEXT("[]");
     assert_text(list(two_ids, 50, 0), "of 0");
+}
+
+static void one_id_among_two(struct list_query *query)
+{
+    two_ids(query);
+    list_query_where(query, TEXT("id"), LIST_EQUAL, value_text(comparing_id));
+}
+
+/* By its row, and not by reading all: an id has no index of its own. */
+static void test_an_id_leads_to_its_row(void **state)
+{
+    struct customer first, second;
+
+    (void)state;
+    make_customers();
+    assert_null(fixture_create(&fixture, "first", &first));
+    assert_null(fixture_create(&fixture, "second", &second));
+    comparing_id = first.id;
+    struct listing listing = {.choose = one_id, .page = {50, 0}};
+
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, run, &listing));
+    assert_int_equal(listing.total, 1);
+    assert_non_null(strstr(arena_string(&fixture.arena, listing.text), "{row has id sought}"));
+    ids_of_two = arena_format(&fixture.arena, "[\"%.*s\"]", TEXT_FORMAT(second.id));
+    assert_text(list(one_id_among_two, 50, 0), "of 0");
+}
+
+/* ---- the index of what is searched ---- */
+
+static const struct failure *index_and_fail(void *context, struct transaction *transaction)
+{
+    int64_t count;
+    bool is_more;
+    const struct failure *failure =
+        store_index_searched(fixture.store, transaction, &customer_entity, &count, &is_more);
+
+    (void)context;
+    assert_null(failure);
+    assert_int_equal(count, CUSTOMERS);
+    return failure_new(transaction->arena, FAILURE_VALIDATION, TEXT("after all not"));
+}
+
+static const struct failure *index_all(void *context, struct transaction *transaction)
+{
+    bool is_more;
+
+    return store_index_searched(fixture.store, transaction, &customer_entity, context, &is_more);
+}
+
+static void test_what_a_rollback_took_out_of_the_index_is_not_forgotten(void **state)
+{
+    int64_t count;
+
+    (void)state;
+    make_customers();
+    assert_non_null(store_write(fixture.store, &fixture.arena, &fixture.call, index_and_fail, NULL));
+    assert_true(store_has_unindexed(fixture.store));
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, index_all, &count));
+    assert_int_equal(count, CUSTOMERS);
+    assert_null(store_write(fixture.store, &fixture.arena, &fixture.call, index_all, &count));
+    assert_int_equal(count, 0);
+    assert_false(store_has_unindexed(fixture.store));
 }
 
 /* ---- how many there are ---- */
@@ -389,6 +457,8 @@ int main(void)
         FIXTURE_TEST(test_what_is_unset_meets_no_comparison),
         FIXTURE_TEST(test_entries_of_a_map),
         FIXTURE_TEST(test_ids),
+        FIXTURE_TEST(test_an_id_leads_to_its_row),
+        FIXTURE_TEST(test_what_a_rollback_took_out_of_the_index_is_not_forgotten),
         FIXTURE_TEST(test_numbers_follow_what_is_committed),
         FIXTURE_TEST(test_what_is_unset_counts_as_the_largest),
         FIXTURE_TEST(test_another_scope_has_nothing),

@@ -132,35 +132,72 @@ bool sqlite_reads_whole(struct connection *connection, const struct entity *enti
 
 /* ---- the index ---- */
 
-/* A step of a fixed text with one parameter. */
-static bool run(struct connection *connection, const char *sql, int64_t count_max)
+/* Runs the statement in the buffer, with one parameter, and empties the buffer. */
+static bool run(struct connection *connection, struct buffer *sql, int64_t count_max)
 {
     sqlite3_stmt *statement;
+    bool is_done = false;
 
-    if (sqlite3_prepare_v2(sqlite_of(connection)->handle, sql, -1, &statement, NULL) != SQLITE_OK)
-        return false;
-    sqlite3_bind_int64(statement, 1, count_max);
-    bool is_done = sqlite3_step(statement) == SQLITE_DONE;
-
-    sqlite3_finalize(statement);
+    if (sqlite3_prepare_v2(sqlite_of(connection)->handle, sql->data, (int)sql->length, &statement, NULL) ==
+        SQLITE_OK) {
+        sqlite3_bind_int64(statement, 1, count_max);
+        is_done = sqlite3_step(statement) == SQLITE_DONE;
+        sqlite3_finalize(statement);
+    }
+    buffer_clear(sql);
     return is_done;
 }
 
-#define NOTED "(SELECT key FROM customers_unindexed ORDER BY key LIMIT ?1)"
-
-bool sqlite_index_searched(struct connection *connection, int64_t count_max, int64_t *count)
+/* ", external_id, name, email" */
+static void append_searched(struct buffer *sql, const struct entity *entity)
 {
-    bool is_done = run(connection,
-                       "INSERT OR REPLACE INTO customers_trigrams (rowid, folded) "
-                       "SELECT customers.key, searched_text(scope, external_id, name, email) "
-                       "FROM " NOTED " AS noted CROSS JOIN customers ON customers.key = noted.key",
-                       count_max) &&
-                   run(connection,
-                       "DELETE FROM customers_trigrams WHERE rowid IN (SELECT key FROM " NOTED
-                       " WHERE key NOT IN (SELECT key FROM customers WHERE key IN " NOTED "))",
-                       count_max) &&
-                   run(connection, "DELETE FROM customers_unindexed WHERE key IN " NOTED, count_max);
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (entity->fields[i].flags & FIELD_SEARCHED)
+            buffer_append_format(sql, ", %.*s", TEXT_FORMAT(entity->fields[i].name));
+}
 
+#define NOTED "(SELECT key FROM %.*s_unindexed ORDER BY key LIMIT ?1)"
+
+static bool index_noted(struct connection *connection, const struct entity *entity, int64_t count_max,
+                        struct buffer *sql)
+{
+    struct text table = entity->table;
+
+    buffer_append_format(sql,
+                         "INSERT OR REPLACE INTO %.*s_trigrams (rowid, folded) "
+                         "SELECT entity.key, searched_text(scope",
+                         TEXT_FORMAT(table));
+    append_searched(sql, entity);
+    buffer_append_format(sql, ") FROM " NOTED " AS noted CROSS JOIN %.*s AS entity ON entity.key = noted.key",
+                         TEXT_FORMAT(table), TEXT_FORMAT(table));
+    return run(connection, sql, count_max);
+}
+
+static bool forget_removed(struct connection *connection, const struct entity *entity, int64_t count_max,
+                           struct buffer *sql)
+{
+    struct text table = entity->table;
+
+    buffer_append_format(
+        sql,
+        "DELETE FROM %.*s_trigrams WHERE rowid IN (SELECT key FROM " NOTED
+        " AS noted WHERE NOT EXISTS (SELECT 1 FROM %.*s AS entity WHERE entity.key = noted.key))",
+        TEXT_FORMAT(table), TEXT_FORMAT(table), TEXT_FORMAT(table));
+    return run(connection, sql, count_max);
+}
+
+bool sqlite_index_searched(struct connection *connection, const struct entity *entity, int64_t count_max,
+                           int64_t *count)
+{
+    struct text table = entity->table;
+    struct buffer sql = {0};
+    bool is_done = index_noted(connection, entity, count_max, &sql) &&
+                   forget_removed(connection, entity, count_max, &sql);
+
+    buffer_append_format(&sql, "DELETE FROM %.*s_unindexed WHERE key IN " NOTED, TEXT_FORMAT(table),
+                         TEXT_FORMAT(table));
+    is_done = is_done && run(connection, &sql, count_max);
     *count = is_done ? sqlite3_changes64(sqlite_of(connection)->handle) : 0;
+    buffer_free(&sql);
     return is_done;
 }

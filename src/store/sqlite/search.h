@@ -24,7 +24,8 @@ struct text sqlite_candidates(struct connection *connection, const struct entity
                               struct arena *arena);
 bool sqlite_reads_whole(struct connection *connection, const struct entity *entity,
                         const struct scope *scope);
-bool sqlite_index_searched(struct connection *connection, int64_t count_max, int64_t *count);
+bool sqlite_index_searched(struct connection *connection, const struct entity *entity, int64_t count_max,
+                           int64_t *count);
 
 /* What is known of how common trigrams are. Frees it. */
 struct trigram_sample;

@@ -9,9 +9,10 @@
 #define TRIGRAM_SEPARATOR '\x1F'
 
 enum {
-    TRIGRAM_BUCKETS = 8192,   /* trigrams are told apart by a hash */
-    TRIGRAM_CHOSEN_MAX = 4,   /* more of them hardly narrow down a search, and each is a list to walk */
-    TRIGRAM_COMMON_PART = 8,  /* one that every so manieth text has finds nothing quicker than reading all */
+    TRIGRAM_BUCKETS = 8192, /* trigrams are told apart by a hash */
+    TRIGRAM_CHOSEN_MAX = 4, /* more of them hardly narrow down a search, and each is a list to walk */
+    TRIGRAM_COMMON_PART =
+        8, /* one in more than an eighth of all texts finds nothing quicker than reading all does */
     TRIGRAM_SAMPLE_MIN = 100, /* texts before anything is said of how common a trigram is */
 };
 
