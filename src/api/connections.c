@@ -3,6 +3,7 @@
 #include "api/encryption_keys.h"
 #include "api/paging.h"
 #include "api/resources.h"
+#include "api/search.h"
 #include "model/entity_json.h"
 
 /* ---- how a connection looks ---- */
@@ -91,79 +92,26 @@ static const struct field filter_fields[] = {
      .values = provider_names},
     {FIELD(struct connection_filter, connection_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
 };
-enum { FILTER_FIELD_COUNT = sizeof filter_fields / sizeof filter_fields[0] };
+static const size_t filter_field_count = sizeof filter_fields / sizeof filter_fields[0];
 
-static void take_options(struct connection_filter *filter, const struct list_options *options)
-{
-    filter->page = options->page;
-    filter->is_ascending = options->is_ascending;
-    filter->start_time = options->start_time;
-    filter->end_time = options->end_time;
-}
-
-static void check_ids(const struct json_value *ids, struct arena *arena, struct failure **failure)
-{
-    if (ids && ids->type == JSON_ARRAY && ids->count > CONNECTION_IDS_MAX)
-        failure_add_field(failure, arena, TEXT("connection_ids"), TEXT("must name at most 1000 connections"));
-}
-
-/* `filters`, the conditions of a search, are read here once there is a reader of them. */
-static void check_filters(struct exchange *exchange, struct failure **failure)
-{
-    const struct json_value *filters = json_member(exchange->body, TEXT("filters"));
-
-    if (filters && filters->type != JSON_NULL && (filters->type != JSON_ARRAY || filters->count > 0))
-        failure_add_field(failure, exchange->arena, TEXT("filters"),
-                          TEXT("is not supported here yet: leave it out, or send []"));
-}
-
-static const struct failure *read_search(struct exchange *exchange, struct connection_filter *filter)
-{
-    struct list_options options;
-    struct failure *failure = NULL;
-
-    fields_read_json(filter_fields, FILTER_FIELD_COUNT, exchange->body, filter, exchange->arena, &failure);
-    check_ids(json_member(exchange->body, TEXT("connection_ids")), exchange->arena, &failure);
-    check_filters(exchange, &failure);
-    paging_read_body(exchange, &options, &failure);
-    if (failure)
-        return failure;
-    take_options(filter, &options);
-    return paging_read_sorts(exchange, options.sorts, connection_sort_fields, &filter->sorts,
-                             &filter->sort_count);
-}
+static const struct text nothing_expandable[] = {{NULL, 0}};
+static const struct search_shape search_shape = {
+    .entity = &connection_entity,
+    .expandable = nothing_expandable,
+    .fields = filter_fields,
+    .field_count = sizeof filter_fields / sizeof filter_fields[0],
+};
 
 static const struct failure *parse_search(struct exchange *exchange)
 {
-    exchange->input = ARENA_NEW(exchange->arena, struct connection_filter);
-    return read_search(exchange, exchange->input);
-}
+    struct connection_filter *filter = ARENA_NEW(exchange->arena, struct connection_filter);
+    struct searched searched;
+    const struct failure *failure = search_read(exchange, &search_shape, &searched, filter);
 
-static const struct failure *read_query(struct exchange *exchange, struct connection_filter *filter)
-{
-    struct list_options options;
-    struct json_error error;
-    struct failure *problem = NULL;
-    const struct failure *failure = paging_read_query(exchange, &options);
-
-    if (!failure)
-        failure = exchange_query(exchange, TEXT("provider_type"), &filter->provider_type);
-    if (!failure)
-        failure = exchange_query_list(exchange, TEXT("connection_ids"), &filter->connection_ids);
-    if (failure)
-        return failure;
-    take_options(filter, &options);
-    if (text_is_set(filter->provider_type) && !provider_find(filter->provider_type))
-        failure_add_field(&problem, exchange->arena, TEXT("provider_type"), TEXT("must be a known provider"));
-    if (text_is_set(filter->connection_ids))
-        check_ids(json_read(exchange->arena, filter->connection_ids, &error), exchange->arena, &problem);
-    return problem;
-}
-
-static const struct failure *parse_list(struct exchange *exchange)
-{
-    exchange->input = ARENA_NEW(exchange->arena, struct connection_filter);
-    return read_query(exchange, exchange->input);
+    exchange->input = filter;
+    filter->search = searched.search;
+    filter->search.status = text_none;
+    return failure;
 }
 
 struct page_result {
@@ -196,34 +144,13 @@ static void render_page(struct exchange *exchange, struct json_writer *writer)
     json_key(writer, TEXT("total"));
     json_int64(writer, result->total);
     json_key(writer, TEXT("limit"));
-    json_int64(writer, filter->page.limit);
+    json_int64(writer, filter->search.page.limit);
     json_key(writer, TEXT("offset"));
-    json_int64(writer, filter->page.offset);
+    json_int64(writer, filter->search.page.offset);
     json_end_object(writer);
 }
 
 /* ---- the table ---- */
-
-/* For the description alone. */
-struct search_shape {
-    int64_t limit, offset;
-    struct text order;
-    int64_t start_time, end_time;
-    const struct json_value *filters, *sort;
-};
-static const struct field search_fields[] = {
-    {FIELD(struct connection_filter, provider_type, FIELD_TEXT), .flags = FIELD_INPUT,
-     .values = provider_names},
-    {FIELD(struct connection_filter, connection_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, limit, FIELD_INTEGER), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, offset, FIELD_INTEGER), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, order, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, start_time, FIELD_INSTANT), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, end_time, FIELD_INSTANT), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, filters, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
-};
-static const size_t search_field_count = sizeof search_fields / sizeof search_fields[0];
 
 /* What a change may give, `sync_config` and the secrets included. */
 struct change_shape {
@@ -260,7 +187,11 @@ static const struct body_schema update_body = {.name = TEXT_LITERAL("UpdateConne
                                                .options = change_fields,
                                                .option_count = &change_field_count};
 static const struct body_schema search_body = {
-    .name = TEXT_LITERAL("ConnectionFilter"), .options = search_fields, .option_count = &search_field_count};
+    .name = TEXT_LITERAL("ConnectionFilter"),
+    .options = filter_fields,
+    .option_count = &filter_field_count,
+    .is_search = true,
+};
 static const struct reply_schema reply = {.entity = &connection_entity};
 static const struct member_schema page_members[] = {{TEXT_LITERAL("connections"), &reply, true},
                                                     {.schema = NULL}};
@@ -285,7 +216,7 @@ static const struct route routes[] = {
      .body = &create_body, .reply = &reply},
     {CONNECTION_ROUTE(HTTP_GET, "/v1/connections", PERMISSION_READ, LANE_READ, 200, "listConnections",
                       "List the connections"),
-     .parse = parse_list, .run = run_search, .render = render_page, .reply = &page_reply,
+     .parse = parse_search, .run = run_search, .render = render_page, .reply = &page_reply,
      .query_parameters = list_parameters},
     {CONNECTION_ROUTE(HTTP_POST, "/v1/connections/search", PERMISSION_READ, LANE_READ, 200, "queryConnection",
                       "Search connections"),

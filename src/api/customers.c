@@ -205,24 +205,11 @@ static const struct search_shape search_shape = {
     .field_count = sizeof filter_fields / sizeof filter_fields[0],
 };
 
-/* The elements of a list of the filter, which has a limit. */
-static size_t count_keys(struct exchange *exchange, struct text name, struct text list,
-                         struct failure **failure)
-{
-    struct json_error error;
-    size_t count = list.length ? json_read(exchange->arena, list, &error)->count : 0;
-
-    if (count > SEARCH_MEMBERS_MAX)
-        failure_add_field(failure, exchange->arena, name, TEXT("must have at most 1000 elements"));
-    return count;
-}
-
 static const struct failure *parse_search(struct exchange *exchange)
 {
     struct customer_search *search = ARENA_NEW(exchange->arena, struct customer_search);
     struct customer_filter *filter = &search->filter;
     struct searched searched;
-    struct failure *problem = NULL;
     const struct failure *failure = search_read(exchange, &search_shape, &searched, filter);
 
     exchange->input = search;
@@ -231,10 +218,9 @@ static const struct failure *parse_search(struct exchange *exchange)
         return failure;
     filter->search = searched.search;
     search->is_expanded = searched.is_expanded;
-    filter->key_count = count_keys(exchange, TEXT("customer_ids"), filter->customer_ids, &problem) +
-                        count_keys(exchange, TEXT("external_ids"), filter->external_ids, &problem);
+    filter->key_count = searched.list_count;
     exchange->is_slow = !customer_filter_is_quick(filter);
-    return problem;
+    return NULL;
 }
 
 static const struct failure *run_search(struct exchange *exchange, struct transaction *transaction)

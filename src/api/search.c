@@ -45,6 +45,23 @@ static void read_common(struct exchange *exchange, const struct json_value *obje
     searched->is_expanded = text_is_set(common->expand);
 }
 
+/* Each element is looked up while others wait. */
+static void count_elements(struct exchange *exchange, const struct json_value *object,
+                           const struct search_shape *shape, struct searched *searched,
+                           struct failure **failure)
+{
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct json_value *list = json_member(object, shape->fields[i].name);
+
+        if (shape->fields[i].type != FIELD_STRING_LIST || !list || list->type != JSON_ARRAY)
+            continue;
+        searched->list_count += list->count;
+        if (list->count > SEARCH_MEMBERS_MAX)
+            failure_add_field(failure, exchange->arena, shape->fields[i].name,
+                              TEXT("must have at most 1000 elements"));
+    }
+}
+
 static const struct failure *read_object(struct exchange *exchange, const struct json_value *object,
                                          const struct search_shape *shape, struct searched *searched,
                                          void *filter)
@@ -57,6 +74,7 @@ static const struct failure *read_object(struct exchange *exchange, const struct
     paging_read_object(exchange, object, &options, &failure);
     read_common(exchange, object, shape, searched, &common, &failure);
     fields_read_json(shape->fields, shape->field_count, object, filter, exchange->arena, &failure);
+    count_elements(exchange, object, shape, searched, &failure);
     if (failure)
         return failure;
     search->page = options.page;

@@ -17,6 +17,8 @@ struct search_shape {
 struct searched {
     struct search search;
     bool is_expanded; /* `expand` names something */
+    size_t
+        list_count; /* elements of all lists among the resource's fields, SEARCH_MEMBERS_MAX each at most */
 };
 
 /* Reads the body, or the query string of a route without one: what every search takes into *searched, the

@@ -41,14 +41,6 @@ struct record_list connections_published(struct transaction *transaction)
                          VALUES(value_integer(transaction->call->scope->number)));
 }
 
-const struct text connection_sort_fields[] = {
-    TEXT_LITERAL("created_at"),
-    TEXT_LITERAL("updated_at"),
-    TEXT_LITERAL("name"),
-    TEXT_LITERAL("provider_type"),
-    {NULL, 0},
-};
-
 struct record_list connection_search(struct transaction *transaction, const struct connection_filter *filter,
                                      int64_t *total)
 {
@@ -56,17 +48,10 @@ struct record_list connection_search(struct transaction *transaction, const stru
     bool has_ids = filter->connection_ids.length > 0 && !text_equal(filter->connection_ids, TEXT("[]"));
 
     list_query_begin(&list, transaction, &connection_entity);
-    list_query_where(&list, TEXT("status"), LIST_EQUAL, value_text(status_published));
     if (filter->provider_type.length > 0)
         list_query_where(&list, TEXT("provider_type"), LIST_EQUAL, value_text(filter->provider_type));
     if (has_ids)
         list_query_where(&list, TEXT("id"), LIST_ONE_OF, value_text(filter->connection_ids));
-    if (filter->start_time != INSTANT_UNSET)
-        list_query_where(&list, TEXT("created_at"), LIST_AT_LEAST, value_instant(filter->start_time));
-    if (filter->end_time != INSTANT_UNSET)
-        list_query_where(&list, TEXT("created_at"), LIST_AT_MOST, value_instant(filter->end_time));
-    for (size_t i = 0; i < filter->sort_count; i++)
-        list_query_sort(&list, filter->sorts[i].field, filter->sorts[i].is_descending);
-    list_query_sort(&list, TEXT("created_at"), !filter->is_ascending);
-    return list_query_run(&list, &filter->page, total);
+    search_apply(&filter->search, &list);
+    return list_query_run(&list, &filter->search.page, total);
 }

@@ -8,9 +8,9 @@
 #define FARTHING_DOMAIN_CONNECTIONS_H
 
 #include "base/envelope.h"
+#include "domain/search.h"
 #include "model/connection.h"
 #include "model/provider.h"
-#include "store/list_query.h"
 #include "json/reader.h"
 
 /* Limits. */
@@ -18,7 +18,6 @@ enum {
     CONNECTION_SECRETS_MAX = 64,
     CONNECTION_SECRET_BYTES_MAX = 16 * 1024,
     CONNECTION_SECRETS_BYTES_MAX = 128 * 1024, /* all of them, as JSON */
-    CONNECTION_IDS_MAX = 1000,                 /* of one list */
 };
 
 /* ---- what is synchronized (section 3.2 of 70-webhooks) ---- */
@@ -101,16 +100,10 @@ bool connection_find_published(struct transaction *transaction, struct text prov
 struct record_list connections_published(struct transaction *transaction);
 
 struct connection_filter {
-    struct text provider_type;    /* unset: any */
-    struct text connection_ids;   /* a JSON array; unset or empty: any */
-    int64_t start_time, end_time; /* created between, inclusive; INSTANT_UNSET: open */
-    struct page page;
-    bool is_ascending;
-    const struct list_sort *sorts;
-    size_t sort_count;
+    struct search search;       /* its status does not count: only published ones are shown */
+    struct text provider_type;  /* unset: any */
+    struct text connection_ids; /* a JSON array; unset or empty: any */
 };
-/* What a list can be sorted by, ended by an unset text. */
-extern const struct text connection_sort_fields[];
 /* The published connections that match: struct connection_record; *total is their number regardless of the
  * page. */
 struct record_list connection_search(struct transaction *transaction, const struct connection_filter *filter,

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -350,6 +351,9 @@ def test_filters(listed):
     assert found(both(client, f"start_time={past}&end_time={future}", {"start_time": past, "end_time": future})) == ids[::-1]
     assert found(both(client, f"start_time={future}", {"start_time": future})) == []
     assert found(both(client, f"end_time={past}", {"end_time": past})) == []
+    conditions = [{"field": "provider_type", "operator": "in", "value": {"array": ["stripe", "whop"]}}]
+    assert len(found(both(client, "filters=" + quote(json.dumps(conditions)), {"filters": conditions}))) == 2
+    assert found(both(client, "status=archived", {"status": "archived"})) == ids[::-1]  # not to be widened, nor to be left
     by_name = client.post(f"{PATH}/search", {"sort": [{"field": "provider_type", "direction": "asc"}]})
     assert [entry["provider_type"] for entry in by_name.json()["connections"]] == ["paddle", "s3", "s3", "stripe", "whop"]
 
@@ -362,7 +366,9 @@ def test_filters(listed):
         ("order=up", {"order": "up"}, "order"),
         ("provider_type=paypal", {"provider_type": "paypal"}, "provider_type"),
         ("connection_ids=" + ",".join("x" * 1001), {"connection_ids": ["x"] * 1001}, "connection_ids"),
-        (None, {"filters": [{"field": "name"}]}, "filters"),
+        (None, {"filters": [{"field": "name"}]}, "filters[0].operator"),
+        (None, {"filters": [{"field": "encrypted_secret_data", "operator": "contains", "value": {"string": "s"}}]}, "field"),
+        (None, {"expand": "integrations"}, "field"),
         (None, {"sort": [{"field": "encrypted_secret_data"}]}, "field"),
     ],
 )
