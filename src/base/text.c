@@ -52,9 +52,11 @@ bool text_ends_with(struct text text, struct text suffix)
 
 struct text text_from(struct text text, size_t start)
 {
+    if (text.length == 0)
+        return text;
     if (start > text.length)
         start = text.length;
-    return (struct text){text.data ? text.data + start : NULL, text.length - start};
+    return (struct text){text.data + start, text.length - start};
 }
 
 struct text text_slice(struct text text, size_t start, size_t length)
