@@ -1,6 +1,8 @@
 /* admin_customers.c: customers for the operator, over the admin socket: what `farthing customer` talks to. */
 #include "api/resources.h"
+#include "domain/activity.h"
 #include "domain/customers.h"
+#include "domain/outbox.h"
 #include "domain/tenancy.h"
 #include "model/entity_json.h"
 
@@ -16,9 +18,11 @@ struct customer_answer {
     struct customer customer;
     struct record_list integrations; /* struct integration_mapping */
     struct record_list aliases;      /* struct customer_alias */
+    struct customer_export export;
+    struct customer_erasure erasure;
 };
 
-static const struct failure *parse_get(struct exchange *exchange)
+static const struct failure *parse_question(struct exchange *exchange)
 {
     struct customer_question *question = ARENA_NEW(exchange->arena, struct customer_question);
     const struct failure *failure = exchange_query(exchange, TEXT("tenant"), &question->tenant);
@@ -46,7 +50,8 @@ static const struct failure *find_customer(struct transaction *transaction, stru
                        transaction->arena, TEXT("customer"), reference);
 }
 
-static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
+/* The customer that is asked for, of the environment that is from then on the call's. */
+static const struct failure *find_asked(struct exchange *exchange, struct transaction *transaction)
 {
     const struct customer_question *question = exchange->input;
     struct customer_answer *answer = exchange->result;
@@ -56,7 +61,16 @@ static const struct failure *run_get(struct exchange *exchange, struct transacti
     if (failure)
         return failure;
     exchange->call.scope = &answer->scope; /* an operator has none of their own */
-    failure = find_customer(transaction, question->customer, &answer->customer);
+    return find_customer(transaction, question->customer, &answer->customer);
+}
+
+/* ---- get ---- */
+
+static const struct failure *run_get(struct exchange *exchange, struct transaction *transaction)
+{
+    struct customer_answer *answer = exchange->result;
+    const struct failure *failure = find_asked(exchange, transaction);
+
     if (failure)
         return failure;
     answer->integrations = customer_integrations(transaction, answer->customer.id);
@@ -91,15 +105,98 @@ static void render_get(struct exchange *exchange, struct json_writer *writer)
     json_end_object(writer);
 }
 
+/* ---- export ---- */
+
+/* Whoever was changed thousands of times has a long trail. */
+static const struct failure *parse_export(struct exchange *exchange)
+{
+    exchange->is_slow = true;
+    return parse_question(exchange);
+}
+
+static const struct failure *run_export(struct exchange *exchange, struct transaction *transaction)
+{
+    struct customer_answer *answer = exchange->result;
+    const struct failure *failure = find_asked(exchange, transaction);
+
+    if (!failure)
+        customer_export(transaction, answer->customer.id, &answer->export);
+    return failure;
+}
+
+static void render_export(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct customer_answer *answer = exchange->result;
+    const struct scope *scope = &answer->scope;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("customer"));
+    json_begin_object(writer);
+    entity_write_members(writer, &customer_entity, &answer->customer, scope);
+    json_end_object(writer);
+    write_list(writer, TEXT("former_external_ids"), &customer_alias_entity, &answer->export.aliases, scope);
+    write_list(writer, TEXT("integrations"), &integration_mapping_entity, &answer->export.integrations,
+               scope);
+    write_list(writer, TEXT("activity"), &activity_entity, &answer->export.activity, scope);
+    write_list(writer, TEXT("events"), &outbox_event_entity, &answer->export.events, scope);
+    json_end_object(writer);
+}
+
+/* ---- erase ---- */
+
+static const struct failure *run_erase(struct exchange *exchange, struct transaction *transaction)
+{
+    struct customer_answer *answer = exchange->result;
+    const struct failure *failure = find_asked(exchange, transaction);
+
+    return failure ? failure : customer_erase(transaction, answer->customer.id, &answer->erasure);
+}
+
+static void write_count(struct json_writer *writer, struct text key, int64_t count)
+{
+    json_key(writer, key);
+    json_int64(writer, count);
+}
+
+static void render_erase(struct exchange *exchange, struct json_writer *writer)
+{
+    const struct customer_answer *answer = exchange->result;
+
+    json_begin_object(writer);
+    json_key(writer, TEXT("id"));
+    json_string(writer, answer->customer.id);
+    json_key(writer, TEXT("was_erased_before"));
+    json_bool(writer, answer->erasure.was_erased);
+    write_count(writer, TEXT("integrations"), answer->erasure.integration_count);
+    write_count(writer, TEXT("plain_activity"), answer->erasure.plain_activity_count);
+    json_end_object(writer);
+}
+
 static const struct route routes[] = {
     {.method = HTTP_GET,
      .path = TEXT_LITERAL("/admin/customer"),
      .access = ACCESS_ADMIN,
      .lane = LANE_READ,
      .status = 200,
-     .parse = parse_get,
+     .parse = parse_question,
      .run = run_get,
      .render = render_get},
+    {.method = HTTP_GET,
+     .path = TEXT_LITERAL("/admin/customer/export"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_READ,
+     .status = 200,
+     .parse = parse_export,
+     .run = run_export,
+     .render = render_export},
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/admin/customer/erase"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_WRITE,
+     .status = 200,
+     .parse = parse_question,
+     .run = run_erase,
+     .render = render_erase},
 };
 
 const struct route_table admin_customer_routes = ROUTE_TABLE(routes);

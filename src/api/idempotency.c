@@ -2,8 +2,10 @@
 
 #include "base/hash.h"
 #include "domain/idempotency.h"
+#include "store/customer_key.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define HOUR_US (INT64_C(60) * 60 * 1000 * 1000)
 
@@ -111,6 +113,33 @@ static struct text about(const struct idempotency_record *record, struct arena *
                         (int)record->status_code);
 }
 
+/* The key of a reply: the request's, and where the reply tells of a customer, that customer's besides, so
+ * that it cannot be read any more when the customer is erased. */
+static void reply_key(const struct idempotency_sealing *sealing, const struct envelope_key *customer_key,
+                      uint8_t key[SEAL_KEY_BYTES])
+{
+    const struct text part = {(const char *)(customer_key ? customer_key->bytes : NULL),
+                              sizeof customer_key->bytes};
+
+    static_assert((int)SEAL_HASH_BYTES == (int)SEAL_KEY_BYTES, "a hash is a key");
+    if (customer_key)
+        seal_hash(sealing->key, &part, 1, key);
+    else
+        memcpy(key, sealing->key, SEAL_KEY_BYTES);
+}
+
+/* The key of the customer whom the request's changes tell of, who is named in the record; NULL: of none. */
+static const struct envelope_key *customer_key_of(struct transaction *transaction,
+                                                  struct idempotency_record *record)
+{
+    const struct envelope_keys *keys;
+
+    if (!transaction->call->scope)
+        return NULL; /* an operator's, who has no environment to find the key in again */
+    record->customer_id = customer_key_take_any(transaction, &keys);
+    return text_is_set(record->customer_id) ? &keys->keys[0] : NULL;
+}
+
 /* Writes the record of `reply` with the transaction's other changes. */
 static void keep(struct exchange *exchange, struct transaction *transaction,
                  const struct idempotency_record *previous)
@@ -119,12 +148,14 @@ static void keep(struct exchange *exchange, struct transaction *transaction,
     const struct idempotency_sealing *sealing = &idempotency->sealings[0];
     const struct kept_reply *reply = &idempotency->reply;
     struct idempotency_record *record = ARENA_NEW(exchange->arena, struct idempotency_record);
+    uint8_t key[SEAL_KEY_BYTES];
 
     record->id = idempotency->id;
     record->request_hash = sealing->request_hash;
     record->status_code = reply->status;
+    reply_key(sealing, customer_key_of(transaction, record), key);
     if (reply->body.length <= IDEMPOTENCY_REPLY_BYTES_MAX)
-        record->reply = seal(exchange->arena, sealing->key, about(record, exchange->arena), reply->body);
+        record->reply = seal(exchange->arena, key, about(record, exchange->arena), reply->body);
     idempotency_keep(transaction, record, previous);
 }
 
@@ -148,6 +179,17 @@ static const struct failure *was_too_large(struct exchange *exchange)
         exchange->arena, header_name, TEXT("was used for this request"));
 }
 
+static const struct failure *was_erased(struct exchange *exchange, struct text customer_id)
+{
+    exchange->idempotency->is_about_key = true;
+    return failure_add(
+        failure_new(
+            exchange->arena, FAILURE_ALREADY_EXISTS,
+            TEXT("the request with this Idempotency-Key was done before, and the customer whom its reply "
+                 "told of was erased since; nothing was done again")),
+        exchange->arena, TEXT("customer_id"), customer_id);
+}
+
 /* The sealing that the request's record was made with; NULL when it was made for another request. */
 static const struct idempotency_sealing *sealing_of(const struct idempotency *idempotency,
                                                     const struct idempotency_record *record)
@@ -159,17 +201,25 @@ static const struct idempotency_sealing *sealing_of(const struct idempotency *id
 }
 
 /* Makes a record the reply. */
-static const struct failure *replay(struct exchange *exchange, const struct idempotency_record *record)
+static const struct failure *replay(struct exchange *exchange, struct transaction *transaction,
+                                    const struct idempotency_record *record)
 {
     struct idempotency *idempotency = exchange->idempotency;
     const struct idempotency_sealing *sealing = sealing_of(idempotency, record);
+    bool is_of_customer = text_is_set(record->customer_id) && transaction->call->scope;
+    struct envelope_key customer_key;
+    uint8_t key[SEAL_KEY_BYTES];
     struct text body;
 
     if (!sealing)
         return was_misused(exchange);
     if (!text_is_set(record->reply))
         return was_too_large(exchange);
-    if (!seal_open(exchange->arena, sealing->key, about(record, exchange->arena), record->reply, &body))
+    if (is_of_customer &&
+        !customer_key_find(transaction, transaction->call->scope, record->customer_id, &customer_key))
+        return transaction->failure ? transaction->failure : was_erased(exchange, record->customer_id);
+    reply_key(sealing, is_of_customer ? &customer_key : NULL, key);
+    if (!seal_open(exchange->arena, key, about(record, exchange->arena), record->reply, &body))
         return failure_new(
             exchange->arena, FAILURE_INTERNAL,
             TEXT("the reply that was kept for this Idempotency-Key was altered in the database "
@@ -197,7 +247,7 @@ static bool look(struct exchange *exchange, struct transaction *transaction,
         *previous = record;
         return false;
     }
-    *failure = replay(exchange, record);
+    *failure = replay(exchange, transaction, record);
     return true;
 }
 

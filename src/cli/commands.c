@@ -68,10 +68,28 @@ static const struct flag key_create_flags[] = {
     {0},
 };
 
+/* Where the customer is. */
+#define FLAGS_OF_CUSTOMER                                                                                    \
+    FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),  \
+    {                                                                                                        \
+        "environment", "ENVIRONMENT", NULL,                                                                  \
+            "the environment it is in, by id or name; needed when there are several", false                  \
+    }
+
 static const struct flag customer_get_flags[] = {
-    FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),
-    {"environment", "ENVIRONMENT", NULL,
-     "the environment it is in, by id or name; needed when there are several", false},
+    FLAGS_OF_CUSTOMER,
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag customer_export_flags[] = {
+    FLAGS_OF_CUSTOMER,
+    {0},
+};
+
+static const struct flag customer_erase_flags[] = {
+    FLAGS_OF_CUSTOMER,
+    {"yes", NULL, NULL, "do not ask whether it is meant", false},
     FLAG_JSON,
     {0},
 };
@@ -149,6 +167,10 @@ const struct command commands[] = {
     {"customer get", "ID|EXTERNAL_ID",
      "Show a customer, by its id or an external id that it has or had before", customer_get_flags,
      command_customer_get, SETTINGS_DATA},
+    {"customer export", "ID|EXTERNAL_ID", "Print all that is held of a customer, as JSON",
+     customer_export_flags, command_customer_export, SETTINGS_DATA},
+    {"customer erase", "ID|EXTERNAL_ID", "Forget a customer for good: the person goes, money and proof stay",
+     customer_erase_flags, command_customer_erase, SETTINGS_DATA},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

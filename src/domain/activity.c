@@ -1,6 +1,7 @@
 #include "domain/activity.h"
 #include "domain/environments.h"
 #include "model/secret.h"
+#include "store/customer_key.h"
 #include "json/writer.h"
 
 #define ID_PREFIX "activity_"
@@ -126,6 +127,10 @@ STORE_QUERY(get_activity, &activity_entity,
             "SELECT " COLUMNS " FROM audit_log a WHERE a.sequence = $1 AND (a.scope = $2 OR (a.scope = 0 AND "
             "a.tenant_id = $3 AND a.tenant_id <> ''))");
 
+STORE_QUERY(activity_by_entities, &activity_entity,
+            "SELECT " COLUMNS
+            " FROM audit_log a WHERE a.scope = $1 AND a.entity_id IN ({elements of $2}) ORDER BY a.sequence");
+
 STORE_QUERY(key_by_id, &secret_entity, "SELECT {columns} FROM secrets WHERE {scope = $1 AND id = $2}");
 
 static const struct query *const looks[INDEXES] = {&look_by_entity, &look_by_actor, &look_by_action,
@@ -216,6 +221,17 @@ static void take_count(struct activity_page *page, int64_t seen, int64_t seen_ma
         page->searched_until = oldest;
 }
 
+/* Rows that belong to no environment tell of no customer. */
+static void open_changes(struct transaction *transaction, struct activity *items, size_t count)
+{
+    struct sealed_text *texts = ARENA_ARRAY(transaction->arena, struct sealed_text, count);
+
+    for (size_t i = 0; i < count; i++)
+        texts[i] =
+            (struct sealed_text){transaction->call->scope->number, items[i].entity_id, &items[i].changes};
+    customer_key_open(transaction, texts, count);
+}
+
 static void take_items(struct activity_page *page, const struct found *found, size_t count,
                        struct arena *arena)
 {
@@ -276,6 +292,7 @@ void activity_search(struct transaction *transaction, const struct activity_view
     take_count(page, first->seen, seen_max, first->matching, first->oldest);
     take_count(page, first->tenant_seen, looked_at_max, first->tenant_matching, first->tenant_oldest);
     take_items(page, first, list.count, transaction->arena);
+    open_changes(transaction, page->items.records, page->items.count);
 }
 
 static bool is_own_key(struct transaction *transaction, struct text id)
@@ -310,8 +327,20 @@ const struct failure *activity_get(struct transaction *transaction, const struct
                      VALUES(value_integer((int64_t)sequence), environment_of(transaction),
                             value_text(transaction->call->scope->tenant_id)),
                      activity) &&
-        is_shown(transaction, viewer, activity))
+        is_shown(transaction, viewer, activity)) {
+        open_changes(transaction, activity, 1);
         return NULL;
+    }
     return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("there is no such activity")),
                        transaction->arena, TEXT("id"), id);
+}
+
+struct record_list activity_of_entities(struct transaction *transaction, struct text entity_ids)
+{
+    struct record_list list =
+        query_records(transaction, &activity_by_entities,
+                      VALUES(value_integer(transaction->call->scope->number), value_text(entity_ids)));
+
+    open_changes(transaction, list.records, list.count);
+    return list;
 }

@@ -22,11 +22,13 @@ struct activity {
     struct text id; /* "activity_123" */
     struct text entity_type;
     struct text entity_id;
-    struct text action; /* created, updated, archived */
+    struct text action; /* created, updated, archived, erased */
     struct text actor_id;
     struct text request_id;
     int64_t occurred_at;
-    struct text changes; /* {"before": {...}, "after": {...}}; of a created one only the latter */
+    /* {"before": {...}, "after": {...}}; of a created or erased one only the latter; {"erased": true} when it
+     * told of a customer who is erased */
+    struct text changes;
 };
 extern const struct entity activity_entity;
 
@@ -63,5 +65,8 @@ void activity_search(struct transaction *transaction, const struct activity_view
 /* One of these. FAILURE_NOT_FOUND also for what is another's, or kept from the viewer. */
 const struct failure *activity_get(struct transaction *transaction, const struct activity_viewer *viewer,
                                    struct text id, struct activity *activity);
+/* All that was done to some entities of the call's environment, in the order of its writing, for whoever may
+ * see everything: a JSON array of their ids. */
+struct record_list activity_of_entities(struct transaction *transaction, struct text entity_ids);
 
 #endif

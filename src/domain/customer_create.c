@@ -58,9 +58,6 @@ const struct failure *customer_create(struct transaction *transaction,
     *created = creation->customer;
     created->id = ulid_make_id(transaction->arena, customer_entity.id_prefix, call->now_us);
     RECORD_STAMP_CREATED(created, call);
-    const struct failure *failure = customer_mappings_apply(transaction, created->id, &creation->mappings);
-
-    if (!failure)
-        transaction_insert(transaction, call->scope, &customer_entity, created);
-    return failure;
+    transaction_insert(transaction, call->scope, &customer_entity, created);
+    return customer_mappings_apply(transaction, created->id, &creation->mappings);
 }

@@ -18,6 +18,10 @@ STORE_QUERY(every_mapping_of_customer, &integration_mapping_entity,
             "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 "
             "ORDER BY created_at DESC, id DESC");
 
+STORE_QUERY(mappings_to_erase, &integration_mapping_entity,
+            "SELECT {columns} FROM entity_integration_mappings "
+            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 {lock}");
+
 static const struct failure *not_found(struct transaction *transaction, struct text name, struct text value)
 {
     return failure_add(failure_new(transaction->arena, FAILURE_NOT_FOUND, TEXT("there is no such customer")),
@@ -75,5 +79,11 @@ struct record_list customer_integrations_of_every_status(struct transaction *tra
                                                          struct text customer_id)
 {
     return query_records(transaction, &every_mapping_of_customer,
+                         VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
+}
+
+struct record_list customer_integrations_to_erase(struct transaction *transaction, struct text customer_id)
+{
+    return query_records(transaction, &mappings_to_erase,
                          VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
 }

@@ -3,6 +3,7 @@
 #include "domain/records.h"
 #include "domain/tax_metadata.h"
 #include "model/entity_json.h"
+#include "store/customer_key.h"
 
 #include <assert.h>
 
@@ -146,6 +147,8 @@ const struct failure *customer_update(struct transaction *transaction, struct te
 {
     struct customer *before = ARENA_NEW(transaction->arena, struct customer);
     struct customer *after = ARENA_NEW(transaction->arena, struct customer);
+
+    customer_key_ahead(transaction, transaction->call->scope, id);
     const struct failure *failure = customer_get_published(transaction, id, before);
 
     if (!failure)

@@ -107,6 +107,30 @@ void customer_alias_add(struct transaction *transaction, const struct customer *
  * id is free again (section 7). */
 const struct failure *customer_archive(struct transaction *transaction, struct text id);
 
+/* All that is held of a customer, whatever its status, beside the customer itself. */
+struct customer_export {
+    struct record_list aliases;      /* struct customer_alias */
+    struct record_list integrations; /* struct integration_mapping, archived ones too */
+    struct record_list activity;     /* struct activity, the first one first */
+    struct record_list events;       /* struct outbox_event, the same */
+};
+void customer_export(struct transaction *transaction, struct text id, struct customer_export *export);
+
+struct customer_erasure {
+    bool was_erased; /* before: nothing was left to do */
+    int64_t integration_count;
+    int64_t plain_activity_count; /* rows of the audit trail from before customers had keys, which stay as
+                                     they are until the trail's retention removes them */
+};
+/* Forgets a customer for good. The row stays, archived, with nothing that tells of the person, so that what
+ * was earned can still be counted; former external ids go, integration mappings lose what they say, and what
+ * the audit trail, the outbox and kept replies tell can no longer be read. Refused while something needs the
+ * customer, as deleting is. */
+const struct failure *customer_erase(struct transaction *transaction, struct text id,
+                                     struct customer_erasure *erasure);
+/* Whether the customer is one that was erased. */
+bool customer_is_erased(const struct customer *customer);
+
 /* What customers are sought by (section 8), beside what every list takes. */
 struct customer_filter {
     struct search search;
@@ -131,6 +155,8 @@ struct record_list customer_integrations(struct transaction *transaction, struct
 /* The same with those that were archived (section 9, `integration_status=all`). */
 struct record_list customer_integrations_of_every_status(struct transaction *transaction,
                                                          struct text customer_id);
+/* The same, so that they stay as they are until the commit. Write lane only. */
+struct record_list customer_integrations_to_erase(struct transaction *transaction, struct text customer_id);
 /* The published ones, for a use case that has just given the customer some: what is in the write set is
  * written before. Write lane only. */
 const struct failure *customer_integrations_written(struct transaction *transaction, struct text customer_id,

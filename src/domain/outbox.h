@@ -9,6 +9,7 @@ struct outbox_event {
     int64_t sequence; /* grows with the time of writing; on PostgreSQL a later one may be seen earlier */
     struct text id;
     struct text event_name;
+    int64_t scope;
     struct text tenant_id;
     struct text environment_id;
     struct text entity_type;
@@ -17,7 +18,7 @@ struct outbox_event {
     int64_t published_at; /* INSTANT_UNSET: not yet */
     int64_t failure_count;
     struct text failure_reason;
-    struct text payload; /* JSON object */
+    struct text payload; /* JSON object, as it was sent; {"erased":true} of an erased customer */
 };
 extern const struct entity outbox_event_entity;
 
@@ -25,5 +26,8 @@ extern const struct entity outbox_event_entity;
 struct record_list outbox_newest(struct transaction *transaction, const struct scope *scope, int64_t limit);
 /* The next events behind a sequence, of all environments. */
 struct record_list outbox_after(struct transaction *transaction, int64_t sequence, int64_t limit);
+/* All events about some entities of an environment, in the order of their writing: a JSON array of ids. */
+struct record_list outbox_of_entities(struct transaction *transaction, const struct scope *scope,
+                                      struct text entity_ids);
 
 #endif

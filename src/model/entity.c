@@ -1,5 +1,7 @@
 #include "model/entity.h"
 
+#include <assert.h>
+
 const struct text status_published = TEXT_LITERAL("published");
 const struct text status_archived = TEXT_LITERAL("archived");
 const struct text status_deleted = TEXT_LITERAL("deleted");
@@ -63,6 +65,18 @@ bool field_empty(const struct field *field, const void *record)
         return field_text_of(field, record).length <= sizeof "{}" - 1;
     default:
         return false;
+    }
+}
+
+void entity_forget(const struct entity *entity, void *record, struct text placeholder)
+{
+    for (size_t i = 0; i < entity->field_count; i++) {
+        const struct field *field = &entity->fields[i];
+
+        if (!(field->flags & FIELD_PERSONAL))
+            continue;
+        assert(field_is_text(field));
+        *field_text(field, record) = field->flags & FIELD_REQUIRED ? placeholder : field->fallback;
     }
 }
 

@@ -46,6 +46,7 @@ enum field_flags {
     FIELD_EVENT_ALWAYS = 1 << 9,  /* the same, also while it is empty */
     FIELD_STAMP = 1 << 10,        /* who and when: the audit row says it already */
     FIELD_SEARCHED = 1 << 11,     /* an index finds parts of it (the migrations make that) */
+    FIELD_PERSONAL = 1 << 12,     /* tells of the customer, and goes when the customer is erased */
 };
 
 struct field {
@@ -110,6 +111,9 @@ struct entity {
     bool is_cached;    /* processes keep what they need of it in memory, and must hear of its changes */
     bool is_counted;   /* the numbers of its rows are kept (row_counts) */
     bool has_no_trail; /* rows that only help the product with its work: nothing of them is audited */
+    /* The customer whom a record tells of: its trail is encrypted under that customer's key
+     * (store/customer_key.h). Unset, or NULL: of none. */
+    struct text (*customer_of)(const void *record);
     /* The events that creating, changing and archiving it send out; unset: none. */
     struct text event_created, event_updated, event_archived;
 };
@@ -153,6 +157,9 @@ static inline bool field_boolean_of(const struct field *field, const void *recor
     return *(const bool *)((const char *)record + field->offset);
 }
 
+/* Takes out of a record what is FIELD_PERSONAL: a field that must not be empty becomes `placeholder`, every
+ * other one what it is when nobody gives it. */
+void entity_forget(const struct entity *entity, void *record, struct text placeholder);
 /* Whether it has fields that are FIELD_SEARCHED. */
 bool entity_is_searched(const struct entity *entity);
 /* The field named `name`, or NULL. */

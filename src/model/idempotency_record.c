@@ -6,6 +6,7 @@ static const struct field idempotency_record_fields[] = {
     {FIELD(struct idempotency_record, status_code, FIELD_INTEGER)},
     {FIELD(struct idempotency_record, reply, FIELD_TEXT),
      .flags = FIELD_SECRET | FIELD_INTERNAL | FIELD_OMIT_UNSET},
+    {FIELD(struct idempotency_record, customer_id, FIELD_TEXT), .flags = FIELD_OMIT_UNSET},
     {FIELD(struct idempotency_record, created_at, FIELD_INSTANT), .flags = FIELD_STAMP},
 };
 

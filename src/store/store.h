@@ -39,6 +39,7 @@ enum {
 };
 
 struct buffer;
+struct envelope_keys;
 struct store;
 struct store_reader;
 struct connection; /* the engine's; of no concern outside the store */
@@ -68,8 +69,10 @@ struct transaction {
     const struct failure *failure; /* the first failure below; sticky */
     struct write *writes;          /* the write set, in order */
     struct write **writes_end;
-    struct store_change *changes; /* written so far, the last one first */
-    struct buffer *scratch;       /* the write lane's; NULL in the read lane */
+    struct store_change *changes;       /* written so far, the last one first */
+    struct buffer *scratch;             /* the write lane's; NULL in the read lane */
+    struct envelope_keys *customer_key; /* the one that was used last (store/customer_key.h); NULL: none */
+    struct write *customer_key_write;   /* its row, to be written; NULL: it is */
 };
 
 /* ---- queries ---- */
@@ -153,11 +156,16 @@ void transaction_insert(struct transaction *transaction, const struct scope *sco
 void transaction_update(struct transaction *transaction, const struct scope *scope,
                         const struct entity *entity, const void *before, const void *after);
 
+/* The same for what is known of a customer who is forgotten: the trail tells that it was `erased` and what is
+ * there now, and nothing of what was there before; `after` must hold nothing of the customer. */
+void transaction_erase(struct transaction *transaction, const struct scope *scope,
+                       const struct entity *entity, const void *before, const void *after);
+
 /* Writes what the write set holds so far, so that the use case's later queries see it: for one that does many
  * things in turn. Write lane only. A failure must be what the use case returns. */
 const struct failure *transaction_apply(struct transaction *transaction);
 
-/* Runs a statement that removes rows of an entity without a trail (`has_no_trail`). Write lane only. A
+/* Runs a statement that removes or changes rows without a trail (`has_no_trail`). Write lane only. A
  * failure must be what the use case returns. */
 const struct failure *transaction_discard(struct transaction *transaction, const struct query *query,
                                           const struct value *parameters, size_t parameter_count);

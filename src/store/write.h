@@ -10,6 +10,7 @@ struct write {
     const struct entity *entity;
     const void *before; /* NULL: an insert */
     const void *record;
+    bool is_erasure; /* of what is known of a customer: transaction_erase */
 };
 
 /* Whether an update changes the column. The id never changes. */

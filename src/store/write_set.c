@@ -1,4 +1,5 @@
 /* write_set.c: a use case's changes, gathered while it runs and written when it has returned. */
+#include "store/customer_key.h"
 #include "store/write.h"
 
 #include <assert.h>
@@ -31,6 +32,18 @@ void transaction_update(struct transaction *transaction, const struct scope *sco
 {
     add_write(transaction,
               (struct write){.scope = scope, .entity = entity, .before = before, .record = after});
+}
+
+void transaction_erase(struct transaction *transaction, const struct scope *scope,
+                       const struct entity *entity, const void *before, const void *after)
+{
+    add_write(transaction, (struct write){
+                               .scope = scope,
+                               .entity = entity,
+                               .before = before,
+                               .record = after,
+                               .is_erasure = true,
+                           });
 }
 
 bool write_changes(const struct write *write, size_t index)
@@ -95,7 +108,7 @@ const struct failure *transaction_flush(struct transaction *transaction, struct 
         if (entity_is_searched(write->entity))
             transaction->connection->has_searched = true;
     }
-    return failure;
+    return failure ? failure : customer_key_store(transaction);
 }
 
 const struct failure *transaction_run_command(struct connection *connection, struct store_command *command,

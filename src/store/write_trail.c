@@ -3,9 +3,10 @@
 #include "base/ulid.h"
 #include "model/entity_json.h"
 #include "store/audit_chain.h"
+#include "store/customer_key.h"
 #include "store/write.h"
 
-enum action { ACTION_CREATED, ACTION_UPDATED, ACTION_ARCHIVED };
+enum action { ACTION_CREATED, ACTION_UPDATED, ACTION_ARCHIVED, ACTION_ERASED };
 
 STORE_QUERY(insert_audit, NULL,
             "INSERT INTO audit_log (scope, tenant_id, entity_type, entity_id, action, actor_id, request_id, "
@@ -17,22 +18,27 @@ STORE_QUERY(insert_system_event, NULL,
             "created_by) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 
-static enum action action_of(const struct write *write)
+static bool archives(const struct write *write)
 {
     const struct field *status = entity_field(write->entity, TEXT("status"));
 
-    if (!write->before)
-        return ACTION_CREATED;
-    if (text_equal(field_text_of(status, write->before), status_published) &&
-        !text_equal(field_text_of(status, write->record), status_published))
+    return write->before && text_equal(field_text_of(status, write->before), status_published) &&
+           !text_equal(field_text_of(status, write->record), status_published);
+}
+
+static enum action action_of(const struct write *write)
+{
+    if (write->is_erasure)
+        return ACTION_ERASED;
+    if (archives(write))
         return ACTION_ARCHIVED;
-    return ACTION_UPDATED;
+    return write->before ? ACTION_UPDATED : ACTION_CREATED;
 }
 
 static struct text action_name(enum action action)
 {
     static const struct text names[] = {TEXT_LITERAL("created"), TEXT_LITERAL("updated"),
-                                        TEXT_LITERAL("archived")};
+                                        TEXT_LITERAL("archived"), TEXT_LITERAL("erased")};
 
     return names[action];
 }
@@ -73,7 +79,7 @@ static struct text changes_json(const struct write *write, struct buffer *scratc
     buffer_clear(scratch);
     json_writer_init(&writer, scratch);
     json_begin_object(&writer);
-    if (write->before)
+    if (write->before && !write->is_erasure)
         write_side(&writer, write, TEXT("before"), write->before);
     write_side(&writer, write, TEXT("after"), write->record);
     json_end_object(&writer);
@@ -100,8 +106,23 @@ static struct text tenant_of(const struct transaction *transaction, const struct
     return scope ? scope->tenant_id : text_empty;
 }
 
+/* What is to be stored of `plain`, JSON about the write: under the key of the customer whom it tells of, if
+ * any. On a failure the transaction keeps it. */
+static struct text sealed(struct transaction *transaction, const struct write *write, struct text about,
+                          struct text plain)
+{
+    struct text customer_id = customer_key_subject(write->entity, write->record);
+
+    if (!text_is_set(customer_id) || write->is_erasure)
+        return plain;
+    const struct envelope_keys *key =
+        customer_key_take(transaction, write->scope, customer_id, customer_key_is_new(write));
+
+    return key ? customer_key_seal(transaction, key, about, plain) : text_none;
+}
+
 static const struct failure *write_audit(struct transaction *transaction, const struct write *write,
-                                         enum action action, struct buffer *scratch)
+                                         struct buffer *scratch)
 {
     const struct call *call = transaction->call;
     struct connection *connection = transaction->connection;
@@ -110,14 +131,16 @@ static const struct failure *write_audit(struct transaction *transaction, const 
         .tenant_id = tenant_of(transaction, write),
         .entity_type = write->entity->name,
         .entity_id = entity_id(write->entity, write->record),
-        .action = action_name(action),
+        .action = action_name(action_of(write)),
         .actor_id = call->actor_id,
         .request_id = call->request_id,
         .occurred_at = call->now_us,
-        .changes = changes_json(write, scratch),
     };
     char hash[SHA256_HEX_LENGTH];
 
+    row.changes = sealed(transaction, write, row.entity_id, changes_json(write, scratch));
+    if (transaction->failure)
+        return transaction->failure;
     audit_chain_append(connection, &row, &connection->audit_scratch, hash);
     return transaction_execute(
         transaction, &insert_audit,
@@ -127,16 +150,11 @@ static const struct failure *write_audit(struct transaction *transaction, const 
                value_integer(row.chain), value_integer(row.position), value_text(row.hash)));
 }
 
-static struct text event_name(const struct entity *entity, enum action action)
+static struct text event_name(const struct write *write)
 {
-    switch (action) {
-    case ACTION_CREATED:
-        return entity->event_created;
-    case ACTION_ARCHIVED:
-        return entity->event_archived;
-    default:
-        return entity->event_updated;
-    }
+    if (!write->before)
+        return write->entity->event_created;
+    return archives(write) ? write->entity->event_archived : write->entity->event_updated;
 }
 
 /* 70-webhooks section 1.3: {"event_type": NAME, "<entity>": {...}}, as the row is at the commit. */
@@ -158,20 +176,23 @@ static struct text event_json(const struct write *write, struct text name, struc
 }
 
 static const struct failure *write_event(struct transaction *transaction, const struct write *write,
-                                         enum action action, struct buffer *scratch)
+                                         struct buffer *scratch)
 {
     const struct call *call = transaction->call;
-    struct text name = event_name(write->entity, action);
+    struct text name = event_name(write);
 
     if (!text_is_set(name) || call->quiet_events)
         return NULL;
-    return transaction_execute(transaction, &insert_system_event,
-                               VALUES(value_integer(scope_of(write)),
-                                      value_text(ulid_make_id(transaction->arena, "sys_event", call->now_us)),
-                                      value_text(name), value_text(write->entity->name),
-                                      value_text(entity_id(write->entity, write->record)),
-                                      value_text(event_json(write, name, scratch)),
-                                      value_instant(call->now_us), value_text(call->actor_id)));
+    struct text id = ulid_make_id(transaction->arena, "sys_event", call->now_us);
+    struct text payload = sealed(transaction, write, id, event_json(write, name, scratch));
+
+    if (transaction->failure)
+        return transaction->failure;
+    return transaction_execute(
+        transaction, &insert_system_event,
+        VALUES(value_integer(scope_of(write)), value_text(id), value_text(name),
+               value_text(write->entity->name), value_text(entity_id(write->entity, write->record)),
+               value_text(payload), value_instant(call->now_us), value_text(call->actor_id)));
 }
 
 const struct failure *write_trail(struct transaction *transaction, const struct write *write,
@@ -179,8 +200,7 @@ const struct failure *write_trail(struct transaction *transaction, const struct 
 {
     if (write->entity->has_no_trail)
         return NULL;
-    enum action action = action_of(write);
-    const struct failure *failure = write_audit(transaction, write, action, scratch);
+    const struct failure *failure = write_audit(transaction, write, scratch);
 
-    return failure ? failure : write_event(transaction, write, action, scratch);
+    return failure ? failure : write_event(transaction, write, scratch);
 }

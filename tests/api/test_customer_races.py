@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 import engine
+import sealed
 from expectations import assert_error, instant
 from farthing_server import SLOWDOWN
 from http_client import RawConnection, request_bytes
@@ -62,9 +63,8 @@ class Race:
 
     def trail(self, customer):
         """(action, what was, what is then) of each change that was done; each begins where the one before has ended."""
-        query = f"SELECT action, changes FROM audit_log WHERE entity_id = '{customer['id']}' ORDER BY sequence"
-        rows = engine.tuples(self.shared.directory, query)
-        changes = [json.loads(changes) if isinstance(changes, str) else changes for _, changes in rows]
+        rows = sealed.changes_of(self.shared.directory, f"entity_id = '{customer['id']}'")
+        changes = [change for _, change in rows]
         now = {}
         for change in changes:
             for name, value in change.get("before", {}).items():

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 import engine
+import sealed
 from expectations import FULL_CUSTOMER, assert_customer, assert_error, instant
 from farthing_server import create_environment, fixture, run_ok
 from http_client import Client
@@ -335,8 +336,7 @@ def events_of(directory, customer):
 
 
 def payloads_of(directory, customer):
-    query = f"SELECT payload FROM system_events WHERE entity_id = '{customer['id']}' ORDER BY sequence"
-    return [json.loads(payload) if isinstance(payload, str) else payload for (payload,) in engine.tuples(directory, query)]
+    return sealed.payloads_of(directory, f"entity_id = '{customer['id']}'")
 
 
 def test_the_event_is_the_customer_as_it_was_committed(shared, api, new_external_id):

@@ -10,12 +10,13 @@
 #include "model/integration_mapping.h"
 #include "model/secret.h"
 #include "model/tenancy.h"
+#include "store/customer_key.h"
 
 static const struct entity *const entities[] = {
     &tenant_entity,         &environment_entity,   &user_entity,
     &secret_entity,         &customer_entity,      &integration_mapping_entity,
     &auth_entity,           &server_secret_entity, &idempotency_record_entity,
-    &customer_alias_entity, &connection_entity,
+    &customer_alias_entity, &connection_entity,    &customer_key_entity,
 };
 enum { ENTITY_COUNT = sizeof entities / sizeof entities[0] };
 

@@ -6,6 +6,8 @@
 #include "failure_details.h"
 
 #include "base/buffer.h"
+#include "base/envelope.h"
+#include "base/hash.h"
 #include "base/instant.h"
 #include "domain/customers.h"
 #include "domain/installation.h"
@@ -49,6 +51,39 @@ static inline long long fixture_file_bytes(const struct store_fixture *fixture, 
     return stat(path, &status) == 0 ? (long long)status.st_size : -1;
 }
 
+/* SQL's opened(about, stored): what was sealed with a customer's key (store/customer_key.h), in the same
+ * database; NULL when it cannot be opened, and what is plain as it is. */
+static inline void fixture_opened(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    static const char before[] = "{\"sealed\":\"", after[] = "\"}";
+    struct text about = text_from_string((const char *)sqlite3_value_text(values[0])),
+                stored = text_from_string((const char *)sqlite3_value_text(values[1])), plain;
+    struct envelope_keys keys = {.count = 1};
+    sqlite3_stmt *statement;
+    struct arena arena;
+
+    (void)count;
+    if (!text_starts_with(stored, text_from_string(before))) {
+        sqlite3_result_value(context, values[1]);
+        return;
+    }
+    stored = text_slice(stored, strlen(before), stored.length - strlen(before) - strlen(after));
+    keys.keys[0].id = envelope_key_id(stored);
+    assert_int_equal(sqlite3_prepare_v2(sqlite3_context_db_handle(context),
+                                        "SELECT secret FROM customer_keys WHERE id = ?", -1, &statement,
+                                        NULL),
+                     SQLITE_OK);
+    sqlite3_bind_text(statement, 1, keys.keys[0].id.data, (int)keys.keys[0].id.length, SQLITE_STATIC);
+    arena_init(&arena);
+    if (sqlite3_step(statement) == SQLITE_ROW &&
+        hex_decode(text_from_string((const char *)sqlite3_column_text(statement, 0)), keys.keys[0].bytes,
+                   ENVELOPE_KEY_BYTES) &&
+        envelope_open(&arena, &keys, about, stored, &plain) == ENVELOPE_OPENED)
+        sqlite3_result_text(context, plain.data, (int)plain.length, SQLITE_TRANSIENT);
+    arena_free(&arena);
+    sqlite3_finalize(statement);
+}
+
 /* The rows of a query on a connection of its own: columns joined by `|`, rows ended by `;`, NULL as `-`. */
 static inline struct text fixture_select(struct store_fixture *fixture, const char *sql)
 {
@@ -57,6 +92,9 @@ static inline struct text fixture_select(struct store_fixture *fixture, const ch
     sqlite3_stmt *statement;
 
     assert_int_equal(sqlite3_open_v2(fixture->database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_create_function(handle, "opened", 2, SQLITE_UTF8, NULL, fixture_opened, NULL, NULL),
+        SQLITE_OK);
     if (sqlite3_prepare_v2(handle, sql, -1, &statement, NULL) != SQLITE_OK)
         fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
     while (sqlite3_step(statement) == SQLITE_ROW) {

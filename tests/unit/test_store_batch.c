@@ -24,8 +24,8 @@ static void expect_stored(struct store_fixture *fixture, const char *external_id
 
     snprintf(sql, sizeof sql,
              "SELECT (SELECT count(*) FROM customers WHERE external_id = '%s'), "
-             "(SELECT count(*) FROM system_events WHERE instr(payload, '\"%s\"')), "
-             "(SELECT count(*) FROM audit_log WHERE instr(changes, '\"%s\"'))",
+             "(SELECT count(*) FROM system_events WHERE instr(opened(id, payload), '\"%s\"')), "
+             "(SELECT count(*) FROM audit_log WHERE instr(opened(entity_id, changes), '\"%s\"'))",
              external_id, external_id, external_id);
     snprintf(answer, sizeof answer, "%d|%d|%d;", expected, expected, expected);
     assert_text(fixture_select(fixture, sql), answer);

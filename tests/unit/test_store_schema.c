@@ -4,6 +4,7 @@
 
 #include "entity_list.h"
 #include "store/migration.h"
+#include "store/sqlite/handle.h"
 #include "store/sqlite/sqlite.h"
 #include "store/transaction.h"
 
@@ -234,15 +235,17 @@ static void test_no_query_scans_a_large_table(void **state)
     static const char *const scans[] = {"SCAN customers",           "SCAN entity_integration_mappings",
                                         "SCAN audit_log",           "SCAN system_events",
                                         "SCAN idempotency_records", "SCAN customer_aliases",
-                                        "SCAN connections"};
-    sqlite3 *handle;
+                                        "SCAN connections",         "SCAN customer_keys"};
+    struct text reason;
+    struct connection *connection =
+        sqlite_connection_open(text_from_string(fixture.database), SQLITE_READER, &fixture.arena, &reason);
 
     (void)state;
-    assert_int_equal(sqlite3_open_v2(fixture.database, &handle, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_non_null(connection);
     for (const struct query *const *query = __start_store_queries; query < __stop_store_queries; query++) {
         if (!*query)
             continue;
-        const char *text = (*query)->text.data, *plan = plan_of(handle, *query).data;
+        const char *text = (*query)->text.data, *plan = plan_of(sqlite_of(connection)->handle, *query).data;
 
         for (unsigned i = 0; i < sizeof scans / sizeof *scans; i++)
             if (strstr(plan, scans[i]))
@@ -250,7 +253,7 @@ static void test_no_query_scans_a_large_table(void **state)
         if (looks_up_a_row(text) && !strstr(plan, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"))
             fail_msg("%s\n%s", text, plan);
     }
-    sqlite3_close(handle);
+    sqlite_connection_close(connection);
 }
 
 #define BARE "SELECT sequence, occurred_at FROM audit_log WHERE scope = $13 AND "

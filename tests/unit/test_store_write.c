@@ -18,16 +18,18 @@ static void test_insert_writes_row_audit_and_event(void **state)
     assert_text(fixture_select(fixture, "SELECT id = entity_id FROM customers, audit_log WHERE entity_type = "
                                         "'customer'"),
                 "1;");
-    assert_text(fixture_select(fixture,
-                               "SELECT a.scope, action, actor_id = u.id, request_id, occurred_at, changes "
-                               "FROM audit_log a, users u WHERE entity_type = 'customer'"),
-                "1|created|1|request|1767323045123456|{\"after\":{\"external_id\":\"acme\",\"name\":\"Acme\","
-                "\"timezone\":\"UTC\",\"status\":\"published\"}};");
+    assert_text(
+        fixture_select(
+            fixture,
+            "SELECT a.scope, action, actor_id = u.id, request_id, occurred_at, opened(entity_id, changes) "
+            "FROM audit_log a, users u WHERE entity_type = 'customer'"),
+        "1|created|1|request|1767323045123456|{\"after\":{\"external_id\":\"acme\",\"name\":\"Acme\","
+        "\"timezone\":\"UTC\",\"status\":\"published\"}};");
     assert_text(fixture_select(fixture, "SELECT e.scope, event_name, e.entity_type, e.entity_id = c.id, "
                                         "e.id LIKE 'sys_event\\___________________________' ESCAPE '\\', "
-                                        "json_extract(payload, '$.event_type'), "
-                                        "json_extract(payload, '$.customer.external_id'), "
-                                        "json_extract(payload, '$.customer.id') = c.id "
+                                        "json_extract(opened(e.id, payload), '$.event_type'), "
+                                        "json_extract(opened(e.id, payload), '$.customer.external_id'), "
+                                        "json_extract(opened(e.id, payload), '$.customer.id') = c.id "
                                         "FROM system_events e, customers c"),
                 "1|customer.created|customer|1|1|customer.created|acme|1;");
 }
@@ -147,13 +149,17 @@ static void test_update_writes_only_changed_columns(void **state)
         fixture_select(fixture, "SELECT address_city, metadata, updated_at - created_at FROM customers"),
         "Pune|{}|1;");
     assert_text(
-        fixture_select(fixture, "SELECT action, changes FROM audit_log WHERE entity_type = 'customer' "
-                                "AND action <> 'created'"),
+        fixture_select(
+            fixture,
+            "SELECT action, opened(entity_id, changes) FROM audit_log WHERE entity_type = 'customer' "
+            "AND action <> 'created'"),
         "updated|{\"before\":{\"address_city\":\"\",\"metadata\":null},\"after\":{\"address_city\":\"Pune\","
         "\"metadata\":{}}};");
-    assert_text(fixture_select(fixture, "SELECT event_name, json_extract(payload, '$.customer.address_city') "
-                                        "FROM system_events ORDER BY sequence"),
-                "customer.created|-;customer.updated|Pune;");
+    assert_text(
+        fixture_select(fixture,
+                       "SELECT event_name, json_extract(opened(e.id, payload), '$.customer.address_city') "
+                       "FROM system_events e ORDER BY sequence"),
+        "customer.created|-;customer.updated|Pune;");
 }
 
 static void test_update_that_changes_nothing_writes_nothing(void **state)
@@ -182,9 +188,10 @@ static void test_archive_frees_the_unique_value(void **state)
 
     assert_null(fixture_create(fixture, "acme", &customer));
     assert_null(store_write(fixture->store, &fixture->arena, &fixture->call, run_archive, &customer.id));
-    assert_text(fixture_select(fixture,
-                               "SELECT action, changes FROM audit_log WHERE entity_type = 'customer' "
-                               "ORDER BY sequence DESC LIMIT 1"),
+    assert_text(fixture_select(
+                    fixture,
+                    "SELECT action, opened(entity_id, changes) FROM audit_log WHERE entity_type = 'customer' "
+                    "ORDER BY sequence DESC LIMIT 1"),
                 "archived|{\"before\":{\"status\":\"published\"},\"after\":{\"status\":\"archived\"}};");
     assert_text(fixture_select(fixture, "SELECT event_name FROM system_events ORDER BY sequence"),
                 "customer.created;customer.deleted;");
