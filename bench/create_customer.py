@@ -4,7 +4,6 @@ Both start empty. Rounds drive one after the other; before the other's turn a ro
 measurement. Then one long run for the latencies, and gets beside creates on a server that holds a million customers.
 """
 
-import re
 import shutil
 import sqlite3
 import time
@@ -13,9 +12,9 @@ from contextlib import closing
 import measure
 import seed
 from measure import figure, load, median, note, ratio_text
-from pgbench import (CLIENTS, Pgbench, fastest_script, postgres_row_bytes, require_all_created, require_equal_rows,
-                     row_bytes_query, settle)
-from servers import Farthing, Postgres
+from pgbench import (CLIENTS, favourable_postgres, postgres_row_bytes, rates_over_creates, require_all_created,
+                     require_equal_rows, row_bytes_query)
+from servers import Farthing
 
 RATE_KEPT_MIN = 0.95
 IDLE_SECONDS = 2.5  # after creates: lets the idle checkpoint pass before gets are measured alone
@@ -39,11 +38,8 @@ def run(quick):
         note("quick: short runs, which meet few checkpoints")
     directory, api_key = empty_directory()
     ours = Farthing("farthing", directory, api_key)
-    shutil.rmtree(measure.WORK / "postgres", ignore_errors=True)
     try:
-        with ours, Postgres(measure.WORK / "postgres") as postgres:
-            postgres.create_database("bench")
-            postgres.psql(favourable_schema())
+        with ours, favourable_postgres() as postgres:
             created = throughput_figure(ours, postgres, plan)
             created += latency_figures(ours, plan)
             created += with_idempotency_key(ours, plan)
@@ -51,19 +47,7 @@ def run(quick):
             require_right_rows(directory, postgres, created)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        shutil.rmtree(measure.WORK / "postgres", ignore_errors=True)
     gets_beside_creates(plan)
-
-
-def favourable_schema():
-    """The tables that a create writes to, from our migrations: the same columns and every index, but to PostgreSQL's advantage
-    no checks, no indexes for searching, and JSON as plain text, which it need not parse."""
-    ours = "".join(path.read_text() for path in sorted((measure.CHECKOUT / "migrations/postgres").glob("*.sql")))
-    about = re.compile(r"(CREATE TABLE|CREATE (UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (customers|audit_log|system_events)\b"
-                       r"|DROP INDEX (customers|audit_log|system_events)_")
-    statements = [one.strip() for one in re.sub("--.*", "", ours).split(";")]
-    kept = "".join(one + ";\n" for one in statements if about.match(one) and "USING gin" not in one)
-    return re.sub(r"\bjsonb?\b", 'text COLLATE "C"', re.sub(r" CHECK \(.*?\)", "", kept))
 
 
 def empty_directory():
@@ -73,19 +57,7 @@ def empty_directory():
 
 
 def throughput_figure(ours, postgres, plan):
-    pgbench = Pgbench(postgres)
-    script = fastest_script(pgbench, plan.probe_seconds)
-    created = load(ours, plan.probe_seconds, f"create:connections={CLIENTS}").completed  # warms up
-    found = []
-    for _ in range(plan.rounds):
-        settle(postgres)
-        sample = load(ours, plan.seconds, f"create:connections={CLIENTS}")
-        created += sample.completed
-        note(f"  farthing {sample.text()}")
-        settle(postgres)
-        theirs = pgbench.create(script, plan.seconds)
-        note(f"  PostgreSQL ({script}) {theirs.text()}")
-        found.append(sample.per_second / theirs.per_second)
+    found, created = rates_over_creates(ours, postgres, plan, f"create:connections={CLIENTS}")
     note(f"  creates a second, farthing / PostgreSQL: {ratio_text(found)}")
     figure("create-customer-vs-postgresql", median(found), ">=1.20")
     return created

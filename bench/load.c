@@ -11,6 +11,8 @@
  *   list:connections=16,offset=10000[,rate=50]    a page of 50 from there on, with the number of all
  *   search:connections=16,rows=1000000,digits=4   the first 50 whose name contains the last digits of a
  * random one's
+ *   mix:connections=16,rows=1000000,digits=6      of a hundred requests, at random, 90 gets, 5 updates, 2.5
+ * lists (a page of 50 among the first 20) and 2.5 searches; they share the connections and the rate
  *
  * With in-turn=1 a stream with a rate uses all its connections one after the other, else as few as will do.
  *
@@ -26,7 +28,7 @@
  * One thread drives all streams on one epoll. Each reply is read whole; its status must be the expected one
  * and its body must hold the id that was asked for. Anything else ends the run with status 1, printing the
  * reply. When the time is over, replies under way are waited for, so that every request is counted on both
- * sides. Prints one line of JSON a stream. */
+ * sides. Prints one line of JSON a stream, of a mix one a kind of request in the order above. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <err.h>
@@ -53,19 +55,39 @@ enum {
     NS_PER_US = 1000,
     NS_PER_S = 1000 * 1000 * 1000,
     DRAIN_SECONDS_MAX = 30,
+    PAGE_ROWS = 50,
+    MIX_PAGES = 20,
 };
 
-enum stream_kind { STREAM_GET, STREAM_CREATE, STREAM_CREATE_ONCE, STREAM_UPDATE, STREAM_LIST, STREAM_SEARCH };
+/* What a stream sends; STREAM_MIX sends requests of the others. */
+enum stream_kind {
+    STREAM_GET,
+    STREAM_CREATE,
+    STREAM_CREATE_ONCE,
+    STREAM_UPDATE,
+    STREAM_LIST,
+    STREAM_SEARCH,
+    STREAM_MIX,
+    REQUEST_KINDS = STREAM_MIX,
+};
 
-static const char *const stream_names[] = {"get", "create", "create-once", "update", "list", "search"};
+static const char *const stream_names[] = {"get", "create", "create-once", "update", "list", "search", "mix"};
 
 struct connection {
     int socket;
     struct stream *stream;
-    int64_t due_ns; /* when the request under way was due (open loop) or sent (closed loop) */
+    enum stream_kind kind; /* of the request under way */
+    int64_t due_ns;        /* when the request under way was due (open loop) or sent (closed loop) */
     size_t reply_length;
     struct request request;
     char reply[REPLY_BYTES_MAX];
+};
+
+/* The replies to a stream's requests of one kind. */
+struct replies {
+    uint64_t completed;
+    int64_t last_ns;
+    struct histogram latencies;
 };
 
 struct stream {
@@ -78,8 +100,7 @@ struct stream {
     uint64_t random;
     uint64_t started;
     uint64_t completed;
-    int64_t last_reply_ns;
-    struct histogram latencies;
+    struct replies replies[REQUEST_KINDS];
     struct connection *connections;
     struct connection *idle[CONNECTIONS_MAX]; /* open loop: those without a request under way, in a ring */
     unsigned idle_first, idle_count;
@@ -117,28 +138,47 @@ static struct connection *idle_take(struct stream *stream)
     return stream->idle[stream->idle_first++ % CONNECTIONS_MAX];
 }
 
+/* The kind of a mix's next request. */
+static enum stream_kind mix_kind(uint64_t random)
+{
+    unsigned thousandth = (unsigned)(mix64(random) % 1000);
+    if (thousandth < 900)
+        return STREAM_GET;
+    if (thousandth < 950)
+        return STREAM_UPDATE;
+    return thousandth < 975 ? STREAM_LIST : STREAM_SEARCH;
+}
+
+static uint64_t list_offset(const struct stream *stream, uint64_t random)
+{
+    return stream->kind == STREAM_MIX ? random % MIX_PAGES * PAGE_ROWS : stream->offset;
+}
+
 static void connection_ask(const struct run *run, struct connection *connection, uint64_t random)
 {
     const struct stream *stream = connection->stream;
 
-    switch (stream->kind) {
+    connection->kind = stream->kind == STREAM_MIX ? mix_kind(random) : stream->kind;
+    switch (connection->kind) {
     case STREAM_GET:
         request_get_customer(&connection->request, &run->target, random % stream->rows);
         break;
     case STREAM_CREATE:
     case STREAM_CREATE_ONCE:
         request_create_customer(&connection->request, &run->target, stream->random,
-                                stream->kind == STREAM_CREATE_ONCE);
+                                connection->kind == STREAM_CREATE_ONCE);
         break;
     case STREAM_UPDATE:
         request_update_customer(&connection->request, &run->target, random % stream->rows, random);
         break;
     case STREAM_LIST:
-        request_list_customers(&connection->request, &run->target, stream->offset);
+        request_list_customers(&connection->request, &run->target, PAGE_ROWS, list_offset(stream, random));
         break;
     case STREAM_SEARCH:
         request_search_customers(&connection->request, &run->target, random % stream->rows, stream->digits);
         break;
+    case STREAM_MIX:
+        assert(!"a request is of one kind");
     }
 }
 
@@ -190,8 +230,7 @@ static bool reply_is_whole(const struct connection *connection)
     size_t received = connection->reply_length - (size_t)(body - connection->reply);
     if (received < body_length)
         return false;
-    bool is_create =
-        connection->stream->kind == STREAM_CREATE || connection->stream->kind == STREAM_CREATE_ONCE;
+    bool is_create = connection->kind == STREAM_CREATE || connection->kind == STREAM_CREATE_ONCE;
     const char *status = is_create ? "HTTP/1.1 201 " : "HTTP/1.1 200 ";
     if (memcmp(connection->reply, status, 13) != 0)
         reply_refused(connection, "an unexpected status:");
@@ -205,10 +244,12 @@ static bool reply_is_whole(const struct connection *connection)
 static void reply_done(struct run *run, struct connection *connection)
 {
     struct stream *stream = connection->stream;
+    struct replies *replies = &stream->replies[connection->kind];
     int64_t now = now_ns();
-    histogram_add(&stream->latencies, now - connection->due_ns);
+    histogram_add(&replies->latencies, now - connection->due_ns);
+    replies->completed++;
+    replies->last_ns = now;
     stream->completed++;
-    stream->last_reply_ns = now;
     if (stream->rate > 0)
         idle_add(stream, connection);
     else if (now < run->end_ns)
@@ -308,7 +349,8 @@ static void connection_open(struct run *run, struct connection *connection)
 static void stream_open(struct run *run, struct stream *stream, unsigned index)
 {
     stream->random = mix64(run->seed * STREAMS_MAX + index);
-    histogram_init(&stream->latencies);
+    for (unsigned i = 0; i < REQUEST_KINDS; i++)
+        histogram_init(&stream->replies[i].latencies);
     stream->connections = calloc(stream->connection_count, sizeof *stream->connections);
     if (stream->connections == NULL)
         err(1, "connections");
@@ -328,20 +370,30 @@ static void stream_start(struct run *run, struct stream *stream)
     }
 }
 
-static void stream_print(const struct run *run, const struct stream *stream)
+static void replies_print(const struct run *run, const struct stream *stream, enum stream_kind kind)
 {
-    const struct histogram *latencies = &stream->latencies;
-    double seconds = (double)(stream->last_reply_ns - run->start_ns) / NS_PER_S;
+    const struct replies *replies = &stream->replies[kind];
+    const struct histogram *latencies = &replies->latencies;
+    double seconds = (double)(replies->last_ns - run->start_ns) / NS_PER_S;
     printf("{\"stream\":\"%s\",\"connections\":%u,\"completed\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,"
            "\"mean_us\":%.1f,\"p50_us\":%lld,\"p90_us\":%lld,\"p99_us\":%lld,\"p999_us\":%lld,\"max_us\":%"
            "lld}\n",
-           stream_names[stream->kind], stream->connection_count, (unsigned long long)stream->completed,
-           seconds, (double)stream->completed / seconds,
-           (double)latencies->sum_ns / (double)stream->completed / NS_PER_US,
+           stream_names[kind], stream->connection_count, (unsigned long long)replies->completed, seconds,
+           (double)replies->completed / seconds,
+           (double)latencies->sum_ns / (double)replies->completed / NS_PER_US,
            (long long)histogram_quantile_us(latencies, 0.5), (long long)histogram_quantile_us(latencies, 0.9),
            (long long)histogram_quantile_us(latencies, 0.99),
            (long long)histogram_quantile_us(latencies, 0.999),
            (long long)(latencies->greatest_ns + NS_PER_US - 1) / NS_PER_US);
+}
+
+static void stream_print(const struct run *run, const struct stream *stream)
+{
+    if (stream->completed == 0)
+        errx(1, "no reply to a %s", stream_names[stream->kind]);
+    for (unsigned i = 0; i < REQUEST_KINDS; i++)
+        if (stream->replies[i].completed > 0)
+            replies_print(run, stream, (enum stream_kind)i);
 }
 
 static double number_option(const char *name, const char *text)
@@ -382,7 +434,7 @@ static enum stream_kind kind_parse(const char *name)
     for (unsigned i = 0; name != NULL && i < sizeof stream_names / sizeof stream_names[0]; i++)
         if (strcmp(name, stream_names[i]) == 0)
             return (enum stream_kind)i;
-    errx(2, "a stream is get, create, create-once, update, list or search");
+    errx(2, "a stream is get, create, create-once, update, list, search or mix");
 }
 
 static void stream_parse(struct stream *stream, char *text)
@@ -393,8 +445,9 @@ static void stream_parse(struct stream *stream, char *text)
         stream_option(stream, option);
     if (stream->connection_count == 0 || stream->connection_count > CONNECTIONS_MAX)
         errx(2, "connections must be 1 to %d", CONNECTIONS_MAX);
-    if ((stream->kind == STREAM_GET || stream->kind == STREAM_UPDATE || stream->kind == STREAM_SEARCH) &&
-        stream->rows == 0)
+    bool asks_for_rows = stream->kind == STREAM_GET || stream->kind == STREAM_UPDATE ||
+                         stream->kind == STREAM_SEARCH || stream->kind == STREAM_MIX;
+    if (asks_for_rows && stream->rows == 0)
         errx(2, "such a stream needs rows");
 }
 

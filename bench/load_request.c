@@ -73,22 +73,30 @@ static void request_json(struct request *request, const struct target *target, c
     request->length = (size_t)length;
 }
 
+/* The digits in the name of a seeded customer (bench/seed.py). */
+static unsigned seeded_number(uint64_t row)
+{
+    return NUMBER_MIN + (unsigned)(mix64(row) >> 41);
+}
+
 void request_update_customer(struct request *request, const struct target *target, uint64_t row,
                              uint64_t random)
 {
     char id[CUSTOMER_ID_BYTES + 1] = "", route[64], body[64];
     customer_id(id, row);
     snprintf(route, sizeof route, "PUT /v1/customers/%s", id);
-    snprintf(body, sizeof body, "{\"name\":\"Southwind Traders %08u\"}", (unsigned)(random % 100000000));
+    snprintf(body, sizeof body, "{\"name\":\"Southwind Traders %u-%08x\"}", seeded_number(row),
+             (unsigned)(random >> 32));
     token_set(request, id, CUSTOMER_ID_BYTES);
     request_json(request, target, route, "", body);
 }
 
-void request_list_customers(struct request *request, const struct target *target, uint64_t offset)
+void request_list_customers(struct request *request, const struct target *target, unsigned limit,
+                            uint64_t offset)
 {
     static const char token[] = "\"pagination\":{\"total\":";
     char body[64];
-    snprintf(body, sizeof body, "{\"limit\":50,\"offset\":%" PRIu64 "}", offset);
+    snprintf(body, sizeof body, "{\"limit\":%u,\"offset\":%" PRIu64 "}", limit, offset);
     token_set(request, token, sizeof token - 1);
     request_json(request, target, "POST /v1/customers/search", "", body);
 }
@@ -96,9 +104,8 @@ void request_list_customers(struct request *request, const struct target *target
 void request_search_customers(struct request *request, const struct target *target, uint64_t row,
                               unsigned digits)
 {
-    unsigned number = NUMBER_MIN + (unsigned)(mix64(row) >> 41);
     char text[16], body[192];
-    int length = snprintf(text, sizeof text, "%u", number);
+    int length = snprintf(text, sizeof text, "%u", seeded_number(row));
     const char *needle = text + (digits < (unsigned)length ? (unsigned)length - digits : 0);
     snprintf(body, sizeof body,
              "{\"filters\":[{\"field\":\"name\",\"operator\":\"contains\",\"data_type\":\"string\","

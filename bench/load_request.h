@@ -39,12 +39,14 @@ void customer_id(char *out, uint64_t row);
 /* GET /v1/customers/{id} of the seeded customer `row`. */
 void request_get_customer(struct request *request, const struct target *target, uint64_t row);
 
-/* PUT /v1/customers/{id} of the seeded customer `row`, with a name that follows from `random`. */
+/* PUT /v1/customers/{id} of the seeded customer `row`, with another name that ends with its digits and some
+ * of `random`: who searches for its digits finds it still. */
 void request_update_customer(struct request *request, const struct target *target, uint64_t row,
                              uint64_t random);
 
-/* POST /v1/customers/search for the 50 customers behind the `offset` newest. */
-void request_list_customers(struct request *request, const struct target *target, uint64_t offset);
+/* POST /v1/customers/search for the `limit` customers behind the `offset` newest. */
+void request_list_customers(struct request *request, const struct target *target, unsigned limit,
+                            uint64_t offset);
 
 /* POST /v1/customers/search for those whose name contains the last `digits` digits of the name of the seeded
  * customer `row`. */

@@ -1,13 +1,16 @@
 """pgbench on a PostgreSQL server: what Farthing's rates are compared with, and that both did the same work."""
 
 import re
+import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
 import measure
-from measure import Failure, cpu_ns, note
+from measure import Failure, cpu_ns, load, note
+from servers import Postgres
 
 CLIENTS = 64
 CREATE_SCRIPTS = ("plain", "pipeline", "statement")
@@ -102,6 +105,50 @@ def fastest_script(pgbench, seconds):
         speeds[script] = pgbench.create(script, seconds).per_second
         note(f"  pgbench {script:10} {speeds[script]:9.0f}/s")
     return max(speeds, key=speeds.get)
+
+
+@contextmanager
+def favourable_postgres():
+    """A server with a database for pgbench's creates, both gone afterwards."""
+    directory = measure.WORK / "postgres"
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        with Postgres(directory) as postgres:
+            postgres.create_database("bench")
+            postgres.psql(favourable_schema())
+            yield postgres
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def favourable_schema():
+    """The tables that a create writes to, from our migrations: the same columns and every index, but to PostgreSQL's advantage
+    no checks, no indexes for searching, and JSON as plain text, which it need not parse."""
+    ours = "".join(path.read_text() for path in sorted((measure.CHECKOUT / "migrations/postgres").glob("*.sql")))
+    about = re.compile(r"(CREATE TABLE|CREATE (UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (customers|audit_log|system_events)\b"
+                       r"|DROP INDEX (customers|audit_log|system_events)_")
+    statements = [one.strip() for one in re.sub("--.*", "", ours).split(";")]
+    kept = "".join(one + ";\n" for one in statements if about.match(one) and "USING gin" not in one)
+    return re.sub(r"\bjsonb?\b", 'text COLLATE "C"', re.sub(r" CHECK \(.*?\)", "", kept))
+
+
+def rates_over_creates(ours, postgres, plan, stream):
+    """Drives `ours` with a stream of writes and PostgreSQL with pgbench's creates, in turn. Returns rate over rate by round, and
+    how many writes were acknowledged in all."""
+    pgbench = Pgbench(postgres)
+    script = fastest_script(pgbench, plan.probe_seconds)
+    completed = load(ours, plan.probe_seconds, stream).completed  # warms up
+    found = []
+    for _ in range(plan.rounds):
+        settle(postgres)
+        sample = load(ours, plan.seconds, stream)
+        completed += sample.completed
+        note(f"  farthing {sample.text()}")
+        settle(postgres)
+        theirs = pgbench.create(script, plan.seconds)
+        note(f"  PostgreSQL ({script}) {theirs.text()}")
+        found.append(sample.per_second / theirs.per_second)
+    return found, completed
 
 
 ROW_BYTES = {  # text of one create's rows; instants and numbers are fixed in size
