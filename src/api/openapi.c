@@ -1,4 +1,5 @@
 #include "api/openapi.h"
+#include "api/paging.h"
 #include "api/search.h"
 
 #include <assert.h>
@@ -52,6 +53,15 @@ static void write_string_schema(struct json_writer *writer, const struct field *
         write_values(writer, field->values);
 }
 
+/* Of an object, or of each element of an array. */
+static void write_object_schema(struct json_writer *writer, const struct field *field)
+{
+    if (field->shape)
+        write_reference(writer, field->shape->schema);
+    else if (field->type == FIELD_JSON_OBJECT) /* what is in an array can be anything */
+        string_member(writer, "type", TEXT("object"));
+}
+
 static void write_field_schema(struct json_writer *writer, const struct field *field)
 {
     json_key(writer, field->name);
@@ -82,11 +92,12 @@ static void write_field_schema(struct json_writer *writer, const struct field *f
         json_end_object(writer);
         break;
     case FIELD_JSON_OBJECT:
-        string_member(writer, "type", TEXT("object"));
+        write_object_schema(writer, field);
         break;
     case FIELD_JSON_ARRAY:
         string_member(writer, "type", TEXT("array"));
         begin_member(writer, "items");
+        write_object_schema(writer, field);
         json_end_object(writer);
         break;
     default:
@@ -199,34 +210,64 @@ static void write_page_schema(struct json_writer *writer, const struct reply_sch
     json_end_object(writer);
 }
 
-static void write_body_required(struct json_writer *writer, const struct body_schema *body)
+/* The tables of the members that an object in a request has. */
+enum { TABLES_MAX = 4 };
+struct field_tables {
+    struct {
+        const struct field *fields;
+        size_t count;
+        bool is_change; /* none need be given */
+    } tables[TABLES_MAX];
+    size_t count;
+};
+
+static void add_table(struct field_tables *tables, const struct field *fields, size_t count, bool is_change)
+{
+    tables->tables[tables->count].fields = fields;
+    tables->tables[tables->count].count = count;
+    tables->tables[tables->count++].is_change = is_change;
+}
+
+static struct field_tables tables_of_body(const struct body_schema *body)
+{
+    struct field_tables tables = {.count = 0};
+
+    if (body->entity)
+        add_table(&tables, body->entity->fields, body->entity->field_count, body->is_change);
+    if (body->options)
+        add_table(&tables, body->options, *body->option_count, false);
+    if (body->is_search) {
+        add_table(&tables, paging_fields, PAGING_FIELDS, false);
+        add_table(&tables, search_fields, SEARCH_FIELDS, false);
+    }
+    return tables;
+}
+
+static void write_input_required(struct json_writer *writer, const struct field_tables *tables)
 {
     json_key(writer, TEXT("required"));
     json_begin_array(writer);
-    if (body->entity && !body->is_change)
-        write_required(writer, body->entity->fields, body->entity->field_count, is_required_input);
-    if (body->options)
-        write_required(writer, body->options, *body->option_count, is_required_input);
+    for (size_t i = 0; i < tables->count; i++)
+        if (!tables->tables[i].is_change)
+            write_required(writer, tables->tables[i].fields, tables->tables[i].count, is_required_input);
     json_end_array(writer);
 }
 
-static void write_body_schema(struct json_writer *writer, const struct body_schema *body)
+/* `parent` has a member that is an object of its own; NULL: there is none. */
+static void write_input_schema(struct json_writer *writer, struct text name,
+                               const struct field_tables *tables, const struct body_schema *parent)
 {
-    json_key(writer, body->name);
+    json_key(writer, name);
     json_begin_object(writer);
     string_member(writer, "type", TEXT("object"));
-    write_body_required(writer, body);
+    write_input_required(writer, tables);
     begin_member(writer, "properties");
-    if (body->entity)
-        write_properties(writer, body->entity->fields, body->entity->field_count, FIELD_INPUT, 0);
-    if (body->options)
-        write_properties(writer, body->options, *body->option_count, FIELD_INPUT, 0);
-    if (body->is_search)
-        write_properties(writer, search_body_fields, SEARCH_BODY_FIELDS, FIELD_INPUT, 0);
-    if (body->member) {
-        json_key(writer, body->member_name);
+    for (size_t i = 0; i < tables->count; i++)
+        write_properties(writer, tables->tables[i].fields, tables->tables[i].count, FIELD_INPUT, 0);
+    if (parent) {
+        json_key(writer, parent->member_name);
         json_begin_object(writer);
-        write_reference(writer, body->member->name);
+        write_reference(writer, parent->member->name);
         json_end_object(writer);
     }
     json_end_object(writer);
@@ -275,11 +316,38 @@ static void write_reply_schemas(struct json_writer *writer, const struct reply_s
         write_reply_schemas(writer, member->schema, written);
 }
 
+/* The schemas that fields refer to. */
+static void write_shapes(struct json_writer *writer, const struct field_tables *tables,
+                         struct written *written)
+{
+    for (size_t i = 0; i < tables->count; i++)
+        for (size_t j = 0; j < tables->tables[i].count; j++) {
+            const struct object_shape *shape = tables->tables[i].fields[j].shape;
+            struct field_tables inner = {.count = 0};
+
+            if (!shape || !is_new(written, shape->schema))
+                continue;
+            add_table(&inner, shape->fields, shape->field_count, false);
+            write_input_schema(writer, shape->schema, &inner, NULL);
+            write_shapes(writer, &inner, written);
+        }
+}
+
+static void write_body_schemas(struct json_writer *writer, const struct body_schema *body,
+                               struct written *written)
+{
+    const struct field_tables tables = tables_of_body(body);
+
+    if (!is_new(written, body->name))
+        return;
+    write_input_schema(writer, body->name, &tables, body->member ? body : NULL);
+    write_shapes(writer, &tables, written);
+}
+
 static void write_schemas_of(struct json_writer *writer, const struct route *route, struct written *written)
 {
     for (const struct body_schema *body = route->body; body; body = body->member)
-        if (is_new(written, body->name))
-            write_body_schema(writer, body);
+        write_body_schemas(writer, body, written);
     if (route->reply)
         write_reply_schemas(writer, route->reply, written);
 }

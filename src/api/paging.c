@@ -15,7 +15,16 @@ struct given {
     const struct json_value *sort;
 };
 
-static const struct field given_fields[] = {
+struct sort_shape {
+    struct text field, direction;
+};
+static const struct field sort_fields[] = {
+    {FIELD(struct sort_shape, field, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED},
+    {FIELD(struct sort_shape, direction, FIELD_TEXT), .flags = FIELD_INPUT, .values = orders},
+};
+const struct object_shape paging_sort_shape = {TEXT_LITERAL("SortCondition"), ENTITY_FIELDS(sort_fields)};
+
+const struct field paging_fields[PAGING_FIELDS] = {
     {.name = TEXT_LITERAL("limit"),
      .type = FIELD_INTEGER,
      .flags = FIELD_INPUT,
@@ -28,10 +37,8 @@ static const struct field given_fields[] = {
      .values = orders},
     {FIELD(struct given, start_time, FIELD_INSTANT), .flags = FIELD_INPUT},
     {FIELD(struct given, end_time, FIELD_INSTANT), .flags = FIELD_INPUT},
-    {FIELD(struct given, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
+    {FIELD(struct given, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT, .shape = &paging_sort_shape},
 };
-
-enum { GIVEN_COUNT = sizeof given_fields / sizeof given_fields[0] };
 
 /* The rules that a query string and a body have in common. */
 static void take(const struct given *given, struct arena *arena, struct failure **failure,
@@ -62,7 +69,7 @@ void paging_read_object(struct exchange *exchange, const struct json_value *obje
 {
     struct given given = {0};
 
-    fields_read_json(given_fields, GIVEN_COUNT, object, &given, exchange->arena, failure);
+    fields_read_json(paging_fields, PAGING_FIELDS, object, &given, exchange->arena, failure);
     take(&given, exchange->arena, failure, options);
 }
 
@@ -173,7 +180,7 @@ const struct failure *paging_query_object(struct exchange *exchange, const struc
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    const struct failure *failure = write_fields(exchange, &writer, given_fields, GIVEN_COUNT);
+    const struct failure *failure = write_fields(exchange, &writer, paging_fields, PAGING_FIELDS);
 
     if (!failure)
         failure = write_fields(exchange, &writer, fields, field_count);
@@ -203,10 +210,11 @@ const struct failure *paging_read_query(struct exchange *exchange, struct list_o
 /* ---- sorting ---- */
 
 static const struct failure *refuse_sort(struct exchange *exchange, unsigned index, struct text field,
-                                         const char *reason)
+                                         struct text reason)
 {
-    struct failure *failure = failure_new(exchange->arena, FAILURE_VALIDATION,
-                                          arena_format(exchange->arena, "sort[%u] %s", index, reason));
+    struct failure *failure =
+        failure_new(exchange->arena, FAILURE_VALIDATION,
+                    arena_format(exchange->arena, "sort[%u] %.*s", index, TEXT_FORMAT(reason)));
 
     return text_is_set(field) ? failure_add(failure, exchange->arena, TEXT("field"), field) : failure;
 }
@@ -230,6 +238,32 @@ static bool can_sort_by(const struct sortable *sortable, struct text name)
     return sortable->fields ? is_one_of(name, sortable->fields) : search_knows(sortable->entity, name);
 }
 
+static struct text sortable_names(const struct sortable *sortable, struct arena *arena)
+{
+    struct text names = text_empty;
+
+    if (!sortable->fields)
+        return search_field_names(sortable->entity, arena);
+    for (const struct text *name = sortable->fields; name->data; name++)
+        names = arena_list_add(arena, names, *name);
+    return names;
+}
+
+/* What to say instead: `-name`, as elsewhere, is a field and a direction here. */
+static struct text advise(struct arena *arena, const struct sortable *sortable, struct text name)
+{
+    struct text rest = text_starts_with(name, TEXT("-")) ? text_from(name, 1) : text_empty;
+
+    if (can_sort_by(sortable, rest))
+        return arena_format(
+            arena,
+            "must be a field without a sign; the descending order of %.*s is `%.*s:desc` in a "
+            "query string, {\"field\": \"%.*s\", \"direction\": \"desc\"} in a body",
+            TEXT_FORMAT(rest), TEXT_FORMAT(rest), TEXT_FORMAT(rest));
+    return arena_format(arena, "must be a field that can be sorted by: %.*s",
+                        TEXT_FORMAT(sortable_names(sortable, arena)));
+}
+
 static const struct failure *read_sort(struct exchange *exchange, unsigned index,
                                        const struct json_value *entry, const struct sortable *sortable,
                                        struct list_sort *sort)
@@ -238,9 +272,10 @@ static const struct failure *read_sort(struct exchange *exchange, unsigned index
                             *direction = json_member(entry, TEXT("direction"));
 
     if (!field || field->type != JSON_STRING)
-        return refuse_sort(exchange, index, text_none, "must be an object with a field and a direction");
+        return refuse_sort(exchange, index, text_none,
+                           TEXT("must be an object with a field and a direction"));
     if (!can_sort_by(sortable, field->text))
-        return refuse_sort(exchange, index, field->text, "names a field that cannot be sorted by here");
+        return refuse_sort(exchange, index, field->text, advise(exchange->arena, sortable, field->text));
     sort->field = field->text;
     sort->is_descending =
         direction && direction->type == JSON_STRING && text_equal(direction->text, TEXT("desc"));

@@ -5,7 +5,13 @@
 #include "api/exchange.h"
 #include "store/list_query.h"
 
-/* What every list takes (section 17.1), as far as a resource wants it. */
+/* What every list takes (section 17.1): limit, offset, order, start_time, end_time and sort. */
+extern const struct field paging_fields[];
+enum { PAGING_FIELDS = 6 };
+/* An entry of `sort`. */
+extern const struct object_shape paging_sort_shape;
+
+/* The same as it was read, as far as a resource wants it. */
 struct list_options {
     struct page page;
     bool is_ascending;              /* `order`: of created_at, the default sort; otherwise the newest first */

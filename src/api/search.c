@@ -9,36 +9,17 @@ struct common {
     const struct json_value *filters;
 };
 
-static const struct field common_fields[] = {
+const struct field search_fields[SEARCH_FIELDS] = {
     {FIELD(struct common, status, FIELD_TEXT), .flags = FIELD_INPUT},
     {FIELD(struct common, expand, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct common, filters, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
-};
-enum { COMMON_COUNT = sizeof common_fields / sizeof common_fields[0] };
-
-/* For the description alone. */
-struct body_shape {
-    int64_t limit, offset, start_time, end_time;
-    struct text status, order, expand;
-    const struct json_value *filters, *sort;
-};
-const struct field search_body_fields[SEARCH_BODY_FIELDS] = {
-    {FIELD(struct body_shape, limit, FIELD_INTEGER), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, offset, FIELD_INTEGER), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, status, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, order, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, expand, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, start_time, FIELD_INSTANT), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, end_time, FIELD_INSTANT), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
-    {FIELD(struct body_shape, filters, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
+    {FIELD(struct common, filters, FIELD_JSON_ARRAY), .flags = FIELD_INPUT, .shape = &search_condition_shape},
 };
 
 static void read_common(struct exchange *exchange, const struct json_value *object,
                         const struct search_shape *shape, struct searched *searched, struct common *common,
                         struct failure **failure)
 {
-    fields_read_json(common_fields, COMMON_COUNT, object, common, exchange->arena, failure);
+    fields_read_json(search_fields, SEARCH_FIELDS, object, common, exchange->arena, failure);
     search_read_conditions(shape->entity, common->filters, exchange->arena, &searched->search, failure);
     if (text_is_set(common->status))
         searched->search.status = common->status;
@@ -91,11 +72,11 @@ static const struct failure *read_object(struct exchange *exchange, const struct
 static const struct field *query_fields(struct exchange *exchange, const struct search_shape *shape,
                                         size_t *count)
 {
-    struct field *fields = ARENA_ARRAY(exchange->arena, struct field, COMMON_COUNT + shape->field_count);
+    struct field *fields = ARENA_ARRAY(exchange->arena, struct field, SEARCH_FIELDS + shape->field_count);
 
     *count = 0;
-    for (size_t i = 0; i < COMMON_COUNT; i++)
-        fields[(*count)++] = common_fields[i];
+    for (size_t i = 0; i < SEARCH_FIELDS; i++)
+        fields[(*count)++] = search_fields[i];
     for (size_t i = 0; i < shape->field_count; i++)
         fields[(*count)++] = shape->fields[i];
     return fields;

@@ -27,8 +27,8 @@ struct searched {
 const struct failure *search_read(struct exchange *exchange, const struct search_shape *shape,
                                   struct searched *searched, void *filter);
 
-/* For the API description: the members of a body that every search takes. */
-extern const struct field search_body_fields[];
-enum { SEARCH_BODY_FIELDS = 9 };
+/* What every search takes beside what every list does (paging_fields). */
+extern const struct field search_fields[];
+enum { SEARCH_FIELDS = 3 };
 
 #endif

@@ -339,7 +339,7 @@ static const struct field search_shape_fields[] = {
     {FIELD(struct search_shape, limit, FIELD_INTEGER), .flags = FIELD_INPUT},
     {FIELD(struct search_shape, offset, FIELD_INTEGER), .flags = FIELD_INPUT},
     {FIELD(struct search_shape, order, FIELD_TEXT), .flags = FIELD_INPUT},
-    {FIELD(struct search_shape, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
+    {FIELD(struct search_shape, sort, FIELD_JSON_ARRAY), .flags = FIELD_INPUT, .shape = &paging_sort_shape},
 };
 static const size_t one_field = 1,
                     search_shape_field_count = sizeof search_shape_fields / sizeof search_shape_fields[0];

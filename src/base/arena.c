@@ -106,6 +106,11 @@ struct text arena_format(struct arena *arena, const char *format, ...)
     return (struct text){data, (size_t)length};
 }
 
+struct text arena_list_add(struct arena *arena, struct text list, struct text name)
+{
+    return list.length > 0 ? arena_format(arena, "%.*s, %.*s", TEXT_FORMAT(list), TEXT_FORMAT(name)) : name;
+}
+
 char *arena_string(struct arena *arena, struct text text)
 {
     char *string = arena_allocate(arena, text.length + 1);

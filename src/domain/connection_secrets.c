@@ -37,6 +37,16 @@ static const struct json_value *innermost(const struct json_value *object, const
 
 enum { NAME_LENGTH_MAX = 255 };
 
+static struct text no_secret_reason(const struct reading *reading)
+{
+    struct text names = text_empty;
+
+    for (const struct provider_secret *secret = reading->provider->secrets; secret->name.data; secret++)
+        names = arena_list_add(reading->arena, names, secret->name);
+    return arena_format(reading->arena, "is no secret of %.*s, which has %.*s",
+                        TEXT_FORMAT(reading->provider->name), TEXT_FORMAT(names));
+}
+
 /* Whether the secret is one to be kept. Nothing that is said repeats more than its name. */
 static bool is_valid(const struct reading *reading, const struct json_value *key,
                      const struct json_value *value)
@@ -50,8 +60,7 @@ static bool is_valid(const struct reading *reading, const struct json_value *key
     if (!is_name)
         refuse(reading, path, "has a name that is empty or of more than 255 characters");
     else if (provider->secrets && !secret)
-        failure_add_field(reading->failure, reading->arena, path,
-                          arena_format(reading->arena, "is no secret of %.*s", TEXT_FORMAT(provider->name)));
+        failure_add_field(reading->failure, reading->arena, path, no_secret_reason(reading));
     else if (value->type != JSON_STRING)
         failure_add_field(
             reading->failure, reading->arena, path,

@@ -10,7 +10,7 @@
 
 const struct field customer_creation_options[] = {
     {OPTION(tax_rate_overrides, FIELD_JSON_ARRAY)},
-    {OPTION(integration_entity_mapping, FIELD_JSON_ARRAY)},
+    {OPTION(integration_entity_mapping, FIELD_JSON_ARRAY), .shape = &customer_mapping_shape},
     {OPTION(skip_onboarding_workflow, FIELD_BOOLEAN)},
     {OPTION(onboarding_workflow_name, FIELD_TEXT)},
 };

@@ -5,14 +5,18 @@
 
 static const struct text list_name = TEXT_LITERAL("integration_entity_mapping");
 
-/* entity_type and entity_id follow from the customer; what a client says of them is not looked at. */
+/* entity_type and entity_id follow from the customer; what a client says of them is not looked at. The
+ * aliases are what the published SDKs send. */
 static const struct field element_fields[] = {
     {FIELD(struct integration_mapping, provider_type, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED,
-     .length_max = 50, .values = provider_names},
+     .length_max = 50, .values = provider_names, .alias = TEXT_LITERAL("provider")},
     {FIELD(struct integration_mapping, provider_entity_id, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED,
-     .length_max = 255},
+     .length_max = 255, .alias = TEXT_LITERAL("id")},
     {FIELD(struct integration_mapping, metadata, FIELD_JSON_OBJECT), .flags = FIELD_INPUT},
 };
+
+const struct object_shape customer_mapping_shape = {TEXT_LITERAL("IntegrationEntityMapping"),
+                                                    ENTITY_FIELDS(element_fields)};
 
 enum { ELEMENTS_MAX = 16 }; /* one for each provider */
 

@@ -10,7 +10,8 @@
 static const struct text old_external_ids = TEXT_LITERAL("old_external_ids");
 
 const struct field customer_change_options[] = {
-    {FIELD(struct customer_change, integration_entity_mapping, FIELD_JSON_ARRAY), .flags = FIELD_INPUT},
+    {FIELD(struct customer_change, integration_entity_mapping, FIELD_JSON_ARRAY), .flags = FIELD_INPUT,
+     .shape = &customer_mapping_shape},
 };
 const size_t customer_change_option_count =
     sizeof customer_change_options / sizeof customer_change_options[0];

@@ -42,6 +42,8 @@ struct customer_mappings {
     size_t count;
 };
 
+/* An element of `integration_entity_mapping`. */
+extern const struct object_shape customer_mapping_shape;
 /* Reads and validates the elements of `integration_entity_mapping` (NULL: none); needs no transaction. The
  * first rule that an element breaks is reported, as `integration_entity_mapping[0].provider_type`. */
 const struct failure *customer_mappings_read(const struct json_value *elements, struct arena *arena,

@@ -10,15 +10,21 @@ enum { QUICK_ROWS_MAX = 500 };
 /* ---- what there is ---- */
 
 /* Of `value`, which is one of these. */
-enum member { MEMBER_STRING, MEMBER_NUMBER, MEMBER_BOOLEAN, MEMBER_DATE, MEMBER_ARRAY, MEMBERS };
+#define VALUE_MEMBERS(ROW)                                                                                   \
+    ROW(MEMBER_STRING, string, FIELD_TEXT)                                                                   \
+    ROW(MEMBER_NUMBER, number, FIELD_INTEGER)                                                                \
+    ROW(MEMBER_BOOLEAN, boolean, FIELD_BOOLEAN)                                                              \
+    ROW(MEMBER_DATE, date, FIELD_INSTANT)                                                                    \
+    ROW(MEMBER_ARRAY, array, FIELD_STRING_LIST)
 
-static const struct text member_names[MEMBERS] = {
-    TEXT_LITERAL("string"), TEXT_LITERAL("number"), TEXT_LITERAL("boolean"),
-    TEXT_LITERAL("date"),   TEXT_LITERAL("array"),
-};
+#define AS_MEMBER(member, word, type)      member,
+#define AS_MEMBER_NAME(member, word, type) TEXT_LITERAL(#word),
+
+enum member { VALUE_MEMBERS(AS_MEMBER) MEMBERS };
+
+static const struct text member_names[] = {VALUE_MEMBERS(AS_MEMBER_NAME){NULL, 0}};
 
 struct comparator {
-    struct text name;
     enum list_comparison comparison;
     unsigned members; /* that it can be used with, as bits */
 };
@@ -27,23 +33,55 @@ struct comparator {
 #define ORDERED     (BIT(MEMBER_NUMBER) | BIT(MEMBER_DATE))
 #define SINGLE      (BIT(MEMBER_STRING) | BIT(MEMBER_NUMBER) | BIT(MEMBER_BOOLEAN) | BIT(MEMBER_DATE))
 
-static const struct comparator operators[] = {
-    {TEXT_LITERAL("eq"), LIST_EQUAL, SINGLE},
-    {TEXT_LITERAL("neq"), LIST_UNEQUAL, SINGLE},
-    {TEXT_LITERAL("contains"), LIST_CONTAINS, BIT(MEMBER_STRING)},
-    {TEXT_LITERAL("not_contains"), LIST_NOT_CONTAINS, BIT(MEMBER_STRING)},
-    {TEXT_LITERAL("starts_with"), LIST_STARTS_WITH, BIT(MEMBER_STRING)},
-    {TEXT_LITERAL("ends_with"), LIST_ENDS_WITH, BIT(MEMBER_STRING)},
-    {TEXT_LITERAL("gt"), LIST_GREATER, ORDERED},
-    {TEXT_LITERAL("lt"), LIST_LESS, ORDERED},
-    {TEXT_LITERAL("gte"), LIST_AT_LEAST, ORDERED},
-    {TEXT_LITERAL("lte"), LIST_AT_MOST, ORDERED},
-    {TEXT_LITERAL("in"), LIST_ONE_OF, BIT(MEMBER_ARRAY)},
-    {TEXT_LITERAL("not_in"), LIST_NOT_ONE_OF, BIT(MEMBER_ARRAY)},
-    {TEXT_LITERAL("before"), LIST_LESS, BIT(MEMBER_DATE)},
-    {TEXT_LITERAL("after"), LIST_GREATER, BIT(MEMBER_DATE)},
-};
+/* Once as the table, once as the names alone. */
+#define OPERATORS(ROW)                                                                                       \
+    ROW("eq", LIST_EQUAL, SINGLE)                                                                            \
+    ROW("neq", LIST_UNEQUAL, SINGLE)                                                                         \
+    ROW("contains", LIST_CONTAINS, BIT(MEMBER_STRING))                                                       \
+    ROW("not_contains", LIST_NOT_CONTAINS, BIT(MEMBER_STRING))                                               \
+    ROW("starts_with", LIST_STARTS_WITH, BIT(MEMBER_STRING))                                                 \
+    ROW("ends_with", LIST_ENDS_WITH, BIT(MEMBER_STRING))                                                     \
+    ROW("gt", LIST_GREATER, ORDERED)                                                                         \
+    ROW("lt", LIST_LESS, ORDERED)                                                                            \
+    ROW("gte", LIST_AT_LEAST, ORDERED)                                                                       \
+    ROW("lte", LIST_AT_MOST, ORDERED)                                                                        \
+    ROW("in", LIST_ONE_OF, BIT(MEMBER_ARRAY))                                                                \
+    ROW("not_in", LIST_NOT_ONE_OF, BIT(MEMBER_ARRAY))                                                        \
+    ROW("before", LIST_LESS, BIT(MEMBER_DATE))                                                               \
+    ROW("after", LIST_GREATER, BIT(MEMBER_DATE))
+
+#define AS_COMPARATOR(name, comparison, members)    {(comparison), (members)},
+#define AS_OPERATOR_NAME(name, comparison, members) TEXT_LITERAL(name),
+
+static const struct comparator operators[] = {OPERATORS(AS_COMPARATOR)};
 enum { OPERATOR_COUNT = sizeof operators / sizeof operators[0] };
+
+static const struct text operator_names[] = {OPERATORS(AS_OPERATOR_NAME){NULL, 0}};
+
+/* What a condition looks like. */
+struct value_shape {
+    struct text string, array;
+    int64_t number, date;
+    bool boolean;
+};
+struct condition_shape {
+    struct text field, operator, data_type, value;
+};
+
+#define AS_VALUE_FIELD(member, word, type) {FIELD(struct value_shape, word, type), .flags = FIELD_INPUT},
+
+static const struct field value_fields[] = {VALUE_MEMBERS(AS_VALUE_FIELD)};
+static const struct object_shape value_shape = {TEXT_LITERAL("FilterValue"), ENTITY_FIELDS(value_fields)};
+static const struct field condition_fields[] = {
+    {FIELD(struct condition_shape, field, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED},
+    {FIELD(struct condition_shape, operator, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED,
+     .values = operator_names},
+    {FIELD(struct condition_shape, data_type, FIELD_TEXT), .flags = FIELD_INPUT, .values = member_names},
+    {FIELD(struct condition_shape, value, FIELD_JSON_OBJECT), .flags = FIELD_INPUT | FIELD_REQUIRED,
+     .shape = &value_shape},
+};
+const struct object_shape search_condition_shape = {TEXT_LITERAL("FilterCondition"),
+                                                    ENTITY_FIELDS(condition_fields)};
 
 /* The members that say something about such a field. */
 static unsigned members_of(const struct field *field)
@@ -64,16 +102,31 @@ static unsigned members_of(const struct field *field)
     }
 }
 
+static bool is_searchable(const struct field *field)
+{
+    return !(field->flags & (FIELD_SECRET | FIELD_INTERNAL)) && members_of(field);
+}
+
 static const struct field *find_field(const struct entity *entity, struct text name)
 {
     const struct field *field = entity_field(entity, name);
 
-    return field && !(field->flags & (FIELD_SECRET | FIELD_INTERNAL)) && members_of(field) ? field : NULL;
+    return field && is_searchable(field) ? field : NULL;
 }
 
 bool search_knows(const struct entity *entity, struct text field)
 {
     return find_field(entity, field) != NULL;
+}
+
+struct text search_field_names(const struct entity *entity, struct arena *arena)
+{
+    struct text names = text_empty;
+
+    for (size_t i = 0; i < entity->field_count; i++)
+        if (is_searchable(&entity->fields[i]) && field_is_column(&entity->fields[i]))
+            names = arena_list_add(arena, names, entity->fields[i].name);
+    return names;
 }
 
 /* ---- reading a condition ---- */
@@ -94,20 +147,38 @@ static bool refuse(const struct reading *reading, const char *member, struct tex
 
 /* "must be one of a, b": the names that `has` has a bit for. */
 static struct text one_of(const struct reading *reading, const char *beginning, const struct text *names,
-                          size_t stride, size_t count, unsigned has)
+                          unsigned has)
 {
-    struct text reason = text_from_string(beginning);
-    bool is_first = true;
+    struct text list = text_empty;
 
-    for (size_t i = 0; i < count; i++)
-        if (has & 1U << i) {
-            const struct text *name = (const struct text *)((const char *)names + i * stride);
+    for (size_t i = 0; names[i].data; i++)
+        if (has & 1U << i)
+            list = arena_list_add(reading->arena, list, names[i]);
+    return arena_format(reading->arena, "%s %.*s", beginning, TEXT_FORMAT(list));
+}
 
-            reason = arena_format(reading->arena, "%.*s%s %.*s", TEXT_FORMAT(reason), is_first ? "" : ",",
-                                  TEXT_FORMAT(*name));
-            is_first = false;
-        }
-    return reason;
+/* Metadata, or an entry of it, of an entity that is searched by its entries otherwise. */
+static bool is_of_metadata(const struct entity *entity, struct text name)
+{
+    static const struct text metadata = TEXT_LITERAL("metadata");
+    const struct field *field = entity_field(entity, metadata);
+
+    return field && field->type == FIELD_STRING_MAP &&
+           (text_equal(name, metadata) || text_starts_with(name, TEXT("metadata.")));
+}
+
+static void refuse_field(const struct reading *reading, struct text name)
+{
+    if (is_of_metadata(reading->entity, name))
+        refuse(
+            reading, ".field",
+            TEXT("must not be metadata, which is searched by the request's own member `metadata`: {\"key\": "
+                 "\"value\"}"));
+    else
+        refuse(reading, ".field",
+               arena_format(reading->arena, "must be a field that can be searched by: %.*s",
+                            TEXT_FORMAT(search_field_names(reading->entity, reading->arena))));
+    failure_add(*reading->failure, reading->arena, TEXT("field"), name);
 }
 
 static const struct field *read_field(const struct reading *reading, const struct json_value *condition)
@@ -120,18 +191,9 @@ static const struct field *read_field(const struct reading *reading, const struc
     }
     const struct field *field = find_field(reading->entity, name->text);
 
-    if (field)
-        return field;
-    if (text_equal(name->text, TEXT("metadata")) && entity_field(reading->entity, name->text)) {
-        refuse(
-            reading, ".field",
-            TEXT("must not be metadata, which is searched by the request's own member `metadata`: {\"key\": "
-                 "\"value\"}"));
-    } else {
-        refuse(reading, ".field", TEXT("names a field that cannot be searched by here"));
-    }
-    failure_add(*reading->failure, reading->arena, TEXT("field"), name->text);
-    return NULL;
+    if (!field)
+        refuse_field(reading, name->text);
+    return field;
 }
 
 /* The operators that say something about a field with those members. */
@@ -152,11 +214,9 @@ static const struct comparator *read_operator(const struct reading *reading,
     unsigned fitting = operators_for(members_of(field));
 
     for (unsigned i = 0; name && name->type == JSON_STRING && i < OPERATOR_COUNT; i++)
-        if (text_equal(operators[i].name, name->text) && fitting & 1U << i)
+        if (text_equal(operator_names[i], name->text) && fitting & 1U << i)
             return &operators[i];
-    refuse(
-        reading, ".operator",
-        one_of(reading, "must be one of", &operators[0].name, sizeof operators[0], OPERATOR_COUNT, fitting));
+    refuse(reading, ".operator", one_of(reading, "must be one of", operator_names, fitting));
     return NULL;
 }
 
@@ -177,8 +237,7 @@ static unsigned read_data_type(const struct reading *reading, const struct json_
         if (data_type->type == JSON_STRING && text_equal(data_type->text, member_names[i]))
             return BIT(i);
     refuse(reading, ".data_type",
-           one_of(reading, "must be one of", member_names, sizeof member_names[0], MEMBERS,
-                  all & ~BIT(MEMBER_BOOLEAN)));
+           one_of(reading, "must be one of", member_names, all & ~BIT(MEMBER_BOOLEAN)));
     return 0;
 }
 
@@ -200,7 +259,7 @@ static bool read_member(const struct reading *reading, const struct json_value *
     }
     return refuse(reading, ".value",
                   one_of(reading, "must have the member that the field and the operator go with:",
-                         member_names, sizeof member_names[0], MEMBERS, fitting));
+                         member_names, fitting));
 }
 
 /* ---- reading a value ---- */

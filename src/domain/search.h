@@ -29,6 +29,11 @@ struct search {
 
 /* Whether a list of the entity can be sorted by the field, and conditions can be about it. */
 bool search_knows(const struct entity *entity, struct text field);
+/* The names of all such fields that differ between the rows of a caller, "id, name", in the arena. */
+struct text search_field_names(const struct entity *entity, struct arena *arena);
+
+/* A condition. */
+extern const struct object_shape search_condition_shape;
 
 /* Reads conditions ({field, operator, data_type, value} each; NULL: none) about an entity into the arena.
  * What is wrong is added to *failure by its path, an unknown field also as `field`. */

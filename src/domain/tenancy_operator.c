@@ -33,7 +33,7 @@ static const struct failure *ambiguous(struct arena *arena, struct text name, st
     struct text ids = tenants[0].id;
 
     for (size_t i = 1; i < list.count; i++)
-        ids = arena_format(arena, "%.*s, %.*s", TEXT_FORMAT(ids), TEXT_FORMAT(tenants[i].id));
+        ids = arena_list_add(arena, ids, tenants[i].id);
     return failure_new(arena, FAILURE_VALIDATION,
                        arena_format(arena, "several tenants are called \"%.*s\": %.*s; name one by its id",
                                     TEXT_FORMAT(name), TEXT_FORMAT(ids)));

@@ -60,6 +60,18 @@ struct field {
         struct text value);    /* the format rule of a text that is not empty; NULL or a reason */
     struct text fallback;      /* the value when input gives none; unset: SQL NULL */
     const struct text *values; /* the allowed values, ended by an unset text; NULL: any */
+    /* An older name that fields_read_json takes where the name is not given; unset: there is none. */
+    struct text alias;
+    /* Of a FIELD_JSON_OBJECT what it has in it, of a FIELD_JSON_ARRAY what each of its elements has: for the
+     * API description, from the tables that its reader goes by. NULL: anything. */
+    const struct object_shape *shape;
+};
+
+/* The members of an object inside of an input. */
+struct object_shape {
+    struct text schema; /* its name in the API description: "FilterCondition" */
+    const struct field *fields;
+    size_t field_count;
 };
 
 #define FIELD(struct_type, member, field_type)                                                               \

@@ -52,12 +52,11 @@ static bool value_is_allowed(const struct field *field, struct text value)
 /* "must be one of a, b" */
 static struct text allowed_values_reason(const struct reading *reading, const struct field *field)
 {
-    struct text reason = TEXT("must be one of");
+    struct text names = text_empty;
 
     for (const struct text *allowed = field->values; allowed->data; allowed++)
-        reason = arena_format(reading->arena, "%.*s%s %.*s", TEXT_FORMAT(reason),
-                              allowed == field->values ? "" : ",", TEXT_FORMAT(*allowed));
-    return reason;
+        names = arena_list_add(reading->arena, names, *allowed);
+    return arena_format(reading->arena, "must be one of %.*s", TEXT_FORMAT(names));
 }
 
 static void read_text(const struct reading *reading, const struct field *field,
@@ -345,6 +344,16 @@ static void set_fallback(const struct field *field, void *record)
         *(int64_t *)((char *)record + field->offset) = INSTANT_UNSET;
 }
 
+/* Null counts as absent, so that the older name then counts. */
+static const struct json_value *given_value(const struct field *field, const struct json_value *object)
+{
+    const struct json_value *value = json_member(object, field->name);
+
+    if (text_is_set(field->alias) && (!value || value->type == JSON_NULL))
+        return json_member(object, field->alias);
+    return value;
+}
+
 void fields_read_json(const struct field *fields, size_t field_count, const struct json_value *object,
                       void *record, struct arena *arena, struct failure **failure)
 {
@@ -353,7 +362,7 @@ void fields_read_json(const struct field *fields, size_t field_count, const stru
     for (const struct field *field = fields, *end = fields + field_count; field < end; field++) {
         if (!(field->flags & FIELD_INPUT))
             continue;
-        const struct json_value *value = json_member(object, field->name);
+        const struct json_value *value = given_value(field, object);
 
         set_fallback(field, record);
         if (value && value->type != JSON_NULL)

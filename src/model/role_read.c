@@ -191,7 +191,7 @@ static bool refuse_entity(const struct reading *reading, const struct json_value
     struct text names = entities[0];
 
     for (unsigned i = 1; i < ENTITY_COUNT; i++)
-        names = arena_format(reading->arena, "%.*s, %.*s", TEXT_FORMAT(names), TEXT_FORMAT(entities[i]));
+        names = arena_list_add(reading->arena, names, entities[i]);
     return refuse(
         reading, key, around,
         arena_format(reading->arena,

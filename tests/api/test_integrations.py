@@ -414,6 +414,20 @@ def test_a_customer_with_mappings(api, place):
         assert len(new_customer(elsewhere, integration_entity_mapping=[element("tabs")])["integrations"]) == 1
 
 
+def test_a_customer_with_mappings_in_their_older_form(api):
+    """`provider` and `id`, as the published SDKs send them; the newer names win."""
+    given, newer = {"provider": "stripe", "id": fresh()}, element("paddle")
+    elements = [given, {**newer, "provider": "tabs", "id": "x"}, {**element("tabs"), "provider_type": None, "provider": "tabs"}]
+    found = integrations(api, new_customer(api, integration_entity_mapping=elements))
+    told = {(entry["provider_type"], entry["provider_entity_id"]) for entry in found}
+    third = elements[2]["provider_entity_id"]
+    assert told == {("stripe", given["id"]), ("paddle", newer["provider_entity_id"]), ("tabs", third)}
+    customer = new_customer(api)
+    path, changed = f"/v1/customers/{customer['id']}", {"provider": "stripe", "id": fresh()}
+    reply = api.request("PUT", path, body={"integration_entity_mapping": [changed]})
+    assert reply.status == 200 and reply.json()["integrations"][0]["provider_entity_id"] == changed["id"]
+
+
 @pytest.mark.parametrize("nothing", [[], None])
 def test_a_customer_without_mappings_shows_none(api, nothing):
     assert "integrations" not in new_customer(api, integration_entity_mapping=nothing)
@@ -428,6 +442,9 @@ def test_a_customer_without_mappings_shows_none(api, nothing):
         ([element(provider_entity_id="")], "[0].provider_entity_id"),
         ([element(provider_entity_id="x" * 256)], "[0].provider_entity_id"),
         ([element("paypal")], "[0].provider_type"),
+        ([{"provider": "paypal", "id": "x"}], "[0].provider_type"),
+        ([{"provider": "stripe", "id": ""}], "[0].provider_entity_id"),
+        ([{**element("paypal"), "provider": "stripe"}], "[0].provider_type"),
         ([element("s3")], "[0].provider_type"),
         ([element("flexprice")], "[0].provider_type"),
         ([element("stripe"), element("tabs"), element("stripe")], "[2].provider_type"),

@@ -203,6 +203,66 @@ def test_the_described_mapping(document):
     assert set(mapping["properties"]) == MAPPING_KEYS | {"metadata"}
 
 
+def items_of(document, schema, name):
+    return resolve(document, schema["properties"][name]["items"])
+
+
+def test_the_described_condition_is_the_one_that_is_read(document, api):
+    """Every operator and member that is described is taken, and no other."""
+    for operation_id in ("queryCustomer", "queryConnection"):
+        body = schema_of(document, operation_of(document, operation_id)["requestBody"])
+        condition = items_of(document, body, "filters")
+        assert set(condition["required"]) == {"field", "operator", "value"}
+        assert set(condition["properties"]) == {"field", "operator", "data_type", "value"}
+    value = resolve(document, condition["properties"]["value"])
+    assert condition["properties"]["data_type"]["enum"] == list(value["properties"])
+    examples = {"string": "x", "number": 1, "boolean": True, "date": "2026-01-31T00:00:00Z", "array": ["x"]}
+    assert set(value["properties"]) == set(examples)
+
+    def reply(field, operator, **given):
+        sent = {"field": field, "operator": operator, "value": given}
+        assert list(violations(document, condition, sent)) in ([], ["$.operator is not of the enum"])
+        return api.post("/v1/customers/search", {"filters": [sent]})
+
+    taken = set()
+    for operator in [*condition["properties"]["operator"]["enum"], "like", "EQ"]:
+        kinds = {("name", "string"), ("name", "array"), ("created_at", "date")}
+        fitting = {kind for kind in kinds if reply(kind[0], operator, **{kind[1]: examples[kind[1]]}).status == 200}
+        taken |= {operator} if fitting else set()
+    assert taken == set(condition["properties"]["operator"]["enum"])
+
+
+def test_the_described_sort_is_the_one_that_is_read(document, api):
+    for operation_id in ("queryCustomer", "queryConnection", "queryUser"):
+        body = schema_of(document, operation_of(document, operation_id)["requestBody"])
+        sort = items_of(document, body, "sort")
+        assert sort["required"] == ["field"] and set(sort["properties"]) == {"field", "direction"}
+        for direction in sort["properties"]["direction"]["enum"]:
+            entry = {"field": "created_at", "direction": direction}
+            assert list(violations(document, sort, entry)) == []
+            path = {"queryCustomer": "customers", "queryConnection": "connections", "queryUser": "users"}[operation_id]
+            assert api.post(f"/v1/{path}/search", {"sort": [entry]}).status == 200
+    assert sort["properties"]["direction"]["enum"] == ["asc", "desc"]
+
+
+def test_the_described_element_of_mappings_is_the_one_that_is_read(document, api):
+    for operation_id in ("createCustomer", "updateCustomer"):
+        body = schema_of(document, operation_of(document, operation_id)["requestBody"])
+        element = items_of(document, body, "integration_entity_mapping")
+        assert set(element["required"]) == {"provider_type", "provider_entity_id"}
+        assert set(element["properties"]) == {"provider_type", "provider_entity_id", "metadata"}
+    given = {"provider_type": "stripe", "provider_entity_id": "cus_openapi", "metadata": {"a": 1}}
+    assert list(violations(document, element, given)) == []
+    made = api.create({"external_id": "openapi mapped", "name": "Acme", "integration_entity_mapping": [given]})
+    (kept,) = made["integrations"]
+    assert {key: kept[key] for key in given} == given
+    for missing in element["required"]:
+        less = {key: given[key] for key in given if key != missing}
+        body = {"external_id": "openapi unmapped", "name": "Acme", "integration_entity_mapping": [less]}
+        details = api.post("/v1/customers", body).json()["details"]
+        assert details == {f"integration_entity_mapping[0].{missing}": "is required"}
+
+
 @pytest.mark.parametrize(
     "method, path, body, operation_id, status",
     [

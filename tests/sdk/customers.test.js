@@ -170,8 +170,7 @@ test("a change that is refused", async () => {
     });
 });
 
-// This release of the SDK knows an older form of mappings, which the peer does not take any more, and has no operation for
-// links; other clients do.
+// This release of the SDK has no operation for links, and its mappings have no metadata; other clients do.
 async function send(method, path, body) {
   const headers = { "x-api-key": apiKeyAuth, "content-type": "application/json" };
   const response = await fetch(`${serverURL}${path}`, { method, headers, body: JSON.stringify(body) });
@@ -190,6 +189,18 @@ test("a customer that was created with mappings is read", async () => {
   const read = await client.customers.getCustomer(created.body.id);
   assert.equal(read.externalId, request.external_id);
   assert.deepEqual(bodies.at(-1).integrations, [kept]);
+});
+
+test("a customer is created and changed with the SDK's form of mappings", async () => {
+  const [first, second] = [newExternalId(), newExternalId()];
+  const mapped = (id, provider = "stripe") => [{ id, provider }];
+  const request = { externalId: newExternalId(), name: "Acme", integrationEntityMapping: mapped(first) };
+  const created = await client.customers.createCustomer(request);
+  assert.deepEqual(bodies.at(-1).integrations.map((entry) => [entry.provider_type, entry.provider_entity_id]), [["stripe", first]]);
+  await client.customers.updateCustomer({ integrationEntityMapping: mapped(second) }, created.id);
+  assert.deepEqual(bodies.at(-1).integrations.map((entry) => entry.provider_entity_id), [second]);
+  const paypal = client.customers.createCustomer({ ...request, externalId: newExternalId(), integrationEntityMapping: mapped(first, "paypal") });
+  await assert.rejects(paypal, (error) => error instanceof ErrorsErrorsErrorResponse && error.statusCode === 400);
 });
 
 test("a customer that was linked and delinked is read", async () => {

@@ -126,6 +126,8 @@ static void test_texts(void **state)
     assert_int_equal(arena_copy(&arena, TEXT("a\0b")).length, 3);
     assert_text(arena_format(&arena, "%s-%05d", "n", 42), "n-00042");
     assert_text(arena_format(&arena, "%s", ""), "");
+    assert_text(arena_list_add(&arena, text_empty, TEXT("a")), "a");
+    assert_text(arena_list_add(&arena, TEXT("a, b"), TEXT("c")), "a, b, c");
     assert_string_equal(arena_string(&arena, TEXT("abc")), "abc");
     assert_string_equal(arena_string(&arena, text_none), "");
     arena_free(&arena);
