@@ -1,12 +1,15 @@
 """The published TypeScript SDK, unchanged: customers (customers.test.js); users, environments and keys (access.test.js)."""
 
 import json
+import re
 import shutil
 import subprocess
 
 import farthing_server
 from farthing_server import REPOSITORY, Server, environment, seconds
 from http_client import Client
+from test_api_coverage import CONTRACT
+from test_compatibility import rows
 
 SDK = REPOSITORY / "tests/sdk"
 INSTALL_SECONDS_MAX = 300
@@ -66,6 +69,30 @@ def run_in_node(script, server, credentials, passed_min, **variables):
     assert "# skipped 0" in process.stdout and "# todo 0" in process.stdout, process.stdout
     passed = [int(line.split()[-1]) for line in process.stdout.splitlines() if line.startswith("# pass ")]
     assert passed and passed[0] >= passed_min, process.stdout
+
+
+# Where a function of the SDK sends to, and how.
+ROUTE = re.compile(r'pathToFunc\("([^"]+)".*?method: "([A-Z]+)"', re.DOTALL)
+
+
+def anonymous(route):
+    """A route without the names of its parameters, and of the provider that a webhook is of."""
+    method, path = route
+    path = re.sub(r"\{\w+\}", "{}", path)
+    return method, re.sub(r"^/v1/webhooks/\w+/", "/v1/webhooks/PROVIDER/", path)
+
+
+def test_what_the_sdk_calls_beyond_the_contract_is_named():
+    """docs/compatibility.md names each call to a route that is neither of the contract nor served."""
+    install()
+    functions = sorted((SDK / "node_modules/@flexprice/sdk/esm/funcs").glob("*.js"))
+    found = [ROUTE.search(function.read_text()) for function in functions]
+    assert len(functions) > 150 and all(found)
+    called = {anonymous((match[2], f"/v1{match[1]}")) for match in found}  # behind the server's URL, which ends in /v1
+    contract = {anonymous((method, path)) for method, path, _, _ in CONTRACT}
+    beyond = {anonymous(route.strip("`").split(" ")) for route, *_ in rows("Routes that the contract does not have")}
+    named = {anonymous(route.strip("`").split(" ")) for route, *_ in rows("Calls of the published SDK that do not work")}
+    assert named == called - contract - beyond
 
 
 def test_the_sdk_sees_to_customers(tmp_path):
