@@ -158,14 +158,23 @@ static bool read_flag(struct invocation *invocation, int argument_count, char **
     return flag >= 0 ? set_flag(invocation, flag, value) : set_setting(invocation, setting, value);
 }
 
+bool command_takes_several(const struct command *command)
+{
+    return command->operand && text_ends_with(text_from_string(command->operand), TEXT("..."));
+}
+
 static bool read_operand(struct invocation *invocation, const char *argument)
 {
-    if (!invocation->command->operand || text_is_set(invocation->operand)) {
-        complain(EXIT_USAGE, "%s does not take \"%s\"; see `farthing help %s`", invocation->command->name,
-                 argument, invocation->command->name);
+    const struct command *command = invocation->command;
+    unsigned count_max = command_takes_several(command) ? COMMAND_OPERANDS_MAX : command->operand != NULL;
+
+    if (invocation->operand_count == count_max) {
+        complain(EXIT_USAGE, "%s does not take \"%s\"%s; see `farthing help %s`", command->name, argument,
+                 count_max > 1 ? " as well" : "", command->name);
         return false;
     }
-    invocation->operand = text_from_string(argument);
+    invocation->operands[invocation->operand_count++] = text_from_string(argument);
+    invocation->operand = invocation->operands[0];
     return true;
 }
 

@@ -10,7 +10,7 @@
 enum {
     COMMAND_FLAGS_MAX = 16,
     COMMAND_FLAG_REPEATS_MAX = 16,
-    COMMAND_OPERANDS_MAX = 1,
+    COMMAND_OPERANDS_MAX = 16,
 };
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -29,7 +29,7 @@ struct invocation;
 
 struct command {
     const char *name;    /* "key create" */
-    const char *operand; /* "ID": one is required; "[ID]": one is taken; NULL: none is */
+    const char *operand; /* "ID": one is required; "[ID]": one is taken; "ID...": one or more; NULL: none */
     const char *summary;
     const struct flag *flags; /* ended by one without a name */
     enum exit_code (*run)(struct invocation *invocation);
@@ -43,7 +43,9 @@ struct invocation {
     struct arena arena; /* for all that the command needs */
     struct text values[COMMAND_FLAGS_MAX][COMMAND_FLAG_REPEATS_MAX];
     unsigned value_counts[COMMAND_FLAGS_MAX];
-    struct text operand;
+    struct text operand;                        /* the first one */
+    struct text operands[COMMAND_OPERANDS_MAX]; /* that one and the others */
+    unsigned operand_count;
     struct settings settings;
 };
 
@@ -59,6 +61,9 @@ bool invocation_switch(const struct invocation *invocation, const char *flag);
 /* A number between `minimum` and `maximum`. False, after saying so on standard error, when it is none. */
 bool invocation_number(const struct invocation *invocation, const char *flag, int64_t minimum,
                        int64_t maximum, int64_t *number);
+
+/* Whether a command takes several operands. */
+bool command_takes_several(const struct command *command);
 
 /* Finds the command, reads its flags and runs it. */
 enum exit_code command_main(int argument_count, char **arguments);

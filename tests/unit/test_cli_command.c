@@ -11,6 +11,8 @@ static struct {
     const char *command; /* NULL: none ran */
     char values[256];    /* `name=value;`, all values of all flags in their order */
     char operand[64];
+    char operands[256]; /* `a;b;` */
+    int operands_end;
 } ran;
 
 static enum exit_code run_probe(struct invocation *invocation)
@@ -28,6 +30,9 @@ static enum exit_code run_probe(struct invocation *invocation)
             assert_false(text_is_set(invocation_value(invocation, flag->name)));
     }
     snprintf(ran.operand, sizeof ran.operand, "%.*s", TEXT_FORMAT(invocation->operand));
+    for (unsigned i = 0; i < invocation->operand_count; i++)
+        ran.operands_end +=
+            sprintf(ran.operands + ran.operands_end, "%.*s;", TEXT_FORMAT(invocation->operands[i]));
     return EXIT_DONE;
 }
 
@@ -79,6 +84,7 @@ const struct command commands[] = {
     {"serve", NULL, "Serve", flags, run_probe},
     {"key", NULL, "One word", no_flags, run_probe},
     {"key revoke", "ID", "Revoke", flags, run_probe},
+    {"gather", "WORD...", "Gather", flags, run_probe},
     {"count", NULL, "Count", number_flags, run_number},
     {"fail", NULL, "Fail", no_flags, run_failing},
     {"group one", NULL, "Of a group", no_flags, run_probe},
@@ -236,6 +242,24 @@ static void test_operands(void **state)
     expect_refused(RUN("serve", "now"), "farthing: serve does not take \"now\"; see `farthing help serve`\n");
 }
 
+static void test_several_operands(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("gather", "a"), EXIT_DONE);
+    assert_string_equal(ran.operands, "a;");
+    assert_int_equal(RUN("gather", "a", "--role", "r", "", "b c"), EXIT_DONE);
+    assert_string_equal(ran.operands, "a;;b c;");
+    assert_string_equal(ran.operand, "a");
+    assert_int_equal(
+        RUN("gather", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"),
+        EXIT_DONE);
+    assert_string_equal(ran.operands, "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;");
+    expect_refused(RUN("gather", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
+                       "15", "16", "17"),
+                   "farthing: gather does not take \"17\" as well; see `farthing help gather`\n");
+    expect_refused(RUN("gather"), "farthing: gather needs WORD...; see `farthing help gather`\n");
+}
+
 static void test_commands(void **state)
 {
     char *none[1] = {NULL};
@@ -313,6 +337,7 @@ int main(void)
         CLI_TEST(test_switches),
         CLI_TEST(test_settings),
         CLI_TEST(test_operands),
+        CLI_TEST(test_several_operands),
         CLI_TEST(test_commands),
         CLI_TEST(test_help_runs_nothing),
         CLI_TEST(test_numbers),
