@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMN_GAP = 2, COLUMNS_MAX = 16 };
+enum { COLUMN_GAP = 2, COLUMNS_MAX = 16, OPERAND_LENGTH_SHOWN = 60 };
 
 /* ---- what is wrong, in the words of the command line ---- */
 
@@ -20,12 +20,36 @@ static bool is_flag(const struct command *command, struct text name)
     return false;
 }
 
+/* "'created_at after x': value" for `filters[0].value.date`, whatever the list is called that the command's
+ * operands become. Unset when it is no such name. */
+static struct text spoken_operand(const struct invocation *invocation, struct text name, struct arena *arena)
+{
+    struct text index_on = text_from(name, text_find(name, '[') + 1);
+    struct text rest = text_from(index_on, text_find(index_on, ']') + 1);
+    char *room = arena_allocate(arena, UTF8_SHORT_BYTES(OPERAND_LENGTH_SHOWN));
+    uint64_t index;
+
+    if (!command_takes_several(invocation->command) || !text_starts_with(rest, TEXT(".")) ||
+        !text_to_uint64(text_slice(index_on, 0, text_find(index_on, ']')), &index) ||
+        index >= invocation->operand_count)
+        return text_none;
+    struct text part = text_from(rest, 1);
+    struct text operand = utf8_shorten(invocation->operands[index], OPERAND_LENGTH_SHOWN, room);
+
+    return arena_format(arena, "'%.*s': %.*s", TEXT_FORMAT(operand),
+                        TEXT_FORMAT(text_slice(part, 0, text_find(part, '.'))));
+}
+
 /* "--role" for `roles[0]`, "--user" for `user_id`, "NAME" for the name that is the command's operand. A name
  * that the command line does not have stays as it is. */
 static struct text spoken_name(const struct invocation *invocation, struct text name, struct arena *arena)
 {
     const struct command *command = invocation->command;
-    struct text stem = text_slice(name, 0, text_find(name, '['));
+    struct text stem = text_slice(name, 0, text_find(name, '[')),
+                operand = spoken_operand(invocation, name, arena);
+
+    if (text_is_set(operand))
+        return operand;
     char *dashed = arena_string(arena, stem);
 
     for (size_t i = 0; i < stem.length; i++)
@@ -129,7 +153,7 @@ enum exit_code admin_session_get(struct invocation *invocation, struct admin_ses
 /* ---- asking ---- */
 
 /* What a terminal of another encoding sends must not be kept as what it was not. */
-static bool write_text(struct json_writer *writer, const char *name, struct text value)
+bool admin_write_text(struct json_writer *writer, const char *name, struct text value)
 {
     if (utf8_valid(value)) {
         json_string(writer, value);
@@ -154,7 +178,7 @@ static bool write_member(struct json_writer *writer, struct invocation *invocati
     if (member->is_list)
         json_begin_array(writer);
     for (unsigned i = 0; i < count && is_right; i++)
-        is_right = write_text(writer, arena_string(&invocation->arena, name), values[i]);
+        is_right = admin_write_text(writer, arena_string(&invocation->arena, name), values[i]);
     if (member->is_list && is_right)
         json_end_array(writer);
     return is_right;
@@ -171,7 +195,7 @@ struct text admin_body(struct invocation *invocation, const char *first_name, st
     json_begin_object(&writer);
     if (first_name) {
         json_key(&writer, text_from_string(first_name));
-        is_right = write_text(&writer, invocation->command->operand, first_value);
+        is_right = admin_write_text(&writer, invocation->command->operand, first_value);
     }
     for (; members && members->flag && is_right; members++)
         is_right = write_member(&writer, invocation, members);
@@ -195,7 +219,7 @@ struct text admin_body_of_texts(struct arena *arena, const struct body_text *tex
         if (!text_is_set(texts->value))
             continue;
         json_key(&writer, text_from_string(texts->name));
-        is_right = write_text(&writer, texts->spoken, texts->value);
+        is_right = admin_write_text(&writer, texts->spoken, texts->value);
     }
     if (is_right)
         json_end_object(&writer);
@@ -263,8 +287,19 @@ void admin_print_json(const struct admin_reply *reply)
     putchar('\n');
 }
 
-static struct text cell(const struct json_value *item, const struct table_column *column, struct arena *arena)
+/* What a table is made of. */
+struct table {
+    const struct json_value *items;
+    const struct table_column *columns;
+    size_t cell_columns_max;
+    struct arena *arena;
+};
+
+static struct text cell(const struct table *table, const struct json_value *item,
+                        const struct table_column *column)
 {
+    struct arena *arena = table->arena;
+
     const struct json_value *value = json_member(item, text_from_string(column->member));
     struct text joined = text_empty;
 
@@ -279,57 +314,68 @@ static struct text cell(const struct json_value *item, const struct table_column
     }
     if (joined.length == 0 && column->fallback)
         return text_from_string(column->fallback);
-    return printed_safe(joined, arena);
+    return printed_cut(printed_safe(joined, arena), table->cell_columns_max, arena);
 }
 
 static void print_cell(struct text text, size_t width, bool is_last)
 {
-    size_t length = utf8_length(text);
-    int padding = is_last || length > width ? 0 : (int)(width - length) + COLUMN_GAP;
+    size_t columns = printed_columns(text);
+    int padding = is_last || columns > width ? 0 : (int)(width - columns) + COLUMN_GAP;
 
     printf("%.*s%*s%s", TEXT_FORMAT(text), padding, "", is_last ? "\n" : "");
 }
 
-static size_t width_of(const struct json_value *items, const struct table_column *column, struct arena *arena)
+static size_t width_of(const struct table *table, const struct table_column *column)
 {
-    size_t width = utf8_length(text_from_string(column->heading));
-    const struct json_value *item = json_first(items);
+    size_t width = printed_columns(text_from_string(column->heading));
+    const struct json_value *item = json_first(table->items);
 
-    for (uint32_t i = 0; i < items->count; i++, item = json_next(item)) {
-        size_t length = utf8_length(cell(item, column, arena));
+    for (uint32_t i = 0; i < table->items->count; i++, item = json_next(item)) {
+        size_t columns = printed_columns(cell(table, item, column));
 
-        width = length > width ? length : width;
+        width = columns > width ? columns : width;
     }
     return width;
 }
 
-static void print_table(const struct json_value *items, const struct table_column *columns,
-                        struct arena *arena)
+void admin_print_table(const struct json_value *items, const struct table_column *columns,
+                       size_t cell_columns_max, struct arena *arena)
 {
+    const struct table table = {items, columns, cell_columns_max, arena};
     const struct json_value *item = json_first(items);
     size_t widths[COLUMNS_MAX], count = 0;
 
     for (; columns[count].heading; count++) {
         assert(count < COLUMNS_MAX);
-        widths[count] = width_of(items, &columns[count], arena);
+        widths[count] = width_of(&table, &columns[count]);
     }
     for (size_t i = 0; i < count; i++)
         print_cell(text_from_string(columns[i].heading), widths[i], i + 1 == count);
     for (uint32_t row = 0; row < items->count; row++, item = json_next(item))
         for (size_t i = 0; i < count; i++)
-            print_cell(cell(item, &columns[i], arena), widths[i], i + 1 == count);
+            print_cell(cell(&table, item, &columns[i]), widths[i], i + 1 == count);
+}
+
+const struct json_value *admin_items(const struct admin_reply *reply)
+{
+    const struct json_value *items = reply->body ? json_member(reply->body, TEXT("items")) : NULL;
+
+    if (items && items->type == JSON_ARRAY)
+        return items;
+    complain(EXIT_FAILED, "the server's answer is no list; is it of another version?");
+    return NULL;
 }
 
 enum exit_code admin_print_list(struct invocation *invocation, const struct admin_reply *reply,
                                 const struct table_column *columns)
 {
-    const struct json_value *items = reply->body ? json_member(reply->body, TEXT("items")) : NULL;
+    const struct json_value *items = admin_items(reply);
 
-    if (!items || items->type != JSON_ARRAY)
-        return complain(EXIT_FAILED, "the server's answer is no list; is it of another version?");
+    if (!items)
+        return EXIT_FAILED;
     if (invocation_switch(invocation, "json"))
         admin_print_json(reply);
     else
-        print_table(items, columns, &invocation->arena);
+        admin_print_table(items, columns, SIZE_MAX, &invocation->arena);
     return EXIT_DONE;
 }

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "cli/admin_client.h"
 #include "cli/command.h"
+#include "json/writer.h"
 
 /* Sends a request, unless the body is unset, for a reason that was said; EXIT_DONE when it was done,
  * otherwise what is wrong has been said. */
@@ -37,6 +38,8 @@ struct body_text {
     const char *spoken; /* how the command line calls it: "--email" */
 };
 struct text admin_body_of_texts(struct arena *arena, const struct body_text *texts);
+/* Writes a text that the command line calls `name`. False, after saying so, when it is not UTF-8. */
+bool admin_write_text(struct json_writer *writer, const char *name, struct text value);
 /* `path?name=value`, the value percent-encoded; the path alone when the value is not set. */
 struct text admin_query(struct arena *arena, const char *path, const char *name, struct text value);
 
@@ -56,8 +59,13 @@ struct table_column {
     const char *member;   /* of each item: a text, a number, or a list of texts */
     const char *fallback; /* what stands for an absent one; NULL: nothing */
 };
-/* The reply's `items` as a table, or as JSON when the switch --json is given. Characters that a terminal
- * would obey are shown as `?`. */
+/* The reply's `items`; NULL, after saying so, when it has none. */
+const struct json_value *admin_items(const struct admin_reply *reply);
+/* Items as a table whose cells are cut at so many columns of a terminal. Characters that it would obey are
+ * shown as `?`. */
+void admin_print_table(const struct json_value *items, const struct table_column *columns,
+                       size_t cell_columns_max, struct arena *arena);
+/* The reply's `items` as a table, or as JSON when the switch --json is given. */
 enum exit_code admin_print_list(struct invocation *invocation, const struct admin_reply *reply,
                                 const struct table_column *columns);
 

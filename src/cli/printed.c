@@ -3,8 +3,10 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 struct text printed_utf8(struct text text, struct arena *arena)
 {
@@ -42,6 +44,49 @@ struct text printed_safe(struct text text, struct arena *arena)
                 copy[length++] = text.data[i];
     }
     return (struct text){copy, length};
+}
+
+/* Where the text's first `columns` end, with all that joins the last one; *taken is how many they are. */
+static size_t columns_end(struct text text, size_t columns, size_t *taken)
+{
+    locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = locale ? uselocale(locale) : (locale_t)0;
+    size_t end = 0;
+
+    *taken = 0;
+    for (size_t at = 0; at < text.length; end = at) {
+        wchar_t character = (wchar_t)utf8_next(text, &at);
+        int width = locale ? wcwidth(character) : 1;
+        size_t after = *taken + (width < 0 ? 1 : (size_t)width); /* one that it does not know takes one */
+
+        if (after > columns)
+            break;
+        *taken = after;
+    }
+    if (locale) {
+        uselocale(before);
+        freelocale(locale);
+    }
+    return end;
+}
+
+size_t printed_columns(struct text text)
+{
+    size_t taken;
+
+    columns_end(text, SIZE_MAX, &taken);
+    return taken;
+}
+
+struct text printed_cut(struct text text, size_t columns, struct arena *arena)
+{
+    size_t taken;
+
+    if (columns_end(text, columns, &taken) == text.length)
+        return text;
+    struct text beginning = text_slice(text, 0, columns_end(text, columns - 1, &taken));
+
+    return arena_format(arena, "%.*s\xe2\x80\xa6", TEXT_FORMAT(beginning));
 }
 
 /* How much of the text goes on a line of `columns`: up to a space, or all of a word that is longer. */
