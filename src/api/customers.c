@@ -1,5 +1,5 @@
-/* customers.c: /v1/customers (10-customers sections 3 to 7). */
-#include "domain/customers.h"
+/* customers.c: /v1/customers (10-customers sections 3 to 8). */
+#include "api/customers.h"
 #include "api/paging.h"
 #include "api/resources.h"
 #include "api/search.h"
@@ -180,16 +180,6 @@ static const struct failure *run_delete(struct exchange *exchange, struct transa
 
 /* ---- list and search ---- */
 
-struct customer_search {
-    struct customer_filter filter;
-    bool is_expanded;
-};
-
-struct customer_page {
-    struct record_list customers, integrations; /* these by their customer's id */
-    int64_t total;
-};
-
 static const struct field filter_fields[] = {
     {FIELD(struct customer_filter, customer_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
     {FIELD(struct customer_filter, external_ids, FIELD_STRING_LIST), .flags = FIELD_INPUT},
@@ -205,15 +195,12 @@ static const struct search_shape search_shape = {
     .field_count = sizeof filter_fields / sizeof filter_fields[0],
 };
 
-static const struct failure *parse_search(struct exchange *exchange)
+const struct failure *customers_read_search(struct exchange *exchange, struct customer_search *search)
 {
-    struct customer_search *search = ARENA_NEW(exchange->arena, struct customer_search);
     struct customer_filter *filter = &search->filter;
     struct searched searched;
     const struct failure *failure = search_read(exchange, &search_shape, &searched, filter);
 
-    exchange->input = search;
-    exchange->result = ARENA_NEW(exchange->arena, struct customer_page);
     if (failure)
         return failure;
     filter->search = searched.search;
@@ -223,14 +210,24 @@ static const struct failure *parse_search(struct exchange *exchange)
     return NULL;
 }
 
-static const struct failure *run_search(struct exchange *exchange, struct transaction *transaction)
+static const struct failure *parse_search(struct exchange *exchange)
 {
-    const struct customer_search *search = exchange->input;
-    struct customer_page *page = exchange->result;
+    exchange->input = ARENA_NEW(exchange->arena, struct customer_search);
+    exchange->result = ARENA_NEW(exchange->arena, struct customer_page);
+    return customers_read_search(exchange, exchange->input);
+}
 
+void customers_find(struct transaction *transaction, const struct customer_search *search,
+                    struct customer_page *page)
+{
     page->customers = customer_search(transaction, &search->filter, &page->total);
     if (search->is_expanded && page->customers.count > 0)
         page->integrations = customers_integrations(transaction, &page->customers);
+}
+
+static const struct failure *run_search(struct exchange *exchange, struct transaction *transaction)
+{
+    customers_find(transaction, exchange->input, exchange->result);
     return NULL;
 }
 
@@ -249,12 +246,10 @@ static void write_mappings_of(struct json_writer *writer, const struct record_li
         write_mappings(writer, &mappings[first], end - first, scope);
 }
 
-static void render_search(struct exchange *exchange, struct json_writer *writer)
+void customers_write_page(struct json_writer *writer, const struct customer_search *search,
+                          const struct customer_page *page, const struct scope *scope)
 {
-    const struct customer_search *search = exchange->input;
-    const struct customer_page *page = exchange->result;
     const struct customer *customers = page->customers.records;
-    const struct scope *scope = exchange->call.scope;
 
     json_begin_object(writer);
     json_key(writer, TEXT("items"));
@@ -268,6 +263,11 @@ static void render_search(struct exchange *exchange, struct json_writer *writer)
     json_end_array(writer);
     paging_write(writer, &search->filter.search.page, page->total);
     json_end_object(writer);
+}
+
+static void render_search(struct exchange *exchange, struct json_writer *writer)
+{
+    customers_write_page(writer, exchange->input, exchange->result, exchange->call.scope);
 }
 
 /* ---- the table ---- */

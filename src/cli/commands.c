@@ -94,6 +94,25 @@ static const struct flag customer_erase_flags[] = {
     {0},
 };
 
+static const struct flag customer_search_flags[] = {
+    FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),
+    {"environment", "ENVIRONMENT", NULL,
+     "the environment they are in, by id or name; needed when there are several", false},
+    {"status", "STATUS", "published", "only those of this status; a customer that was deleted is archived",
+     false},
+    {"metadata", "KEY=VALUE", NULL, "only those whose metadata has this entry", true},
+    {"sort", "FIELD", NULL, "by this field, and where that is equal by the next one", true},
+    {"order", "asc|desc", NULL,
+     "asc is from the least to the greatest, which is how fields are sorted by; without fields it is the "
+     "time "
+     "of creation, and desc, the newest first",
+     false},
+    {"limit", "N", "50", "how many, at most 1000", false},
+    {"offset", "N", "0", "how many to leave out before the first", false},
+    FLAG_JSON,
+    {0},
+};
+
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
 static const struct flag audit_verify_flags[] = {
@@ -167,6 +186,11 @@ const struct command commands[] = {
     {"customer get", "ID|EXTERNAL_ID",
      "Show a customer, by its id or an external id that it has or had before", customer_get_flags,
      command_customer_get, SETTINGS_DATA},
+    {"customer list", NULL, "List customers, the newest first", customer_search_flags,
+     command_customer_search, SETTINGS_DATA},
+    {"customer search", "'FIELD OPERATOR VALUE'...",
+     "Find customers by conditions that all hold, such as 'name contains acme' 'created_at after 2026-01-31'",
+     customer_search_flags, command_customer_search, SETTINGS_DATA},
     {"customer export", "ID|EXTERNAL_ID", "Print all that is held of a customer, as JSON",
      customer_export_flags, command_customer_export, SETTINGS_DATA},
     {"customer erase", "ID|EXTERNAL_ID", "Forget a customer for good: the person goes, money and proof stay",

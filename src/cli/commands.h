@@ -23,6 +23,7 @@ enum exit_code command_key_revoke(struct invocation *invocation);
 enum exit_code command_customer_get(struct invocation *invocation);
 enum exit_code command_customer_export(struct invocation *invocation);
 enum exit_code command_customer_erase(struct invocation *invocation);
+enum exit_code command_customer_search(struct invocation *invocation);
 enum exit_code command_audit_verify(struct invocation *invocation);
 enum exit_code command_outbox_list(struct invocation *invocation);
 enum exit_code command_outbox_follow(struct invocation *invocation);

@@ -7,6 +7,7 @@ import select
 import subprocess
 import termios
 import threading
+import unicodedata
 
 import pytest
 
@@ -97,6 +98,159 @@ def test_a_customer_of_one_of_several_environments(operator):
     assert "nobody" not in operator.refused("customer", "get", "now", "--environment", made["FARTHING_ENVIRONMENT_ID"])
     assert "there is no environment" in operator.refused("customer", "get", "now", "--environment", "third")
     assert "ID|EXTERNAL_ID" in operator.refused("customer", "get", code=2)
+
+
+def make_searched(operator, count=7):
+    """Customers from the oldest to the newest; some with what a terminal, a shell or a search may stumble over."""
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        for number in range(count):
+            client.create({"external_id": f"ext-{number}", "name": f"Acme {number}", "email": f"a{number}@example.com"})
+        client.create({"external_id": "wide", "name": "日本" * 30, "metadata": {"tier": "gold", "a=b": "c d"}})
+        client.create({"external_id": "x" * 60, "name": "o\u0308" * 36 + "\x1b[31m", "metadata": {"tier": "gold"}})
+        client.create({"external_id": "it's 100%_\"", "name": "Bell \a & söhne, Inc."})
+        deleted = client.create({"external_id": "gone", "name": "Acme gone"})
+        assert delete(client, f"/v1/customers/{deleted['id']}").status == 204
+
+
+def searched_by_api(operator, body):
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        return client.post("/v1/customers/search", body).json()
+
+
+def condition(field, comparison, **value):
+    return {"field": field, "operator": comparison, "value": value}
+
+
+def test_lists_and_searches_are_those_of_the_api(operator):
+    make_searched(operator)
+    some = searched_by_api(operator, {"limit": 3})["items"]
+    moment = some[2]["created_at"]
+    for arguments, body in [
+        (["list"], {}),
+        (["list", "--limit", "3", "--offset", "2"], {"limit": 3, "offset": 2}),
+        (["list", "--order", "asc"], {"order": "asc"}),
+        (["list", "--sort", "name"], {"sort": [{"field": "name", "direction": "asc"}]}),
+        (
+            ["list", "--sort", "status", "--sort", "external_id", "--order", "desc"],
+            {"sort": [{"field": name, "direction": "desc"} for name in ("status", "external_id")]},
+        ),
+        (["list", "--status", "archived"], {"status": "archived"}),
+        (["list", "--metadata", "tier=gold"], {"metadata": {"tier": "gold"}}),
+        (["list", "--metadata", "tier=gold", "--metadata", "a=b"], {"metadata": {"tier": "gold", "a": "b"}}),
+        (["search", "name contains acme"], {"filters": [condition("name", "contains", string="acme")]}),
+        (["search", "name contains acme gone"], {"filters": [condition("name", "contains", string="acme gone")]}),
+        (["search", "name contains 日本"], {"filters": [condition("name", "contains", string="日本")]}),
+        (["search", 'external_id ends_with s 100%_"'], {"filters": [condition("external_id", "ends_with", string='s 100%_"')]}),
+        (["search", "name eq  "], {"filters": [condition("name", "eq", string=" ")]}),
+        (["search", "email eq "], {"filters": [condition("email", "eq", string="")]}),
+        (
+            ["search", "external_id not_in ext-0, ext-3,gone", "name starts_with ACME", "--limit", "2", "--status=published"],
+            {
+                "limit": 2,
+                "filters": [
+                    condition("external_id", "not_in", array=["ext-0", "ext-3", "gone"]),
+                    condition("name", "starts_with", string="ACME"),
+                ],
+            },
+        ),
+        (["search", f"created_at gte {moment}"], {"filters": [condition("created_at", "gte", date=moment)]}),
+        (["search", "created_at before 2001-02-03"], {"filters": [condition("created_at", "before", date="2001-02-03T00:00:00Z")]}),
+        (["search", "created_at after 2001-02-03"], {"filters": [condition("created_at", "after", date="2001-02-03T00:00:00Z")]}),
+        (["search", "name contains acme", "--metadata", "tier=gold"], {
+            "metadata": {"tier": "gold"}, "filters": [condition("name", "contains", string="acme")]}),
+    ]:
+        assert operator.json("customer", *arguments) == searched_by_api(operator, body), arguments
+    assert operator.json("customer", "search", "created_at after 2001-02-03")["pagination"]["total"] == 10
+
+
+@BOTH
+def test_a_page_of_customers_is_a_table(operator, running):
+    make_searched(operator)
+    newest = searched_by_api(operator, {})["items"]
+    if not running:
+        operator.server.stop()
+    heading, *rows, last = operator("customer", "list").splitlines()
+    assert re.split("  +", heading) == ["ID", "EXTERNAL ID", "NAME", "EMAIL", "STATUS", "CREATED"]
+    assert last == "showing 1-10 of 10"
+    shown = [re.split("  +", row) for row in rows]
+    assert [(row[0], *row[3:]) for row in shown] == [
+        (customer["id"], customer["email"] or "-", "published", customer["created_at"]) for customer in newest
+    ]
+    assert [row[1] for row in shown[:4]] == ["it's 100%_\"", "x" * 35 + "…", "wide", "ext-6"]
+    # Wide ones take two columns, what joins the one before takes none.
+    assert [row[2] for row in shown[:4]] == ["Bell ? & söhne, Inc.", "o\u0308" * 35 + "…", "日本" * 8 + "日…", "Acme 6"]
+    starts = [columns_before(row, row.index("published")) for row in rows]
+    assert starts == [columns_before(heading, heading.index("STATUS"))] * len(rows)
+    paged = operator("customer", "search", "name contains acme", "--limit", "3", "--offset", "3").splitlines()
+    assert (len(paged), paged[-1]) == (5, "showing 4-6 of 7; --offset 6 goes on")
+    assert operator("customer", "search", "name contains acme", "--offset", "6").splitlines()[-1] == "showing 7-7 of 7"
+    assert operator("customer", "search", "name contains nobody") == "no published customer matches\n"
+    assert operator("customer", "list", "--status", "deleted") == "no deleted customer matches\n"
+    assert operator("customer", "list", "--offset", "10") == "showing none of 10: --offset 10 is behind the last one\n"
+    assert operator.json("customer", "search", "name contains nobody")["items"] == []
+
+
+def columns_before(line, end):
+    """How many columns of a terminal the beginning of a line takes."""
+    beginning = line[:end]
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in beginning)
+    return len(beginning) + wide - sum(unicodedata.combining(character) > 0 for character in beginning)
+
+
+FIELDS = "id, external_id, name, email,"
+
+
+@pytest.mark.parametrize(
+    "arguments, code, said",
+    [
+        (["search"], 2, "customer search needs 'FIELD OPERATOR VALUE'..."),
+        (["search", "acme"], 2, "'acme' is no condition, which is 'FIELD OPERATOR VALUE', in quotes; did you mean 'name contains acme'?"),
+        (["search", "Acme Corp"], 2, "did you mean 'name contains Acme Corp'?"),
+        (["search", ""], 2, "'' is no condition"),
+        (["search", "name contains"], 2, "'name contains' is not whole"),
+        (["search", "nmae eq x"], 2, f"'nmae eq x': \"nmae\" is no field that customers are searched or sorted by, which are {FIELDS}"),
+        (["search", " name eq x"], 2, f"\"\" is no field that customers are searched or sorted by, which are {FIELDS}"),
+        (["search", "metadata eq x"], 2, "'metadata eq x': metadata is neither searched nor sorted by here, but has the flag --metadata KEY=VALUE"),
+        (["search", "name \x1b[31m" + "x" * 100], 2, "'name ?[31m" + "x" * 50 + "…' is not whole"),
+        (["search", "name eq \udcff"], 2, "'FIELD OPERATOR VALUE'... is not UTF-8"),
+        (["search", "name eq x", "name like x"], 1, "'name like x': operator must be one of eq, neq, contains,"),
+        (["search", "created_at contains x"], 1, "'created_at contains x': operator must be one of eq, neq, gt,"),
+        (["search", "created_at after 2026-02-30"], 1, "'created_at after 2026-02-30': value must be an instant like 2026-01-31T00:00:00Z"),
+        (["search", "created_at lt soon", "id gt x"], 1, "'created_at lt soon': value must be an instant like 2026-01-31T00:00:00Z; 'id gt x': operator must be"),
+        (["search", "id in " + "," * 1000], 1, "'id in " + "," * 54 + "…': value must have at most 1000 elements"),
+        (["search", *["name eq x"] * 17], 2, "customer search does not take \"name eq x\" as well"),
+        (["list", "name eq x"], 2, "customer list does not take \"name eq x\""),
+        (["list", "--status", "active"], 2, "--status must be one of published, archived, deleted, not \"active\""),
+        (["list", "--metadata", "tier"], 2, "--metadata must be KEY=VALUE, not \"tier\""),
+        (["list", "--metadata", "=gold"], 2, "--metadata must be KEY=VALUE, not \"=gold\""),
+        (["list", "--metadata", "tier=\udcff"], 2, "--metadata is not UTF-8"),
+        (["list", "--sort", "nmae"], 2, f"--sort: \"nmae\" is no field that customers are searched or sorted by, which are {FIELDS}"),
+        (["list", "--sort", "metadata"], 2, "--sort: metadata is neither"),
+        (["list", *["--sort", "name"] * 9], 1, "--sort must have at most 8 entries"),
+        (["list", "--order", "up"], 1, "--order must be one of asc, desc"),
+        (["list", "--sort", "name", "--order", "up"], 1, "--order must be one of asc, desc"),
+        (["list", "--limit", "0"], 2, "--limit must be a number from 1 to 1000, not \"0\""),
+        (["list", "--limit", "1001"], 2, "--limit must be a number from 1 to 1000, not \"1001\""),
+        (["list", "--offset", "-1"], 2, "--offset must be a number from 0"),
+        (["list", "--environment", "third"], 1, "there is no environment \"third\""),
+        (["list", "--tenant", "Nobody"], 1, "Nobody"),
+    ],
+    ids=lambda value: ascii(" ".join(value))[1:40] if isinstance(value, list) else "",
+)
+def test_lists_and_searches_that_are_refused(operator, arguments, code, said):
+    assert said in operator.refused("customer", *arguments, code=code)
+
+
+def test_customers_of_one_of_several_environments(operator):
+    make_searched(operator)
+    made = variables_of(operator("environment", "create", "second"))["FARTHING_ENVIRONMENT_ID"]
+    assert "several environments" in operator.refused("customer", "list")
+    assert operator.json("customer", "list", "--environment", "second")["pagination"]["total"] == 0
+    for environment_of in (operator.credentials.environment_id, "Sandbox"):
+        assert operator.json("customer", "list", "--environment", environment_of)["pagination"]["total"] == 10
+    assert operator("customer", "search", "name contains acme", "--environment", made) == "no published customer matches\n"
+    assert operator.json("customer", "list", "--environment", "Sandbox", "--tenant", "Farthing")["pagination"]["total"] == 10
 
 
 # --- tenants ---------------------------------------------------------------------------------------------------
