@@ -9,7 +9,8 @@
 enum { FORMER_IDS_SHOWN = 100 };
 
 struct customer_question {
-    struct text tenant, environment; /* id or name; both unset: the only environment there is */
+    struct text tenant, environment; /* id or name; both unset: the customer's, if its id is given, or the
+                                        only environment there is */
     struct text customer;            /* an id, or an external id of now or of before */
 };
 
@@ -50,13 +51,23 @@ static const struct failure *find_customer(struct transaction *transaction, stru
                        transaction->arena, TEXT("customer"), reference);
 }
 
+/* An id is one customer's in all environments; an external id may be one's in each. */
+static const struct failure *find_scope(struct transaction *transaction,
+                                        const struct customer_question *question, struct scope *scope)
+{
+    bool is_open = !text_is_set(question->tenant) && !text_is_set(question->environment);
+
+    if (is_open && customer_find_scope(transaction, question->customer, scope))
+        return NULL;
+    return environment_find_named(transaction, question->tenant, question->environment, scope);
+}
+
 /* The customer that is asked for, of the environment that is from then on the call's. */
 static const struct failure *find_asked(struct exchange *exchange, struct transaction *transaction)
 {
     const struct customer_question *question = exchange->input;
     struct customer_answer *answer = exchange->result;
-    const struct failure *failure =
-        environment_find_named(transaction, question->tenant, question->environment, &answer->scope);
+    const struct failure *failure = find_scope(transaction, question, &answer->scope);
 
     if (failure)
         return failure;

@@ -10,7 +10,7 @@
 struct key_creation {
     struct secret secret;
     struct text tenant, environment; /* id or name; both empty: the only environment there is */
-    struct text user_id;             /* empty: the tenant's first */
+    struct text user;                /* id or e-mail; empty: the tenant's first */
 };
 
 struct key_result {
@@ -22,7 +22,7 @@ struct key_result {
 static const struct field creation_options[] = {
     {FIELD(struct key_creation, tenant, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 100},
     {FIELD(struct key_creation, environment, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
-    {FIELD(struct key_creation, user_id, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 50},
+    {FIELD(struct key_creation, user, FIELD_TEXT), .flags = FIELD_INPUT, .length_max = 255},
 };
 /* Only the operator gives a key other roles than its owner's. */
 static const struct field roles_field = {FIELD(struct secret, roles, FIELD_STRING_LIST), .flags = FIELD_INPUT,
@@ -47,18 +47,57 @@ static const struct failure *parse_create(struct exchange *exchange)
     return refusal ? refusal : failure;
 }
 
+/* An environment of the user's tenant. */
+static const struct failure *find_scope_for(struct transaction *transaction, const struct user *user,
+                                            struct text environment, struct scope *scope)
+{
+    const struct failure *failure = environment_find_named(transaction, user->tenant_id, environment, scope);
+
+    if (!failure || failure->code != FAILURE_NOT_FOUND)
+        return failure;
+    return failure_new(transaction->arena, FAILURE_NOT_FOUND,
+                       arena_format(transaction->arena, "the user is one of tenant \"%.*s\": %.*s",
+                                    TEXT_FORMAT(user->tenant_id), TEXT_FORMAT(failure->message)));
+}
+
+/* Whom the key acts as, and where. A user who is named says which tenant is meant, unless one is named too.
+ */
+static const struct failure *find_place(struct transaction *transaction, const struct key_creation *creation,
+                                        struct user *user, struct scope *scope)
+{
+    bool names_user = creation->user.length > 0;
+    const struct failure *failure = names_user ? user_find_named(transaction, creation->user, user) : NULL;
+
+    if (failure)
+        return failure;
+    if (names_user && creation->tenant.length == 0)
+        return find_scope_for(transaction, user, creation->environment, scope);
+    failure = environment_find_named(transaction, creation->tenant, creation->environment, scope);
+    if (failure)
+        return failure;
+    return names_user ? user_find(transaction, scope->tenant_id, user->id, user)
+                      : tenant_first_user(transaction, scope->tenant_id, user);
+}
+
+static const struct failure *check_roles(const struct key_creation *creation, const struct user *user,
+                                         struct arena *arena)
+{
+    struct failure *failure = NULL;
+
+    if (user_is_service_account(user) && text_is_set(creation->secret.roles))
+        user_check_roles(user, creation->secret.roles, arena, &failure);
+    return failure;
+}
+
 static const struct failure *run_create(struct exchange *exchange, struct transaction *transaction)
 {
     const struct key_creation *creation = exchange->input;
     struct key_result *result = exchange->result;
     struct user user;
-    const struct failure *failure =
-        environment_find_named(transaction, creation->tenant, creation->environment, &result->scope);
+    const struct failure *failure = find_place(transaction, creation, &user, &result->scope);
 
     if (!failure)
-        failure = creation->user_id.length
-                      ? user_find(transaction, result->scope.tenant_id, creation->user_id, &user)
-                      : tenant_first_user(transaction, result->scope.tenant_id, &user);
+        failure = check_roles(creation, &user, transaction->arena);
     if (!failure)
         failure = api_key_create(transaction, &result->scope, &user, &creation->secret, &result->secret,
                                  &result->plain_key);

@@ -7,7 +7,7 @@
 static const struct body_member creation_members[] = {
     {"name", "name", false},     {"type", "type", false},
     {"tenant", "tenant", false}, {"environment", "environment", false},
-    {"user", "user_id", false},  {"expires-at", "expires_at", false},
+    {"user", "user", false},     {"expires-at", "expires_at", false},
     {"role", "roles", true},     {0},
 };
 
@@ -42,6 +42,7 @@ enum exit_code command_key_list(struct invocation *invocation)
         {"ID", "id", NULL},
         {"KEY", "display_id", NULL},
         {"TYPE", "type", NULL},
+        {"USER", "user_name", NULL},
         {"TENANT", "tenant_name", "-"},
         {"ENVIRONMENT", "environment_name", "-"},
         {"EXPIRES", "expires_at", "never"},

@@ -9,6 +9,7 @@ static const struct field listing_fields[] = {
     {FIELD(struct api_key_listing, roles, FIELD_STRING_LIST)},
     {FIELD(struct api_key_listing, environment_id, FIELD_TEXT)},
     {FIELD(struct api_key_listing, user_id, FIELD_TEXT)},
+    {FIELD(struct api_key_listing, user_name, FIELD_TEXT)},
     {FIELD(struct api_key_listing, expires_at, FIELD_INSTANT), .flags = FIELD_OMIT_UNSET},
     {FIELD(struct api_key_listing, created_at, FIELD_INSTANT)},
 };
@@ -20,8 +21,10 @@ const struct entity api_key_listing_entity = {
 };
 
 STORE_QUERY(list_keys, &api_key_listing_entity,
-            "SELECT s.id, s.name, s.type, s.display_id, s.roles, c.environment_id, s.user_id, s.expires_at, "
-            "s.created_at FROM secrets s JOIN scopes c ON c.scope = s.scope WHERE s.status = 'published' "
+            "SELECT s.id, s.name, s.type, s.display_id, s.roles, c.environment_id, s.user_id, "
+            "COALESCE(NULLIF(u.name, ''), NULLIF(u.email, ''), s.user_id), s.expires_at, s.created_at "
+            "FROM secrets s JOIN scopes c ON c.scope = s.scope LEFT JOIN users u ON u.id = s.user_id WHERE "
+            "s.status = 'published' "
             "ORDER BY s.created_at DESC, s.id DESC");
 
 struct record_list api_key_list(struct transaction *transaction)

@@ -8,6 +8,10 @@ const struct field api_key_minting_fields[] = {
 };
 const size_t api_key_minting_field_count = sizeof api_key_minting_fields / sizeof api_key_minting_fields[0];
 
+/* Apart from those above, because it changes nothing: clients are not told of it. */
+static const struct field roles_field = {FIELD(struct api_key_minting, roles, FIELD_STRING_LIST),
+                                         .flags = FIELD_INPUT};
+
 const struct failure *api_key_read_minting(const struct json_value *object, int64_t now_us,
                                            struct arena *arena, struct api_key_minting *minting)
 {
@@ -15,6 +19,7 @@ const struct failure *api_key_read_minting(const struct json_value *object, int6
 
     *minting = (struct api_key_minting){0};
     fields_read_json(api_key_minting_fields, api_key_minting_field_count, object, minting, arena, &failure);
+    fields_read_json(&roles_field, 1, object, minting, arena, &failure);
     return failure ? failure : api_key_read_creation(object, now_us, arena, &minting->secret);
 }
 
@@ -53,6 +58,45 @@ static const struct failure *find_owner(struct transaction *transaction, const s
     return user_not_found(transaction, actor_id);
 }
 
+static bool names(const struct json_value *list, struct text id)
+{
+    const struct json_value *element = json_first(list);
+
+    for (uint32_t i = 0; i < list->count; i++, element = json_next(element))
+        if (text_equal(element->text, id))
+            return true;
+    return false;
+}
+
+static bool names_all_of(const struct json_value *list, const struct json_value *others)
+{
+    const struct json_value *element = json_first(others);
+
+    for (uint32_t i = 0; i < others->count; i++, element = json_next(element))
+        if (!names(list, element->text))
+            return false;
+    return true;
+}
+
+static const struct failure *check_roles(const struct api_key_minting *minting, const struct user *owner,
+                                         struct arena *arena)
+{
+    struct failure *failure = NULL;
+    struct json_error error;
+
+    if (minting->roles.length == 0 || text_equal(minting->roles, TEXT("[]")))
+        return NULL;
+    const struct json_value *asked = json_read(arena, minting->roles, &error),
+                            *owned = json_read(arena, owner->roles, &error);
+
+    if (!names_all_of(asked, owned) || !names_all_of(owned, asked))
+        failure_add_field(
+            &failure, arena, TEXT("roles"),
+            TEXT("cannot be chosen: the key has the roles of its user; the operator narrows one "
+                 "with `farthing key create --role`"));
+    return failure;
+}
+
 const struct failure *api_key_mint(struct transaction *transaction, const struct actor *actor,
                                    const struct api_key_minting *minting, struct secret *created,
                                    struct text *plain_key)
@@ -60,6 +104,8 @@ const struct failure *api_key_mint(struct transaction *transaction, const struct
     struct user owner = {0};
     const struct failure *failure = find_owner(transaction, actor, minting, &owner);
 
+    if (!failure)
+        failure = check_roles(minting, &owner, transaction->arena);
     if (failure)
         return failure;
     if (!roles_cover(actor->roles, roles_from_json(owner.roles, transaction->arena)))

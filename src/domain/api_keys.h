@@ -31,6 +31,7 @@ struct api_key_listing {
     struct text roles;
     struct text environment_id;
     struct text user_id;
+    struct text user_name; /* its name, else its e-mail, else its id */
     int64_t expires_at;
     int64_t created_at;
 };
@@ -41,13 +42,15 @@ struct record_list api_key_list(struct transaction *transaction);
 struct api_key_minting {
     struct secret secret;
     struct text service_account_id;
+    struct text roles; /* JSON array: what the caller takes to be the owner's; unset: says nothing of them */
 };
 /* The field of it that the key does not have. */
 extern const struct field api_key_minting_fields[];
 extern const size_t api_key_minting_field_count;
 const struct failure *api_key_read_minting(const struct json_value *object, int64_t now_us,
                                            struct arena *arena, struct api_key_minting *minting);
-/* Makes a key in the caller's environment, with its owner's roles as they are now. Whoever has fewer roles
+/* Makes a key in the caller's environment, with its owner's roles as they are now: whoever asks for others is
+ * told so, lest the key could do more than they think. Whoever has fewer roles
  * than the owner, with a key that was made so, cannot make one that has them all. */
 const struct failure *api_key_mint(struct transaction *transaction, const struct actor *actor,
                                    const struct api_key_minting *minting, struct secret *created,

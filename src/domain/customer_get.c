@@ -1,5 +1,6 @@
 /* customer_get.c: 10-customers section 5. */
 #include "domain/customers.h"
+#include "domain/scope_row.h"
 
 STORE_QUERY(customer_by_id, &customer_entity,
             "SELECT {columns} FROM customers WHERE {scope = $1 AND id = $2} {lock}");
@@ -7,6 +8,11 @@ STORE_QUERY(customer_by_id, &customer_entity,
 STORE_QUERY(
     customer_by_external_id, &customer_entity,
     "SELECT {columns} FROM customers WHERE scope = $1 AND external_id = $2 AND status = 'published' {lock}");
+
+STORE_QUERY(
+    scope_of_customer, &scope_row_entity,
+    "SELECT s.scope, s.tenant_id, s.environment_id FROM scopes s JOIN customers c ON c.scope = s.scope "
+    "WHERE {c.id = $1}");
 
 STORE_QUERY(mappings_of_customer, &integration_mapping_entity,
             "SELECT {columns} FROM entity_integration_mappings "
@@ -34,6 +40,16 @@ const struct failure *customer_get(struct transaction *transaction, struct text 
                      VALUES(value_integer(transaction->call->scope->number), value_text(id)), customer))
         return NULL;
     return not_found(transaction, TEXT("customer_id"), id);
+}
+
+bool customer_find_scope(struct transaction *transaction, struct text id, struct scope *scope)
+{
+    struct scope_row row;
+
+    if (!query_record(transaction, &scope_of_customer, VALUES(value_text(id)), &row))
+        return false;
+    *scope = scope_of_row(&row);
+    return true;
 }
 
 const struct failure *customer_get_published(struct transaction *transaction, struct text id,

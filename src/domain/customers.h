@@ -79,6 +79,8 @@ const struct failure *customer_update(struct transaction *transaction, struct te
 bool customer_change_apply(const struct customer_change *change, const struct customer *before,
                            struct arena *arena, struct customer *after);
 
+/* The scope of a customer that an operator names by its id alone; false when there is none. */
+bool customer_find_scope(struct transaction *transaction, struct text id, struct scope *scope);
 /* A customer of the caller's scope, archived ones included (section 5). */
 const struct failure *customer_get(struct transaction *transaction, struct text id,
                                    struct customer *customer);

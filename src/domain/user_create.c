@@ -19,11 +19,12 @@ const struct field user_creation_fields[] = {
 };
 const size_t user_creation_field_count = sizeof user_creation_fields / sizeof user_creation_fields[0];
 
-static void check_roles(const struct user *creation, struct arena *arena, struct failure **failure)
+void user_check_roles(const struct user *user, struct text given, struct arena *arena,
+                      struct failure **failure)
 {
-    unsigned holder = text_equal(creation->type, user_type_user) ? ROLE_OF_USERS : ROLE_OF_SERVICE_ACCOUNTS;
+    unsigned holder = user_is_service_account(user) ? ROLE_OF_SERVICE_ACCOUNTS : ROLE_OF_USERS;
     struct json_error error;
-    const struct json_value *roles = json_read(arena, creation->roles, &error);
+    const struct json_value *roles = json_read(arena, given, &error);
     const struct json_value *role = json_first(roles);
 
     /* Or else a user could be as large as a body. */
@@ -35,12 +36,11 @@ static void check_roles(const struct user *creation, struct arena *arena, struct
         const struct role *known = role_find(role->text);
 
         if (!known || !(known->holders & holder))
-            failure_add_field(
-                failure, arena, TEXT("roles"),
-                arena_format(
-                    arena,
-                    "must be roles that a %s may have, which \"%.*s\" is not; GET /v1/rbac/roles lists them",
-                    holder == ROLE_OF_USERS ? "user" : "service account", TEXT_FORMAT(role->text)));
+            failure_add_field(failure, arena, TEXT("roles"),
+                              arena_format(arena,
+                                           "must be roles that a %s may have (%.*s), which \"%.*s\" is not",
+                                           holder == ROLE_OF_USERS ? "user" : "service account",
+                                           TEXT_FORMAT(roles_of(holder, arena)), TEXT_FORMAT(role->text)));
         else if (text_equal(role->text, role_super_admin) && roles->count > 1)
             failure_add_field(failure, arena, TEXT("roles"), TEXT("super_admin includes every other role"));
     }
@@ -60,7 +60,7 @@ static const struct failure *complete(struct user *creation, struct arena *arena
     if (!is_person && !has_roles)
         failure_add_field(&failure, arena, TEXT("roles"), TEXT("must be given for a service account"));
     if (has_roles)
-        check_roles(creation, arena, &failure);
+        user_check_roles(creation, creation->roles, arena, &failure);
     else
         creation->roles = TEXT("[\"super_admin\"]");
     if (creation->email.length)
@@ -108,7 +108,7 @@ const struct failure *user_read_roles(const struct json_value *object, struct ar
     if (!failure && (change->roles.length == 0 || text_equal(change->roles, TEXT("[]"))))
         failure_add_field(&failure, arena, TEXT("roles"), TEXT("must name at least one role"));
     if (!failure)
-        check_roles(change, arena, &failure);
+        user_check_roles(change, change->roles, arena, &failure);
     return failure;
 }
 

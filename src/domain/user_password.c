@@ -11,7 +11,8 @@ STORE_QUERY(user_with_email, &user_entity,
 STORE_QUERY(auth_before, &auth_entity,
             "SELECT {columns} FROM auths WHERE user_id = $1 AND status = 'published' {lock}");
 
-static const struct failure *find(struct transaction *transaction, struct text reference, struct user *user)
+const struct failure *user_find_named(struct transaction *transaction, struct text reference,
+                                      struct user *user)
 {
     struct text email = email_lower_case(reference, transaction->arena);
 
@@ -42,6 +43,7 @@ static const struct failure *check(struct transaction *transaction, const struct
                                     TEXT_FORMAT(user->id)));
 }
 
+/* When it was set is also which password a token is of: later than before, whatever the clock says. */
 static void replace(struct transaction *transaction, const struct auth *before, struct text password_hash)
 {
     struct auth *after = ARENA_NEW(transaction->arena, struct auth);
@@ -49,6 +51,8 @@ static void replace(struct transaction *transaction, const struct auth *before, 
     *after = *before;
     after->token = password_hash;
     RECORD_STAMP_UPDATED(after, transaction->call);
+    if (after->updated_at <= before->updated_at)
+        after->updated_at = before->updated_at + 1;
     transaction_update(transaction, NULL, &auth_entity, before, after);
 }
 
@@ -57,7 +61,7 @@ const struct failure *auth_set_password(struct transaction *transaction,
 {
     struct user *before = ARENA_NEW(transaction->arena, struct user);
     struct auth *auth = ARENA_NEW(transaction->arena, struct auth);
-    const struct failure *failure = find(transaction, setting->user, before);
+    const struct failure *failure = user_find_named(transaction, setting->user, before);
 
     if (failure)
         return failure;

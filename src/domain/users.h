@@ -21,6 +21,10 @@ static inline bool user_is_service_account(const struct user *user)
 const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
                                          struct user *creation);
 
+/* Says of a field `roles` what is wrong with these (a JSON array of ids) for a user of this type. */
+void user_check_roles(const struct user *user, struct text roles, struct arena *arena,
+                      struct failure **failure);
+
 /* Makes a user of a tenant. An email that any published user has fails the command. */
 const struct failure *user_create(struct transaction *transaction, struct text tenant_id,
                                   const struct user *creation, struct user *created);
@@ -28,6 +32,10 @@ const struct failure *user_create(struct transaction *transaction, struct text t
 /* A published user of a tenant. */
 const struct failure *user_find(struct transaction *transaction, struct text tenant_id, struct text id,
                                 struct user *user);
+
+/* A published user of any tenant, by id or e-mail, as an operator names one. */
+const struct failure *user_find_named(struct transaction *transaction, struct text reference,
+                                      struct user *user);
 
 /* ---- for the tenant itself (conventions section 22.5): all of these are about the caller's tenant ---- */
 

@@ -73,6 +73,17 @@ const struct role *role_find(struct text id)
     return NULL;
 }
 
+struct text roles_of(unsigned holder, struct arena *arena)
+{
+    struct text ids = text_empty;
+
+    for (unsigned i = 0; i < table_count; i++)
+        if (table[i].holders & holder)
+            ids = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(ids), ids.length ? ", " : "",
+                               TEXT_FORMAT(table[i].id));
+    return ids;
+}
+
 role_set role_bit(const struct role *role)
 {
     return role ? (role_set)1 << (role - table) : 0;

@@ -49,6 +49,10 @@ bool roles_read(struct text json, struct arena *arena, struct role_list *list, s
  * role: what is a role_set from before means something else afterwards. Their texts are borrowed for good. */
 void roles_install(const struct role_list *list);
 
+/* "event_ingestor, event_reader, super_admin": the ids of those that `holder` (enum role_holder) can have; in
+ * the arena. */
+struct text roles_of(unsigned holder, struct arena *arena);
+
 /* Roles as a set of bits, in the order of role_at. */
 typedef uint32_t role_set;
 

@@ -98,14 +98,37 @@ def test_the_key_itself_is_nowhere_else(place, admin):
 
 
 def test_a_key_has_the_owners_roles_and_no_others(writer, place):
-    secret, key = mint(writer, roles=["super_admin"])
+    secret, key = mint(writer)
     assert secret["roles"] == ["all_writer"] and secret["user_id"] == place.writer
     with place.client(key) as client:
         assert_error(client.request("PUT", f"/v1/users/{place.bot}/roles", {"roles": ["all_reader"]}), 403)
 
 
+@pytest.mark.parametrize("roles", [None, [], ["all_writer"], ["all_writer", "all_writer"]], ids=str)
+def test_roles_that_are_the_owners_may_be_said(writer, roles):
+    assert mint(writer, roles=roles)[0]["roles"] == ["all_writer"]
+
+
+@pytest.mark.parametrize("roles", [["all_reader"], ["super_admin"], ["all_writer", "all_reader"], ["king"]], ids=str)
+def test_roles_of_its_own_are_refused_and_no_key_is_made(writer, roles):
+    """Rather than a key that may do more than was asked for."""
+    before = writer.get(PATH).json()["pagination"]["total"]
+    reply = writer.post(PATH, {"name": "narrow", "type": "private_key", "roles": roles})
+    assert_error(reply, 400, "validation_error", {"roles"})
+    assert "the roles of its user" in reply.json()["message"] and "`farthing key create --role`" in reply.json()["message"]
+    assert writer.get(PATH).json()["pagination"]["total"] == before
+
+
+def test_roles_of_a_service_accounts_key(place, admin):
+    asked = {"name": "made", "type": "private_key", "service_account_id": place.ingestor}
+    assert admin.post(PATH, {**asked, "roles": ["event_ingestor"]}).status == 201
+    for roles in (["event_reader"], ["super_admin"], ["event_ingestor", "event_reader"]):
+        assert_error(admin.post(PATH, {**asked, "roles": roles}), 400, "validation_error", {"roles"})
+    assert_error(admin.post(PATH, {"name": "x", "type": "private_key", "roles": "event_ingestor"}), 400, "validation_error")
+
+
 def test_a_key_with_fewer_roles_than_its_owner_makes_none_that_has_them(place):
-    narrow = make_key(place.directory, place.bot, place.environment_id, "--role", "all_writer")
+    narrow = make_key(place.directory, place.bot, place.environment_id, "--role", "event_ingestor")
     with place.client(narrow) as client:
         assert_error(client.post(PATH, {"name": "wide", "type": "private_key"}), 403, "permission_denied")
 
