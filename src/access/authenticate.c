@@ -8,6 +8,12 @@ static const struct failure *unauthenticated(struct arena *arena, struct text me
     return failure_new(arena, FAILURE_UNAUTHENTICATED, message);
 }
 
+/* Its form alone: whether it is a valid one is not told here. */
+static bool is_api_key(struct text value)
+{
+    return text_starts_with(value, TEXT("sk_"));
+}
+
 /* A key of the configuration is looked for first (section 3.3). */
 static const struct failure *authenticate_key(const struct identities *identities, struct text api_key,
                                               int64_t now_us, struct arena *arena, struct caller *caller)
@@ -25,6 +31,16 @@ static const struct failure *authenticate_key(const struct identities *identitie
     return NULL;
 }
 
+/* A new password ends the tokens of those before it. Ours say which one they are of: one of a later password
+ * than this process has heard of stays valid. Others were issued before the change unless they say otherwise.
+ */
+static bool is_ended(const struct user_token *token, const struct caller *user)
+{
+    if (token->password_set_at_us != INSTANT_UNSET)
+        return token->password_set_at_us < user->password_set_at_us;
+    return !user->is_first_password && token->issued_at_us < user->password_set_at_us;
+}
+
 /* Roles are those of the user's row as it is now, not those of the day on which the token was made (section
  * 3.4). */
 static const struct failure *authenticate_token(const struct identities *identities, struct secrets *secrets,
@@ -36,6 +52,9 @@ static const struct failure *authenticate_token(const struct identities *identit
 
     if (!text_starts_with(authorization, scheme))
         return unauthenticated(arena, TEXT("the header Authorization must be `Bearer ` and a token"));
+    if (is_api_key(text_from(authorization, scheme.length)))
+        return unauthenticated(arena,
+                               TEXT("this is an API key, not a token: send it in the header x-api-key"));
     enum jwt_verdict verdict =
         secrets ? token_read_user(secrets, text_from(authorization, scheme.length), now_us, arena, &token)
                 : JWT_WRONG_SIGNATURE;
@@ -45,6 +64,9 @@ static const struct failure *authenticate_token(const struct identities *identit
     if (!caller_table_find(identities->users, token.user_id, arena, caller) ||
         !text_equal(caller->scope.tenant_id, token.tenant_id))
         return unauthenticated(arena, TEXT("the token's user does not exist in its tenant any more"));
+    if (is_ended(&token, caller))
+        return unauthenticated(
+            arena, TEXT("the token was given for a password that is not the user's any more; log in again"));
     if (text_is_set(token.environment_id))
         caller->scope.environment_id = token.environment_id;
     return NULL;

@@ -21,6 +21,9 @@ struct caller {
     enum caller_kind kind;
     bool is_tenant_suspended; /* reads stay open, writes are refused */
     int64_t expires_at_us;    /* INSTANT_UNSET: never */
+    /* Of a user, what tokens of before end with. */
+    int64_t password_set_at_us; /* INSTANT_UNSET: it has no password */
+    bool is_first_password;
 };
 
 #endif

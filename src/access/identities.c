@@ -1,5 +1,6 @@
 #include "access/identities.h"
 
+#include "model/auth.h"
 #include "json/reader.h"
 
 #include <stdlib.h>
@@ -68,6 +69,8 @@ void identities_put_user(struct identities *identities, const struct user_identi
         .roles = roles_from_json(user->roles, arena),
         .kind = kind_of(user->type),
         .expires_at_us = INSTANT_UNSET,
+        .password_set_at_us = user->password_set_at,
+        .is_first_password = user->password_set_at == user->password_made_at,
     };
 
     caller_table_put(identities->users, user->id, &caller);
@@ -147,6 +150,15 @@ static void refresh_user(struct identities *identities, struct transaction *tran
         caller_table_remove(identities->users, id);
 }
 
+static void refresh_user_of_auth(struct identities *identities, struct transaction *transaction,
+                                 struct text auth_id)
+{
+    struct user_identity user;
+
+    if (user_identity_of_auth(transaction, auth_id, &user))
+        identities_put_user(identities, &user, transaction->arena);
+}
+
 static void refresh_environment(struct identities *identities, struct transaction *transaction,
                                 struct text id)
 {
@@ -175,6 +187,8 @@ void identities_refresh(struct identities *identities, struct transaction *trans
         refresh_key(identities, transaction, id);
     else if (text_equal(entity_name, user_entity.name))
         refresh_user(identities, transaction, id);
+    else if (text_equal(entity_name, auth_entity.name))
+        refresh_user_of_auth(identities, transaction, id);
     else if (text_equal(entity_name, environment_entity.name))
         refresh_environment(identities, transaction, id);
     else if (text_equal(entity_name, tenant_entity.name))
@@ -193,13 +207,34 @@ static void apply_key(struct identities *identities, const struct secret *secret
 
 static void apply_user(struct identities *identities, const struct user *user, struct arena *arena)
 {
-    const struct user_identity identity = {
-        .id = user->id, .tenant_id = user->tenant_id, .type = user->type, .roles = user->roles};
+    struct caller caller = {.password_set_at_us = INSTANT_UNSET};
 
-    if (text_equal(user->status, status_published))
-        identities_put_user(identities, &identity, arena);
-    else
+    if (!text_equal(user->status, status_published)) {
         caller_table_remove(identities->users, user->id);
+        return;
+    }
+    caller_table_find(identities->users, user->id, arena, &caller); /* of the password it does not tell */
+    const struct user_identity identity = {
+        .id = user->id,
+        .tenant_id = user->tenant_id,
+        .type = user->type,
+        .roles = user->roles,
+        .password_made_at = caller.is_first_password ? caller.password_set_at_us : INSTANT_UNSET,
+        .password_set_at = caller.password_set_at_us,
+    };
+
+    identities_put_user(identities, &identity, arena);
+}
+
+static void apply_auth(struct identities *identities, const struct auth *auth, struct arena *arena)
+{
+    struct caller caller;
+
+    if (!caller_table_find(identities->users, auth->user_id, arena, &caller))
+        return;
+    caller.password_set_at_us = auth->updated_at;
+    caller.is_first_password = auth->updated_at == auth->created_at;
+    caller_table_put(identities->users, auth->user_id, &caller);
 }
 
 static void apply_tenant(struct identities *identities, const struct tenant *tenant)
@@ -219,6 +254,8 @@ void identities_apply(struct identities *identities, const struct entity *entity
         apply_key(identities, record);
     else if (entity == &user_entity)
         apply_user(identities, record, arena);
+    else if (entity == &auth_entity)
+        apply_auth(identities, record, arena);
     else if (entity == &tenant_entity)
         apply_tenant(identities, record);
 }

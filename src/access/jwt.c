@@ -212,9 +212,8 @@ static bool read_seconds(struct text number, int64_t *instant_us)
     return true;
 }
 
-/* False when the claim is there and no instant; `absent_us` when it is not there. */
-static bool read_instant(const struct json_value *claims, struct text name, int64_t absent_us,
-                         int64_t *instant_us)
+bool jwt_read_instant(const struct json_value *claims, struct text name, int64_t absent_us,
+                      int64_t *instant_us)
 {
     const struct json_value *value = json_member(claims, name);
 
@@ -226,9 +225,9 @@ static enum jwt_verdict check_instants(const struct json_value *claims, int64_t 
 {
     int64_t expires_us, not_before_us, issued_us;
 
-    if (!read_instant(claims, TEXT("exp"), INT64_MAX, &expires_us) ||
-        !read_instant(claims, TEXT("nbf"), INT64_MIN, &not_before_us) ||
-        !read_instant(claims, TEXT("iat"), INT64_MIN, &issued_us))
+    if (!jwt_read_instant(claims, TEXT("exp"), INT64_MAX, &expires_us) ||
+        !jwt_read_instant(claims, TEXT("nbf"), INT64_MIN, &not_before_us) ||
+        !jwt_read_instant(claims, TEXT("iat"), INT64_MIN, &issued_us))
         return JWT_WRONG_CLAIMS;
     if (now_us >= expires_us)
         return JWT_EXPIRED;

@@ -40,7 +40,12 @@ struct text jwt_sign(struct text claims, struct text key, struct arena *arena);
 enum jwt_verdict jwt_verify(struct text token, const struct text *keys, size_t key_count, int64_t now_us,
                             struct arena *arena, const struct json_value **claims);
 
-/* Only for the two above and their tests. Base64url without padding (RFC 4648 section 5). Decoding refuses
+/* A claim that is an instant, as those three: `absent_us` when it is not there; false when it is there and
+ * none. */
+bool jwt_read_instant(const struct json_value *claims, struct text name, int64_t absent_us,
+                      int64_t *instant_us);
+
+/* Only for jwt.c and their tests. Base64url without padding (RFC 4648 section 5). Decoding refuses
  * whatever encoding would not have written. */
 struct text base64url_encode(struct text bytes, struct arena *arena);
 bool base64url_decode(struct text text, struct arena *arena, struct text *bytes);

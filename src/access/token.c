@@ -1,8 +1,12 @@
 #include "access/token.h"
 
+#include "model/entity.h"
 #include "json/writer.h"
 
 static const struct text portal_type = TEXT_LITERAL("portal"), user_type = TEXT_LITERAL("user");
+/* More exact than `iat`, and as the database has it, so that clocks that are set, or that differ, do not
+ * matter. */
+static const char password_claim[] = "password_set_at_us";
 /* Part of the format of every portal token under way: never to be changed. */
 static const struct text portal_use = TEXT_LITERAL("farthing portal token");
 
@@ -14,10 +18,10 @@ static void write_text(struct json_writer *writer, const char *name, struct text
     json_string(writer, value);
 }
 
-static void write_seconds(struct json_writer *writer, const char *name, int64_t seconds)
+static void write_number(struct json_writer *writer, const char *name, int64_t number)
 {
     json_key(writer, text_from_string(name));
-    json_int64(writer, seconds);
+    json_int64(writer, number);
 }
 
 static void begin(struct json_writer *writer, struct buffer *buffer, int64_t now_us, int64_t lifetime_seconds)
@@ -26,8 +30,8 @@ static void begin(struct json_writer *writer, struct buffer *buffer, int64_t now
 
     json_writer_init(writer, buffer);
     json_begin_object(writer);
-    write_seconds(writer, "iat", now_seconds);
-    write_seconds(writer, "exp", now_seconds + lifetime_seconds);
+    write_number(writer, "iat", now_seconds);
+    write_number(writer, "exp", now_seconds + lifetime_seconds);
 }
 
 static struct text end(struct json_writer *writer, struct buffer *buffer, struct text key,
@@ -59,6 +63,8 @@ struct text token_issue_user(struct secrets *secrets, const struct user_token *u
     write_text(&writer, "tenant_id", user->tenant_id);
     if (text_is_set(user->environment_id))
         write_text(&writer, "environment_id", user->environment_id);
+    if (user->password_set_at_us != INSTANT_UNSET)
+        write_number(&writer, password_claim, user->password_set_at_us);
     return end(&writer, &buffer, present_key(secrets, now_us, arena), arena);
 }
 
@@ -103,6 +109,15 @@ static bool is_for_users(const struct json_value *claims)
     return !json_member(claims, TEXT("typ")) || is_claim(claims, "typ", user_type);
 }
 
+/* False when it is there and no instant. */
+static bool read_password_set_at(const struct json_value *claims, int64_t *instant_us)
+{
+    const struct json_value *value = json_member(claims, text_from_string(password_claim));
+
+    *instant_us = INSTANT_UNSET;
+    return !value || (value->type == JSON_NUMBER && text_to_int64(value->text, instant_us));
+}
+
 enum jwt_verdict token_read_user(struct secrets *secrets, struct text token, int64_t now_us,
                                  struct arena *arena, struct user_token *user)
 {
@@ -120,6 +135,8 @@ enum jwt_verdict token_read_user(struct secrets *secrets, struct text token, int
     /* One that is there and says nothing must not be taken for none: that would be every environment. */
     if (!read_text(claims, "environment_id", &user->environment_id))
         is_right &= !is_bound;
+    is_right &= read_password_set_at(claims, &user->password_set_at_us) &&
+                jwt_read_instant(claims, TEXT("iat"), INT64_MIN, &user->issued_at_us);
     return is_right ? JWT_VALID : JWT_WRONG_CLAIMS;
 }
 

@@ -16,6 +16,8 @@ enum {
 struct user_token {
     struct text user_id, tenant_id;
     struct text environment_id; /* unset: none; only in tokens that an operator makes */
+    int64_t password_set_at_us; /* which password it was given for; INSTANT_UNSET: an operator has made it */
+    int64_t issued_at_us;       /* only of one that was read; INT64_MIN: it does not say */
 };
 
 /* Whose portal it is. */

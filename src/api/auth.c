@@ -89,9 +89,11 @@ static const struct failure *out_of_memory(struct exchange *exchange)
                        exchange->arena, TEXT("reason"), TEXT("out_of_memory"));
 }
 
-static void issue_token(struct exchange *exchange, struct text user_id, struct text tenant_id)
+static void issue_token(struct exchange *exchange, struct text user_id, struct text tenant_id,
+                        int64_t password_set_at_us)
 {
-    const struct user_token user = {.user_id = user_id, .tenant_id = tenant_id};
+    const struct user_token user = {
+        .user_id = user_id, .tenant_id = tenant_id, .password_set_at_us = password_set_at_us};
     struct auth_reply *reply = exchange->result;
 
     *reply = (struct auth_reply){
@@ -180,7 +182,7 @@ static const struct failure *run_sign_up(struct exchange *exchange, struct trans
     const struct failure *failure = auth_sign_up(transaction, exchange->input, opening);
 
     if (!failure)
-        issue_token(exchange, opening->user.id, opening->tenant.id);
+        issue_token(exchange, opening->user.id, opening->tenant.id, transaction->call->now_us);
     return failure;
 }
 
@@ -267,7 +269,7 @@ static const struct failure *check_password(struct exchange *exchange)
                            TEXT("the e-mail or the password is wrong"));
     renew_hash(exchange, attempt);
     exchange->result = ARENA_NEW(exchange->arena, struct auth_reply);
-    issue_token(exchange, attempt->login.user_id, attempt->login.tenant_id);
+    issue_token(exchange, attempt->login.user_id, attempt->login.tenant_id, attempt->login.password_set_at);
     return NULL;
 }
 

@@ -28,7 +28,8 @@ enum exit_code command_user_set_password(struct invocation *invocation)
     if (invocation_switch(invocation, "json"))
         admin_print_json(&reply);
     else
-        printf("%.*s logs in with this password and %.*s\n", TEXT_FORMAT(admin_member(user, "id")),
-               TEXT_FORMAT(admin_member(user, "email")));
+        printf("%.*s logs in with this password and %.*s; tokens of before are not valid any more, its API "
+               "keys are\n",
+               TEXT_FORMAT(admin_member(user, "id")), TEXT_FORMAT(admin_member(user, "email")));
     return EXIT_DONE;
 }

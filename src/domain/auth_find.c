@@ -6,6 +6,7 @@ static const struct field login_fields[] = {
     {FIELD(struct login, user_id, FIELD_TEXT)},
     {FIELD(struct login, tenant_id, FIELD_TEXT)},
     {FIELD(struct login, password_hash, FIELD_TEXT)},
+    {FIELD(struct login, password_set_at, FIELD_INSTANT)},
 };
 static const struct entity login_entity = {
     .name = TEXT_LITERAL("login"),
@@ -13,10 +14,11 @@ static const struct entity login_entity = {
     .struct_size = sizeof(struct login),
 };
 
-STORE_QUERY(login_by_email, &login_entity,
-            "SELECT a.user_id, u.tenant_id, a.token FROM users u JOIN auths a ON a.user_id = u.id "
-            "WHERE u.email = $1 AND u.email <> '' AND u.status = 'published' AND u.type = 'user' "
-            "AND a.status = 'published' AND a.provider = 'flexprice'");
+STORE_QUERY(
+    login_by_email, &login_entity,
+    "SELECT a.user_id, u.tenant_id, a.token, a.updated_at FROM users u JOIN auths a ON a.user_id = u.id "
+    "WHERE u.email = $1 AND u.email <> '' AND u.status = 'published' AND u.type = 'user' "
+    "AND a.status = 'published' AND a.provider = 'flexprice'");
 STORE_QUERY(auth_of_user, &auth_entity,
             "SELECT {columns} FROM auths WHERE user_id = $1 AND status = 'published' {lock}");
 
@@ -35,6 +37,5 @@ void auth_replace_hash(struct transaction *transaction, const struct login *logi
         return;
     *after = *before;
     after->token = password_hash;
-    RECORD_STAMP_UPDATED(after, transaction->call);
     transaction_update(transaction, NULL, &auth_entity, before, after);
 }

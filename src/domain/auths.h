@@ -35,9 +35,9 @@ struct password_setting {
     struct text email; /* the user's from now on; empty: the one that it has */
     struct text password_hash;
 };
-/* Gives a published user another password, or a first one; *user is what it is then. A failure when there is
- * none, for a service account, and without an e-mail, which is what people log in with; an e-mail that any
- * other published user has fails the command. */
+/* Gives a published user another password, or a first one, which ends all tokens of before; *user is what it
+ * is then. A failure when there is none, for a service account, and without an e-mail, which is what people
+ * log in with; an e-mail that any other published user has fails the command. */
 const struct failure *auth_set_password(struct transaction *transaction,
                                         const struct password_setting *setting, struct user *user);
 
@@ -46,12 +46,14 @@ struct login {
     struct text user_id;
     struct text tenant_id;
     struct text password_hash;
+    int64_t password_set_at;
 };
 
 /* The one with this e-mail (in lower case). False when there is none. */
 bool auth_find(struct transaction *transaction, struct text email, struct login *login);
 
-/* Keeps another hash of the same password; does nothing when the password is not `login`'s any more. */
+/* Keeps another hash of the same password, which ends no token; does nothing when the password is not
+ * `login`'s any more. */
 void auth_replace_hash(struct transaction *transaction, const struct login *login, struct text password_hash);
 
 #endif

@@ -10,7 +10,9 @@ struct user_identity {
     struct text id;
     struct text tenant_id;
     struct text type;
-    struct text roles; /* JSON array of role ids */
+    struct text roles;        /* JSON array of role ids */
+    int64_t password_made_at; /* of the first password; INSTANT_UNSET: it has none */
+    int64_t password_set_at;  /* of the present one */
 };
 
 /* An environment, whatever its status (conventions section 4). */
@@ -38,6 +40,9 @@ struct record_list tenant_identity_list(struct transaction *transaction);
 /* One of them by its id; false when there is none (any more), or on a failure, which the transaction keeps.
  */
 bool user_identity_get(struct transaction *transaction, struct text id, struct user_identity *identity);
+/* The one whose password is the row `auth_id`. */
+bool user_identity_of_auth(struct transaction *transaction, struct text auth_id,
+                           struct user_identity *identity);
 bool environment_identity_get(struct transaction *transaction, struct text id,
                               struct environment_identity *identity);
 bool tenant_identity_get(struct transaction *transaction, struct text id, struct tenant_identity *identity);

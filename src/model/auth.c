@@ -17,6 +17,7 @@ static const struct field server_secret_fields[] = {
 };
 
 const struct entity auth_entity = {
+    .is_cached = true, /* when it was set */
     .name = TEXT_LITERAL("auth"),
     .label = TEXT_LITERAL("password"),
     .table = TEXT_LITERAL("auths"),

@@ -10,6 +10,7 @@ struct auth {
     struct text user_id;
     struct text provider; /* "flexprice": a password of our own, under the name that clients know */
     struct text token;    /* the hash of the password, which says how it was made */
+    /* updated_at is when the password was set: it only grows, and another hash of the same one leaves it. */
     ENTITY_BASE_MEMBERS;
 };
 

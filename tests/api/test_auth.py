@@ -81,8 +81,10 @@ def test_sign_up(auth):
     assert set(body) == {"token", "user_id", "tenant_id"}
     claims = claims_of(body["token"], signing_key(auth.directory))
     assert begun <= claims["iat"] <= time.time()
+    assert begun <= claims["password_set_at_us"] / 1_000_000 <= time.time()
     assert claims == {
         "user_id": body["user_id"], "tenant_id": body["tenant_id"], "iat": claims["iat"], "exp": claims["iat"] + LIFETIME_SECONDS,
+        "password_set_at_us": claims["password_set_at_us"],
     }  # fmt: skip
     auth.server.stop()
     (tenant,) = rows(auth.directory, f"SELECT * FROM tenants WHERE id = '{body['tenant_id']}'")
@@ -275,8 +277,11 @@ def test_a_hash_of_older_parameters_is_renewed(auth):
     engine.change(auth.directory, f"UPDATE auths SET token = '{older}'")
     auth.start()
     assert_error(auth.log_in(password="passwort"), 403)
-    assert auth.log_in(password="password").status == 200
-    assert auth.log_in(password="password").status == 200
+    first = auth.log_in(password="password")
+    assert first.status == auth.log_in(password="password").status == 200
+    with Client(auth.server.address) as client:
+        # It is the same password still.
+        assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {first.json()['token']}"}).status == 200
     auth.server.stop()
     ((token,),) = engine.tuples(auth.directory, "SELECT token FROM auths")
     assert token.startswith("$argon2id$v=19$m=19456,t=2,p=1$")

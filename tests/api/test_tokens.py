@@ -133,6 +133,20 @@ def test_wrong_tokens(place, number):
     assert reply.header("WWW-Authenticate") == "Bearer", name
 
 
+@pytest.mark.parametrize("value", [-1.5, "1", 1e300, [], {}, True], ids=str)
+def test_a_password_that_is_none(place, value):
+    assert_error(place.get(place.signed(place.claims(password_set_at_us=value))), 401, "permission_denied")
+
+
+def test_an_api_key_in_the_place_of_a_token(place):
+    for key in (place.bot_key, "sk_anything"):
+        reply = place.get(key)
+        assert_error(reply, 401, "permission_denied")
+        assert "API key" in reply.json()["message"] and "x-api-key" in reply.json()["message"]
+        assert key not in reply.body.decode()
+    assert "API key" not in place.get("something else").json()["message"]
+
+
 def test_another_tenants_user_is_nobody_here(place):
     """A token says both; one of them alone is not enough."""
     claims = place.claims(tenant_id=place.other.tenant_id)

@@ -53,8 +53,8 @@ class Node:
     def kill(self):
         self.server.kill()
 
-    def command(self, *arguments):
-        return run_ok(*arguments, "--data", self.directory, **self.variables)
+    def command(self, *arguments, **options):
+        return run_ok(*arguments, "--data", self.directory, **self.variables, **options)
 
     def try_command(self, *arguments):
         return run(*arguments, "--data", self.directory, **self.variables)

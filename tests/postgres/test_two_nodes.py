@@ -1,5 +1,6 @@
 """Two servers, each with a data directory of its own, on one database."""
 
+import json
 import random
 import threading
 import time
@@ -72,6 +73,34 @@ def test_a_tenant_that_is_suspended_on_the_other(two, ears, rounds):
         ears()
         one.command("tenant", "resume", place.credentials.tenant_id)
         assert_soon(lambda: write(201), "the other node to take writes")
+
+
+def bearer_status(node, token):
+    with node.client() as client:
+        return client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status
+
+
+def test_a_new_password_ends_tokens_on_the_other(two, ears, rounds):
+    _, one, other = two
+    owner = {"email": "owner@acme.example", "password": "password 0"}
+    user = json.loads(one.command("user", "list", "--json"))["items"][0]["id"]
+    one.command("user", "set-password", user, "--email", owner["email"], stdin=owner["password"])
+
+    def log_in(node):
+        with node.client() as client:
+            return client.post("/v1/auth/login", owner).json()["token"]
+
+    for number in range(1, 1 + rounds(4)):
+        tokens = [log_in(one), log_in(other)]
+        ears()
+        owner["password"] = f"password {number}"
+        one.command("user", "set-password", user, stdin=owner["password"])
+        assert [bearer_status(one, token) for token in tokens] == [401, 401]
+        # One of the new password is good everywhere at once, whatever the other node has heard of.
+        token = log_in(one)
+        assert (bearer_status(other, token), bearer_status(one, token)) == (200, 200)
+        for token in tokens:
+            assert_soon(lambda: bearer_status(other, token) == 401, "the other node to refuse the token")  # noqa: B023
 
 
 def test_a_revoked_key_never_works_again_behind_the_promise(two, rounds):

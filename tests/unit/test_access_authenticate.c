@@ -4,6 +4,8 @@
 
 #include "access/authenticate.h"
 #include "access/environment.h"
+#include "access/jwt.h"
+#include "model/auth.h"
 
 enum { NOW_US = 1000000, SCOPE_E1 = 1, SCOPE_E2 = 2, SCOPE_F1 = 3 };
 
@@ -125,6 +127,101 @@ static void test_a_damaged_row_lets_nobody_in(void **state)
     identities_put_key(identities, &key, &arena);
     assert_non_null(authenticate_key(TEXT("sk_right"), NOW_US, &caller));
     assert_non_null(authenticate_key(TEXT("not a hash"), NOW_US, &caller));
+}
+
+/* ---- tokens ---- */
+
+static void put_user(int64_t password_made_at, int64_t password_set_at)
+{
+    const struct user_identity user = {.id = TEXT("user_1"),
+                                       .tenant_id = TEXT("T"),
+                                       .type = TEXT("user"),
+                                       .roles = TEXT("[\"all_reader\"]"),
+                                       .password_made_at = password_made_at,
+                                       .password_set_at = password_set_at};
+
+    identities_put_user(identities, &user, &arena);
+}
+
+/* As the operator's own secret signs it: what the user's token of the claims says. */
+static bool is_let_in(const char *claims)
+{
+    static const struct text key = TEXT_LITERAL("the operator's own secret, 32+ b");
+    struct secret_set set = {.rings[SECRET_SIGNING] = {.is_given = true}};
+    struct text token =
+        jwt_sign(arena_format(&arena, "{\"user_id\":\"user_1\",\"tenant_id\":\"T\"%s}", claims), key, &arena);
+    const struct credentials credentials = {.authorization =
+                                                arena_format(&arena, "Bearer %.*s", TEXT_FORMAT(token))};
+    struct caller caller;
+
+    assert_true(
+        secret_ring_add(&set.rings[SECRET_SIGNING], SECRET_SIGNING, key, INT64_MIN, SECRET_WITHOUT_END));
+    struct secrets *secrets = secrets_new(&set);
+    const struct failure *failure = authenticate(identities, secrets, &credentials, NOW_US, &arena, &caller);
+
+    secrets_free(secrets);
+    return !failure;
+}
+
+struct token_case {
+    int64_t made_at, set_at;
+    const char *claims;
+    bool is_let_in;
+};
+
+static void test_a_new_password_ends_tokens(void **state)
+{
+    static const struct token_case table[] = {
+        {INSTANT_UNSET, INSTANT_UNSET, "", true},
+        {INSTANT_UNSET, INSTANT_UNSET, ",\"password_set_at_us\":5", true},
+        {500, 500, "", true},
+        {500, 500, ",\"iat\":0", true},
+        {500, 500, ",\"password_set_at_us\":500", true},
+        {500, 500, ",\"password_set_at_us\":499", false},
+        /* The database says that it is later: so it is, whatever this process has heard. */
+        {500, 500, ",\"password_set_at_us\":501", true},
+        {500, 501, ",\"password_set_at_us\":501", true},
+        {500, 501, ",\"password_set_at_us\":500", false},
+        {500, 501, ",\"password_set_at_us\":500,\"iat\":0.9", false},
+        {500, 501, "", false},
+        {500, 501, ",\"iat\":0", false},
+        {500, 501, ",\"iat\":0.000500", false},
+        {500, 501, ",\"iat\":0.000501", true},
+        {500, 501, ",\"iat\":1", true},
+        {500, 501, ",\"iat\":1,\"password_set_at_us\":\"501\"", false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        put_user(table[i].made_at, table[i].set_at);
+        if (is_let_in(table[i].claims) != table[i].is_let_in)
+            fail_msg("row %u", i);
+    }
+}
+
+/* As when nothing can be read any more. */
+static void test_a_new_password_by_its_record_alone(void **state)
+{
+    struct user user = {.id = TEXT("user_1"),
+                        .tenant_id = TEXT("T"),
+                        .roles = TEXT("[]"),
+                        .type = TEXT("user"),
+                        .status = status_published};
+    const struct auth first = {.user_id = TEXT("user_1"), .created_at = 500, .updated_at = 500},
+                      second = {.user_id = TEXT("user_1"), .created_at = 500, .updated_at = 600},
+                      nobodys = {.user_id = TEXT("user_2"), .created_at = 500, .updated_at = 900};
+
+    (void)state;
+    identities_apply(identities, &user_entity, &user, &arena);
+    assert_true(is_let_in(""));
+    identities_apply(identities, &auth_entity, &first, &arena);
+    identities_apply(identities, &auth_entity, &nobodys, &arena);
+    identities_apply(identities, &user_entity, &user, &arena);
+    assert_true(is_let_in("") && is_let_in(",\"password_set_at_us\":500"));
+    identities_apply(identities, &auth_entity, &second, &arena);
+    identities_apply(identities, &user_entity, &user, &arena); /* which does not tell of the password */
+    assert_false(is_let_in("") || is_let_in(",\"password_set_at_us\":500"));
+    assert_true(is_let_in(",\"password_set_at_us\":600"));
 }
 
 /* A configuration of one key, with what it says of it. */
@@ -406,6 +503,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_api_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expiry_at_the_exact_microsecond, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_row_lets_nobody_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_new_password_ends_tokens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_new_password_by_its_record_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keys_of_the_configuration, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_configurations_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_environment_resolution, set_up, tear_down),

@@ -12,7 +12,8 @@ static struct secret_set set;
 static struct secrets *secrets;
 
 static const struct user_token user = {.user_id = TEXT_LITERAL("user_1"),
-                                       .tenant_id = TEXT_LITERAL("tenant_1")};
+                                       .tenant_id = TEXT_LITERAL("tenant_1"),
+                                       .password_set_at_us = NOW_US - 1};
 static const struct portal_token portal = {.customer_id = TEXT_LITERAL("cust_1"),
                                            .external_customer_id = TEXT_LITERAL("acme"),
                                            .tenant_id = TEXT_LITERAL("tenant_1"),
@@ -62,6 +63,8 @@ static void test_user_tokens(void **state)
     assert_int_equal(token_read_user(secrets, token, NOW_US, &arena, &read), JWT_VALID);
     assert_true(text_equal(read.user_id, user.user_id) && text_equal(read.tenant_id, user.tenant_id));
     assert_false(text_is_set(read.environment_id));
+    assert_int_equal(read.password_set_at_us, user.password_set_at_us);
+    assert_int_equal(read.issued_at_us, NOW_US);
     assert_int_equal(read_user(token, after_seconds(TOKEN_USER_SECONDS) - 1), JWT_VALID);
     assert_int_equal(read_user(token, after_seconds(TOKEN_USER_SECONDS)), JWT_EXPIRED);
     assert_int_equal(read_user(token, after_seconds(-JWT_CLOCK_DIFFERENCE_SECONDS)), JWT_VALID);
