@@ -40,6 +40,36 @@ static struct text state_of(const struct secret_ring *ring, unsigned index, int6
     return now_us < ring->keys[index].honoured_until_us ? TEXT("honoured") : TEXT("ended");
 }
 
+/* How many connections are under each encryption key. */
+struct key_uses_found {
+    unsigned count;
+    struct text ids[SECRET_KEYS_MAX];
+    int64_t connections[SECRET_KEYS_MAX];
+};
+
+static const struct failure *run_list(struct exchange *exchange, struct transaction *transaction)
+{
+    struct key_uses_found *found = ARENA_NEW(exchange->arena, struct key_uses_found);
+    struct text keys[SECRET_KEYS_MAX];
+
+    found->count = secrets_listed(exchange->loop->api->secrets.secrets, SECRET_ENCRYPTION, exchange->arena,
+                                  found->ids, keys);
+    for (unsigned i = 0; i < found->count; i++)
+        found->connections[i] = connections_count_under(transaction, found->ids[i]);
+    exchange->result = found;
+    return NULL;
+}
+
+static void write_connections(struct json_writer *writer, struct text id, const struct key_uses_found *found)
+{
+    for (unsigned i = 0; i < found->count; i++)
+        if (text_equal(found->ids[i], id)) {
+            json_key(writer, TEXT("connections"));
+            json_int64(writer, found->connections[i]);
+        }
+}
+
+/* The object is left open. */
 static void write_key(struct json_writer *writer, const struct secret_set *set, enum secret_purpose purpose,
                       unsigned index, int64_t now_us)
 {
@@ -58,14 +88,19 @@ static void write_key(struct json_writer *writer, const struct secret_set *set, 
     write_instant(writer, TEXT("created_at"), key->created_at_us);
     if (index > 0)
         write_instant(writer, TEXT("honoured_until"), key->honoured_until_us);
-    json_end_object(writer);
 }
 
 static void write_keys(struct json_writer *writer, struct exchange *exchange, const struct secret_set *set,
                        enum secret_purpose purpose)
 {
-    for (unsigned i = 0; i < set->rings[purpose].count; i++)
+    const struct secret_ring *ring = &set->rings[purpose];
+
+    for (unsigned i = 0; i < ring->count; i++) {
         write_key(writer, set, purpose, i, exchange->call.now_us);
+        if (purpose == SECRET_ENCRYPTION)
+            write_connections(writer, (struct text){ring->keys[i].id, SECRET_ID_LENGTH}, exchange->result);
+        json_end_object(writer);
+    }
 }
 
 static void render_list(struct exchange *exchange, struct json_writer *writer)
@@ -234,6 +269,7 @@ static void render_rotate(struct exchange *exchange, struct json_writer *writer)
 
     secrets_copy(exchange->loop->api->secrets.secrets, &set);
     write_key(writer, &set, rotation->purpose, 0, exchange->call.now_us);
+    json_end_object(writer);
     OPENSSL_cleanse(&set, sizeof set);
 }
 
@@ -241,9 +277,10 @@ static const struct route routes[] = {
     {.method = HTTP_GET,
      .path = TEXT_LITERAL("/admin/secrets"),
      .access = ACCESS_ADMIN,
-     .lane = LANE_NONE,
+     .lane = LANE_READ,
      .status = 200,
      .parse = check_secrets,
+     .run = run_list,
      .render = render_list},
     {.method = HTTP_POST,
      .path = TEXT_LITERAL("/admin/secrets/{purpose}/rotate"),

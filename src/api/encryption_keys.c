@@ -2,6 +2,7 @@
 
 #include "api/housekeeping.h"
 #include "base/instant.h"
+#include "base/log.h"
 #include "domain/connections.h"
 
 #include <openssl/crypto.h>
@@ -50,6 +51,21 @@ bool reencryption_is_wanted(const struct api *api)
     return is_wanted;
 }
 
+/* Once after each change: whoever waits to take an older key away must know. What is there and cannot be read
+ * is told elsewhere (domain/connection_reencrypt.c). */
+static void finish(struct reencryption *last, struct text key_id, const struct connection_reencryption *done,
+                   int64_t now_us)
+{
+    bool is_new = memcmp(last->key_id, key_id.data, SECRET_ID_LENGTH) != 0;
+
+    if (done->found == 0 && (is_new || last->has_reencrypted))
+        LOG_INFO("no connection has secrets under an older encryption key any more",
+                 LOG_TEXT("present_key", key_id));
+    memcpy(last->key_id, key_id.data, SECRET_ID_LENGTH);
+    last->checked_us = now_us;
+    last->has_reencrypted = false;
+}
+
 const struct failure *reencryption_run(struct housekeeping_step *step, struct transaction *transaction)
 {
     struct reencryption *last = &step->api->reencryption;
@@ -63,9 +79,8 @@ const struct failure *reencryption_run(struct housekeeping_step *step, struct tr
         return failure;
     step->row_count = (int64_t)done.reencrypted;
     step->is_more = done.found == CONNECTIONS_REENCRYPTED_MAX && done.reencrypted > 0;
-    if (done.reencrypted == 0) {
-        memcpy(last->key_id, keys.keys[0].id.data, SECRET_ID_LENGTH);
-        last->checked_us = step->now_us;
-    }
+    last->has_reencrypted |= done.reencrypted > 0;
+    if (done.reencrypted == 0)
+        finish(last, keys.keys[0].id, &done, step->now_us);
     return NULL;
 }

@@ -17,6 +17,7 @@ enum exit_code command_secret_list(struct invocation *invocation)
         {"SOURCE", "source", NULL},
         {"MADE", "created_at", "unknown"},
         {"HONOURED UNTIL", "honoured_until", "-"},
+        {"CONNECTIONS", "connections", "-"},
         {0},
     };
     struct admin_reply reply;
@@ -29,6 +30,16 @@ static struct text body_of(struct invocation *invocation, bool has_grace, int64_
 {
     return has_grace ? arena_format(&invocation->arena, "{\"grace_hours\":%lld}", (long long)grace_hours)
                      : TEXT("{}");
+}
+
+/* A grace is for what callers send again; connections are not lost by any. */
+static void tell_of_older_keys(bool has_grace)
+{
+    puts("a running server encrypts the secrets of connections with it anew, and logs when none is under an "
+         "older key; until then, as `farthing secret list` shows, those must stay in the file");
+    if (has_grace)
+        puts("--grace-hours only ends the replies kept for an Idempotency-Key, which an older key has "
+             "encrypted");
 }
 
 enum exit_code command_secret_rotate(struct invocation *invocation)
@@ -56,9 +67,7 @@ enum exit_code command_secret_rotate(struct invocation *invocation)
         printf("the %.*s key is %.*s from now on\n", TEXT_FORMAT(purpose),
                TEXT_FORMAT(admin_member(reply.body, "id")));
     if (!invocation_switch(invocation, "json") && text_equal(purpose, TEXT("encryption")))
-        puts(
-            "the secrets of connections are encrypted with it anew while a server runs; until then the older "
-            "keys must stay in the file");
+        tell_of_older_keys(has_grace);
     return EXIT_DONE;
 }
 

@@ -59,6 +59,10 @@ STORE_QUERY(connections_under_other_keys, &unreadable_entity,
             "WHERE substr(encrypted_secret_data, 1, 16) > '' AND "
             "substr(encrypted_secret_data, 1, 16) NOT IN ({elements of $1})");
 
+STORE_QUERY(count_under_key, &unreadable_entity,
+            "SELECT count(*) AS count, min(substr(encrypted_secret_data, 1, 16)) AS key_id FROM connections "
+            "WHERE substr(encrypted_secret_data, 1, 16) IN ({elements of $1})");
+
 static struct text key_ids_json(struct arena *arena, const struct envelope_keys *keys, unsigned first)
 {
     struct text ids = TEXT("[");
@@ -127,10 +131,24 @@ void connections_count_unreadable(struct transaction *transaction, struct text k
     query_record(transaction, &connections_under_other_keys, VALUES(value_text(key_ids)), unreadable);
 }
 
+static struct text list_of_one(struct arena *arena, struct text key_id)
+{
+    return arena_format(arena, "[\"%.*s\"]", TEXT_FORMAT(key_id));
+}
+
+int64_t connections_count_under(struct transaction *transaction, struct text key_id)
+{
+    struct connections_unreadable under = {0};
+
+    query_record(transaction, &count_under_key, VALUES(value_text(list_of_one(transaction->arena, key_id))),
+                 &under);
+    return under.count;
+}
+
 bool connections_use_key(struct transaction *transaction, struct text key_id)
 {
+    struct text ids = list_of_one(transaction->arena, key_id);
     struct place_row place;
-    struct text ids = arena_format(transaction->arena, "[\"%.*s\"]", TEXT_FORMAT(key_id));
 
     return query_record(transaction, &connections_under_keys, VALUES(value_text(ids), value_integer(1)),
                         &place);

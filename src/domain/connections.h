@@ -132,6 +132,8 @@ struct connections_unreadable {
 };
 void connections_count_unreadable(struct transaction *transaction, struct text key_ids,
                                   struct connections_unreadable *unreadable);
+/* How many connections, of all tenants, have their secrets under the key of that id. */
+int64_t connections_count_under(struct transaction *transaction, struct text key_id);
 /* Whether any connection, of all tenants, has its secrets under the key of that id. */
 bool connections_use_key(struct transaction *transaction, struct text key_id);
 

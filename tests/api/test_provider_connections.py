@@ -541,7 +541,7 @@ def alone(directory, start_server):
 def test_a_new_encryption_key_leaves_connections_readable(alone, grace):
     before = stored(alone.directory, alone.id)
     said = run_ok("secret", "rotate", "encryption", "--data", alone.directory, *grace)
-    assert "connections" in said
+    assert "connections" in said and ("Idempotency-Key" in said) == bool(grace)
     assert len(alone.key_ids()) == 2
     # At once, and also with a key that is not honoured any more.
     assert alone.rotate_secret(webhook_secret="hush-two").status == 200
@@ -552,10 +552,24 @@ def test_connections_are_encrypted_anew_by_themselves(alone):
     old = alone.key_ids()[0]
     updated_at = engine.rows(alone.directory, "SELECT updated_at FROM connections")
     trail = len(engine.rows(alone.directory, "SELECT sequence FROM audit_log WHERE entity_type = 'connection'"))
+
+    def under():
+        listed = json.loads(run_ok("secret", "list", "--json", "--data", alone.directory))["items"]
+        assert all("connections" not in item for item in listed if item["purpose"] == "signing")
+        return {item["id"]: item["connections"] for item in listed if item["purpose"] == "encryption"}
+
+    assert under() == {old: 1}
     run_ok("secret", "rotate", "encryption", "--grace-hours", "0", "--data", alone.directory)
     new = alone.key_ids()[0]
     assert new != old
     alone.wait_for_key(new)
+    assert under() == {new: 1, old: 0}
+    finished = f'message="no connection has secrets under an older encryption key any more" present_key={new}'
+    wait_until(lambda: finished in alone.server.log, 60, "a word that the older key is not used any more")
+    table = run_ok("secret", "list", "--data", alone.directory).splitlines()
+    assert "CONNECTIONS" in table[0] and table[0].index("CONNECTIONS") == next(
+        line.rindex("1") for line in table if line.startswith(new)
+    )
     # Nothing of the connection has changed in the eyes of anybody.
     assert engine.rows(alone.directory, "SELECT updated_at FROM connections") == updated_at
     assert len(engine.rows(alone.directory, "SELECT sequence FROM audit_log WHERE entity_type = 'connection'")) == trail
