@@ -1,6 +1,7 @@
 /* command_help.c: finding a command by its words, and `farthing help`. */
 #include "cli/command.h"
 
+#include "cli/commands.h"
 #include "cli/nearest.h"
 #include "cli/printed.h"
 
@@ -106,6 +107,46 @@ static void print_setting(const struct setting *setting, struct arena *arena)
     printf("      %s%s\n", variable, setting->type == SETTING_LIST ? ", values separated by commas" : "");
 }
 
+/* The settings are those of `serve`; of the others each takes some, or all, to find the same data. */
+static bool describes_settings(const struct command *command)
+{
+    return command->run == command_serve;
+}
+
+/* Where the data is matters to every command that takes settings. */
+static bool is_described(const struct command *command, int index)
+{
+    struct text name = text_from_string(settings_table[index].name);
+
+    return settings_in_scope(index, command->settings) &&
+           (describes_settings(command) || text_equal(name, TEXT("data")) ||
+            text_equal(name, TEXT("database")));
+}
+
+/* "--config, --auth-secret": those that the help of the command passes over. */
+static struct text other_settings(const struct command *command, struct arena *arena)
+{
+    struct text names = text_empty;
+
+    for (int i = 0; settings_table[i].name; i++)
+        if (settings_in_scope(i, command->settings) && !is_described(command, i))
+            names = arena_format(arena, "%.*s%s--%s", TEXT_FORMAT(names), names.length ? ", " : "",
+                                 settings_table[i].name);
+    return names;
+}
+
+static void print_end_of_help(const struct command *command, struct arena *arena)
+{
+    if (describes_settings(command))
+        puts("\nA flag wins over the environment, that over the configuration file, that over the default.\n"
+             "`farthing config example` prints a configuration file.");
+    else if (command->settings == SETTINGS_DATA)
+        printf("\nAlso %.*s; `farthing help serve` tells of them.\n",
+               TEXT_FORMAT(other_settings(command, arena)));
+    else if (command->settings >= SETTINGS_ALL)
+        puts("\nAlso every other setting of a server, as flags; `farthing help serve` tells of them.");
+}
+
 static void print_command_help(const struct command *command)
 {
     struct arena arena = {0};
@@ -121,11 +162,9 @@ static void print_command_help(const struct command *command)
     for (const struct flag *flag = command->flags; flag->name; flag++)
         print_flag(flag, &arena);
     for (int i = 0; settings_table[i].name; i++)
-        if (settings_in_scope(i, command->settings))
+        if (is_described(command, i))
             print_setting(&settings_table[i], &arena);
-    if (command->settings >= SETTINGS_ALL)
-        puts("\nA flag wins over the environment, that over the configuration file, that over the default.\n"
-             "`farthing config example` prints a configuration file.");
+    print_end_of_help(command, &arena);
     arena_free(&arena);
 }
 

@@ -57,12 +57,16 @@ static const struct flag key_create_flags[] = {
     {"type", "TYPE", "private_key", "private_key; or publishable_key, which no endpoint accepts yet", false},
     {"role", "ROLE", NULL,
      "super_admin, all_reader, all_writer, event_ingestor, event_reader or one of the setting "
-     "rbac-roles-file, instead of the roles of the user",
+     "rbac-roles-file, instead of the roles of the user; for a service account one that it may have",
      true},
     {"environment", "ENVIRONMENT", NULL,
      "the environment it is for, by id or name; needed when there are several", false},
     FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),
-    {"user", "ID", NULL, "the user it acts as, instead of the tenant's first user", false},
+    {"user", "USER", NULL,
+     "the user or service account it acts as, by id or e-mail, instead of the tenant's first user; says the "
+     "tenant, "
+     "too",
+     false},
     {"expires-at", "TIME", NULL, "when it stops working, such as 2027-01-31T00:00:00Z", false},
     FLAG_JSON,
     {0},
@@ -73,7 +77,8 @@ static const struct flag key_create_flags[] = {
     FLAG_TENANT("the tenant of the environment, by id or name, when the environment's name is not enough"),  \
     {                                                                                                        \
         "environment", "ENVIRONMENT", NULL,                                                                  \
-            "the environment it is in, by id or name; needed when there are several", false                  \
+            "the environment it is in, by id or name; needed for an external id when there are several",     \
+            false                                                                                            \
     }
 
 static const struct flag customer_get_flags[] = {
@@ -141,9 +146,12 @@ static const struct flag outbox_follow_flags[] = {
 
 static const struct flag secret_rotate_flags[] = {
     {"grace-hours", "N", NULL,
-     "how long the keys before the new one are still honoured; 0 ends all of them at once. Without it those "
-     "that "
-     "sign are honoured for 720 hours, which is as long as a token lasts, and those that encrypt without end",
+     "how long the keys before the new one are still honoured; 0 ends all of them at once: the tokens that "
+     "they "
+     "have signed, or the kept replies that they have encrypted, never the secrets of connections. Without "
+     "it those "
+     "that sign are honoured for 720 hours, which is as long as a token lasts, and those that encrypt "
+     "without end",
      false},
     FLAG_JSON,
     {0},
@@ -159,8 +167,9 @@ static const struct flag doctor_flags[] = {
 const struct command commands[] = {
     {"init", NULL, "Make a new database with a tenant, an environment and a first API key", init_flags,
      command_init, SETTINGS_DATA},
-    {"serve", NULL, "Serve the API; an empty database is initialised first", no_flags, command_serve,
-     SETTINGS_ALL},
+    {"serve", NULL,
+     "Serve the API; an empty database is initialised first, with a first API key on a terminal", no_flags,
+     command_serve, SETTINGS_ALL},
     {"tenant create", "NAME", "Make a tenant with a first user and an environment", json_flags,
      command_tenant_create, SETTINGS_DATA},
     {"tenant list", NULL, "List the tenants", json_flags, command_tenant_list, SETTINGS_DATA},
@@ -216,7 +225,8 @@ const struct command commands[] = {
      command_config_example, SETTINGS_NONE},
     {"config check", NULL, "Say whether `serve` would take these settings", no_flags, command_config_check,
      SETTINGS_ALL},
-    {"config show", NULL, "Print every setting, its value and where it is from", json_flags,
+    {"config show", NULL,
+     "Print every setting as a server that is started here would have it, and where it is from", json_flags,
      command_config_show, SETTINGS_ALL},
     {"doctor", NULL, "Look at everything a server needs and say what to do", doctor_flags, command_doctor,
      SETTINGS_LATER},

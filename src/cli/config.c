@@ -111,6 +111,7 @@ static void print_table(const struct settings *settings, struct arena *arena)
     for (int i = 0; settings_table[i].name; i++)
         printf("%-*s  %-*.*s  %.*s\n", name_width, settings_table[i].name, value_width,
                TEXT_FORMAT(shown(settings, i, arena)), TEXT_FORMAT(settings_origin(settings, i, arena)));
+    puts("# What a server would use that is started here and now; one that runs may have been given others.");
 }
 
 static void write_value(struct json_writer *writer, const struct settings *settings, int index,

@@ -124,19 +124,28 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     return config->access_log != NULL;
 }
 
-/* The key of a new installation is shown to a person, never to a log. */
+/* A first key is shown to a person, never to a log: without a terminal there is none, rather than one that
+ * nobody has and that goes on being valid. */
+static struct founding founding_here(void)
+{
+    struct founding founding = instance_founding;
+
+    founding.is_without_key = !isatty(STDOUT_FILENO);
+    return founding;
+}
+
 static void tell_of_installation(const struct installation *installation)
 {
     if (!installation->is_new)
         return;
     LOG_INFO("database initialised", LOG_TEXT("tenant_id", installation->opening.tenant.id),
              LOG_TEXT("environment_id", installation->opening.environment.id));
-    if (isatty(STDOUT_FILENO))
+    if (text_is_set(installation->plain_key))
         installation_print(installation);
     else
-        LOG_INFO("the first API key is only shown on a terminal; `farthing key create --name NAME` makes "
-                 "another one",
-                 LOG_TEXT("secret_id", installation->secret.id));
+        LOG_INFO(
+            "there is no API key yet; `farthing key create --name NAME` makes and shows one, also while the "
+            "server runs");
 }
 
 /* ---- signals ---- */
@@ -265,6 +274,7 @@ enum exit_code command_serve(struct invocation *invocation)
     struct http_config config = http_config_of(&invocation->settings);
     struct api_config api_config = {0};
     const struct place place = place_of(&invocation->settings);
+    const struct founding founding = founding_here();
     struct instance instance;
     struct text reason;
     sigset_t signals;
@@ -282,7 +292,7 @@ enum exit_code command_serve(struct invocation *invocation)
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!instance_open(&instance, &place, &instance_founding, arena, &reason))
+    if (!instance_open(&instance, &place, &founding, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
     http_config_listen(&config,

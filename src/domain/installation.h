@@ -11,7 +11,7 @@ struct installation {
      * is moved to; the rest is only there when it is new. */
     struct tenant_opening opening;
     struct secret secret;
-    struct text plain_key; /* the only place where the key itself ever is */
+    struct text plain_key; /* unset: none was made; the only place where the key itself ever is */
 };
 
 /* Whose installation it is. */
@@ -19,9 +19,10 @@ struct founding {
     struct text tenant_name;   /* UTF-8 of 1 to 100 characters */
     struct text email;         /* of the first user, in lower case; unset: none */
     struct text password_hash; /* which needs an e-mail; unset: the first user cannot log in */
+    bool is_without_key;       /* nobody would see it: whoever needs one makes it later */
 };
 
-/* Makes the first tenant with a key, in a database that has no tenant. */
+/* Makes the first tenant, and a key unless there is to be none, in a database that has no tenant. */
 const struct failure *installation_create(struct transaction *transaction, const struct founding *founding,
                                           struct installation *installation);
 

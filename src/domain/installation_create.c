@@ -27,6 +27,8 @@ const struct failure *installation_create(struct transaction *transaction, const
         return failure;
     if (text_is_set(founding->password_hash))
         auth_create(transaction, opening->user.id, founding->password_hash);
+    if (founding->is_without_key)
+        return NULL;
     return api_key_create(transaction, &opening->scope, &opening->user, &key, &installation->secret,
                           &installation->plain_key);
 }

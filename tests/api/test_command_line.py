@@ -320,6 +320,19 @@ def test_help_of_serve_lists_flags_and_variables():
         assert variable in output
 
 
+@pytest.mark.parametrize("command", ["init", "key create", "user list", "secret rotate", "config show", "doctor", "import customers"])
+def test_help_of_a_command_is_about_the_command(command):
+    """Its own flags and where the data is; all other settings are told of in one place."""
+    lines = run_ok("help", *command.split()).splitlines()
+    flags = [line.split()[0] for line in lines if line.startswith("  --")]
+    variables = [line.strip() for line in lines if re.match(r" +FARTHING_\w+$", line)]
+    assert {"--data", "--database"} <= set(flags) and variables == ["FARTHING_DATA", "FARTHING_DATABASE"]
+    assert not {"--auth-secret", "--encryption-key", "--listen"} & set(flags)
+    assert "`farthing help serve`" in lines[-1]
+    if command in ("key create", "user list"):
+        assert "--auth-secret" in lines[-1] and "--rbac-roles-file" in lines[-1]
+
+
 @pytest.mark.parametrize("command", ["init", "key", "version"])
 def test_help_of_a_command(command):
     assert command in run_ok("help", command)

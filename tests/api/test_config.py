@@ -107,6 +107,7 @@ def test_the_table_tells_where_a_value_is_from(config):
     path = config("\nloops = 1\n")
     lines = run_ok("config", "show", "--log-level=error", FARTHING_CONFIG=str(path), FARTHING_LOG_FORMAT="json")
     rows = dict(line.split(maxsplit=1) for line in lines.splitlines())
+    assert lines.splitlines()[-1].startswith("# What a server would use that is started here and now")
     assert re.fullmatch(rf"1 +file {path}:2", rows["loops"])
     assert re.fullmatch(r"json +environment FARTHING_LOG_FORMAT", rows["log-format"])
     assert re.fullmatch(r"error +flag", rows["log-level"])

@@ -1,6 +1,8 @@
 """Roles from a file (the setting rbac-roles-file; conventions sections 6.1 and 24)."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,20 @@ def test_a_role_of_the_file_grants_what_it_says(house):
         ):
             assert client.post("/v1/users", body).status == status, body
         assert client.post("/v1/users", {"type": "service_account", "roles": ["event_reader"]}, key=key[0]).status == 403
+
+
+def test_the_example_of_the_readme_is_a_file_that_is_taken(house):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    (example,) = [block for block in re.findall(r"```json\n(.*?)```", readme, flags=re.S) if "user_types" in block]
+    house.path.write_text(example)
+    roles = json.loads(example)["roles"]
+    with house.start() as client:
+        listed = {role["id"]: role for role in client.get("/v1/rbac/roles").json()["roles"]}
+        for role in roles:
+            shown = {name: value for name, value in role.items() if name != "user_types"}
+            assert shown.items() <= listed[role["id"]].items()
+        refusal = client.post("/v1/users", {"type": "service_account", "roles": ["support"]}).json()["message"]
+        assert "(event_ingestor, event_reader, feeder, super_admin)" in refusal and '"support"' in refusal
 
 
 def test_the_file_counts_as_it_is_when_the_server_starts(house):

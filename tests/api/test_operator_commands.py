@@ -7,6 +7,7 @@ import select
 import subprocess
 import termios
 import threading
+import time
 import unicodedata
 
 import pytest
@@ -17,6 +18,8 @@ from farthing_server import BINARY, environment, run, run_ok, seconds, variables
 from http_client import Client, RawConnection, request_bytes
 from tenancy import delete, put
 from test_listeners import UnixConnection
+from test_tokens import signed
+from tokens import signing_key
 
 BOTH = pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 
@@ -49,6 +52,12 @@ def operator(initialised, start_server):
             return process.stderr
 
     return Operator()
+
+
+@pytest.fixture
+def password_user(operator):
+    """The user of init, who has no password yet."""
+    return operator.json("user", "list")["items"][0]["id"]
 
 
 # --- customers -------------------------------------------------------------------------------------------------
@@ -94,6 +103,11 @@ def test_a_customer_of_one_of_several_environments(operator):
     make_customers(operator)
     made = variables_of(operator("environment", "create", "second"))
     assert "several environments" in operator.refused("customer", "get", "now")
+    assert "several environments" in operator.refused("customer", "get", "cust_nobody")
+    found = operator.json("customer", "get", "now", "--environment", operator.credentials.environment_id)
+    # An id is one customer's in all environments.
+    assert operator.json("customer", "get", found["id"]) == found
+    assert found["id"] in operator.refused("customer", "get", found["id"], "--environment", made["FARTHING_ENVIRONMENT_ID"])
     assert operator.json("customer", "get", "now", "--environment", operator.credentials.environment_id)["external_id"] == "now"
     assert "nobody" not in operator.refused("customer", "get", "now", "--environment", made["FARTHING_ENVIRONMENT_ID"])
     assert "there is no environment" in operator.refused("customer", "get", "now", "--environment", "third")
@@ -469,6 +483,9 @@ def sign_up(server):
         return client.post("/v1/auth/signup", {"email": "ada@example.com", "password": "correct horse"})
 
 
+TOKENS_END = "tokens of before are not valid any more, its API keys are"
+
+
 def set_password(operator, user, password, *arguments):
     return operator.try_("user", "set-password", user, *arguments, stdin=password)
 
@@ -481,7 +498,7 @@ def test_the_first_user_gets_a_password_and_the_owner_logs_in(operator, running)
     said = set_password(operator, user_id, FIRST + "\n")
     assert said.returncode == 1 and "--email" in said.stderr, "nobody logs in without an e-mail"
     made = set_password(operator, user_id, FIRST + "\n", "--email", "Owner@Example.com")
-    assert (made.returncode, made.stdout) == (0, f"{user_id} logs in with this password and {OWNER}\n"), made
+    assert (made.returncode, made.stdout) == (0, f"{user_id} logs in with this password and {OWNER}; {TOKENS_END}\n"), made
     if not running:
         operator.start()
     assert sign_up(operator.server).status == 403, "somebody has a password now"
@@ -497,6 +514,52 @@ def test_the_first_user_gets_a_password_and_the_owner_logs_in(operator, running)
         operator.start()
     assert log_in(operator.server, OWNER, FIRST).status == 403
     assert log_in(operator.server, OWNER, SECOND).status == 200
+
+
+def status_of(server, token):
+    with Client(server.address) as client:
+        return client.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"}).status
+
+
+@BOTH
+def test_a_new_password_ends_the_tokens_of_before_and_no_others(operator, running, password_user):
+    operator.start()
+    other = sign_up(operator.server).json()["token"]
+    set_password(operator, password_user, FIRST, "--email", OWNER)
+    for number in range(3):
+        # In the same second: what tells them apart is not when they were issued.
+        before = log_in(operator.server, OWNER, f"{FIRST}{number}" if number else FIRST).json()["token"]
+        assert status_of(operator.server, before) == 200
+        if not running:
+            operator.server.stop()
+        assert set_password(operator, password_user, f"{FIRST}{number + 1}").returncode == 0
+        if not running:
+            operator.start()
+        assert status_of(operator.server, before) == 401
+        after = log_in(operator.server, OWNER, f"{FIRST}{number + 1}").json()["token"]
+        assert (status_of(operator.server, after), status_of(operator.server, other)) == (200, 200)
+        with Client(operator.server.address, operator.credentials.api_key) as client:
+            assert client.get("/v1/users/me").status == 200
+
+
+def test_a_new_password_ends_also_tokens_that_do_not_say_which_one_they_are_of(operator, password_user):
+    """Those that an operator makes, and those of an earlier version."""
+    operator.start()
+    now = int(time.time())
+    moments = {"before": now - 60, "never": None, "after": now + 25}
+
+    def statuses():
+        claims = {"user_id": password_user, "tenant_id": operator.credentials.tenant_id}
+        made = {
+            name: signed(signing_key(operator.directory), {**claims, **({"iat": moment} if moment else {})})
+            for name, moment in moments.items()
+        }
+        return {name: status_of(operator.server, token) for name, token in made.items()}
+
+    set_password(operator, password_user, FIRST, "--email", OWNER)
+    assert statuses() == {"before": 200, "never": 200, "after": 200}, "a first password has none before it"
+    set_password(operator, password_user, SECOND)
+    assert statuses() == {"before": 401, "never": 401, "after": 200}
 
 
 def test_a_password_leaves_a_trail_without_it(operator):
@@ -568,6 +631,33 @@ def read_until(descriptor, text):
     return shown
 
 
+def test_serve_on_an_empty_directory_makes_no_key_that_nobody_sees(directory, start_server):
+    server = start_server(directory)
+    assert json.loads(run_ok("key", "list", "--data", directory, "--json"))["items"] == []
+    assert "farthing key create --name NAME" in server.log
+    key = variables_of(run_ok("key", "create", "--data", directory, "--name", "first"))["FARTHING_API_KEY"]
+    with Client(server.address, key) as client:
+        assert client.get("/v1/users/me").json()["roles"] == ["super_admin"]
+
+
+def test_serve_on_an_empty_directory_shows_the_first_key_on_a_terminal(directory):
+    main, terminal = os.openpty()
+    arguments = ["serve", "--data", str(directory), "--listen", "127.0.0.1:0"]
+    server = subprocess.Popen(
+        [str(BINARY), *arguments], stdin=terminal, stdout=terminal, stderr=subprocess.DEVNULL, env=environment(*arguments)
+    )
+    os.close(terminal)
+    try:
+        said = read_until(main, "FARTHING_API_KEY=sk_")
+        wait_until(lambda: (directory / "admin.sock").exists(), 20, "the server to run")
+        listed = json.loads(run_ok("key", "list", "--data", directory, "--json"))["items"]
+    finally:
+        server.terminate()
+        server.wait()
+        os.close(main)
+    assert [item["name"] for item in listed] == ["first"] and b"FARTHING_TENANT_ID=" in said
+
+
 def test_init_with_an_owner_who_logs_in(directory, start_server):
     wrong = (
         (("--password-stdin",), FIRST, "--email"),
@@ -589,11 +679,45 @@ def test_init_with_an_owner_who_logs_in(directory, start_server):
 
 def test_a_key_for_a_user_of_another_tenant(operator):
     other = variables_of(operator("tenant", "create", "Other"))
-    said = operator.refused(
-        "key", "create", "--name", "k", "--environment", operator.credentials.environment_id,
-        "--user", other["FARTHING_USER_ID"],
+    for place in ("--environment", operator.credentials.environment_id), ("--tenant", operator.credentials.tenant_id):
+        said = operator.refused("key", "create", "--name", "k", *place, "--user", other["FARTHING_USER_ID"])
+        assert "user" in said
+
+
+def test_a_key_for_a_user_who_says_the_tenant(operator):
+    acme = variables_of(operator("tenant", "create", "Acme"))
+    bob = operator.json("user", "create", "--tenant", "Acme", "--email", "bob@acme.test", "--name", "Bob")["user"]["id"]
+    ann = operator.json("user", "create", "--tenant", "Acme", "--email", "ann@acme.test")["user"]["id"]
+    assert "several environments" in operator.refused("key", "create", "--name", "k")
+    made = {}
+    for user, reference in ((bob, bob), (ann, "Ann@ACME.test"), (acme["FARTHING_USER_ID"], acme["FARTHING_USER_ID"])):
+        made[user] = operator.json("key", "create", "--name", "k", "--user", reference)["secret"]
+        assert made[user]["user_id"] == user
+    listed = {item["id"]: item for item in operator.json("key", "list")["items"]}
+    shown = {user: listed[secret["id"]] for user, secret in made.items()}
+    assert {item["tenant_name"] for item in shown.values()} == {"Acme"}
+    assert [shown[user]["user_name"] for user in (bob, ann)] == ["Bob", "ann@acme.test"]
+    header, *lines = operator("key", "list").splitlines()
+    assert "  USER  " in header and any(" Bob " in line for line in lines) and any(" ann@acme.test " in line for line in lines)
+    assert '"nobody@acme.test"' in operator.refused("key", "create", "--name", "k", "--user", "nobody@acme.test")
+    operator("environment", "create", "Live", "--tenant", "Acme")
+    assert "Sandbox of Acme" in operator.refused("key", "create", "--name", "k", "--user", bob)
+    assert operator.json("key", "create", "--name", "k", "--user", bob, "--environment", "Live")["secret"]["user_id"] == bob
+
+
+def test_a_key_of_a_service_account_has_roles_that_one_may_have(operator):
+    robot = operator.json("user", "create", "--type", "service_account", "--role", "event_reader", "--role", "event_ingestor")
+    robot = robot["user"]["id"]
+    for roles in (["all_reader"], ["all_writer"], ["event_reader", "all_reader"], ["super_admin", "event_reader"]):
+        flags = [word for role in roles for word in ("--role", role)]
+        said = operator.refused("key", "create", "--name", "k", "--user", robot, *flags)
+        assert said.startswith("farthing: --role "), said
+    assert "(event_ingestor, event_reader, super_admin)" in operator.refused(
+        "key", "create", "--name", "k", "--user", robot, "--role", "all_reader"
     )
-    assert "user" in said
+    narrow = operator.json("key", "create", "--name", "k", "--user", robot, "--role", "event_reader")
+    assert narrow["secret"]["roles"] == ["event_reader"]
+    assert operator.json("key", "create", "--name", "k", "--role", "event_ingestor")["secret"]["roles"] == ["event_ingestor"]
 
 
 def test_a_key_for_an_environment_by_name(operator):
