@@ -19,6 +19,7 @@ const struct route_table *const route_tables[] = {
     &metrics_routes,
     &activity_routes,
     &admin_audit_routes,
+    &admin_backup_routes,
     &admin_customer_search_routes,
     &admin_outbox_routes,
     &admin_customer_routes,

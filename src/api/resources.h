@@ -21,6 +21,7 @@ extern const struct route_table admin_key_routes;
 extern const struct route_table admin_import_routes;
 extern const struct route_table activity_routes;
 extern const struct route_table admin_audit_routes;
+extern const struct route_table admin_backup_routes;
 extern const struct route_table admin_customer_routes;
 extern const struct route_table admin_customer_search_routes;
 extern const struct route_table admin_log_routes;

@@ -59,6 +59,38 @@ void sha256(struct text input, uint8_t digest[SHA256_BYTES])
     assert(length == SHA256_BYTES);
 }
 
+struct sha256_stream {
+    EVP_MD_CTX *context;
+};
+
+struct sha256_stream *sha256_begin(void)
+{
+    struct sha256_stream *stream = calloc(1, sizeof *stream);
+
+    pthread_once(&fetch_once, fetch_algorithm);
+    if (!stream)
+        abort();
+    stream->context = EVP_MD_CTX_new();
+    require(stream->context != NULL, "EVP_MD_CTX_new");
+    require(EVP_DigestInit_ex2(stream->context, algorithm, NULL) == 1, "EVP_DigestInit_ex2");
+    return stream;
+}
+
+void sha256_add(struct sha256_stream *stream, struct text input)
+{
+    require(EVP_DigestUpdate(stream->context, input.data, input.length) == 1, "EVP_DigestUpdate");
+}
+
+void sha256_end(struct sha256_stream *stream, uint8_t digest[SHA256_BYTES])
+{
+    unsigned length = 0;
+
+    require(EVP_DigestFinal_ex(stream->context, digest, &length) == 1, "EVP_DigestFinal_ex");
+    assert(length == SHA256_BYTES);
+    EVP_MD_CTX_free(stream->context);
+    free(stream);
+}
+
 void hex_encode(const uint8_t *bytes, size_t length, char *out)
 {
     static const char digits[] = "0123456789abcdef";

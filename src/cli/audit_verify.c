@@ -20,7 +20,7 @@ struct verification {
     struct arena slice_arena; /* of one reply */
     int64_t last_sequence;    /* of the last row to be read */
     struct admin_reply heads; /* when it began */
-    struct import_progress progress;
+    struct progress progress;
 };
 
 /* ---- heads ---- */
@@ -204,9 +204,9 @@ static enum exit_code verify(struct verification *verification)
     verification->last_sequence = admin_number(verification->heads.body, "last_sequence");
     if (json_member(verification->heads.body, TEXT("since_us")))
         audit_check_since(verification->check, admin_number(verification->heads.body, "since_us"));
-    import_progress_start(&verification->progress);
+    progress_start(&verification->progress);
     code = read_rows(verification);
-    import_progress_end(&verification->progress);
+    progress_end(&verification->progress);
     if (code == EXIT_DONE)
         code = read_heads(verification, &heads_again, audit_check_head_again);
     if (code != EXIT_DONE)

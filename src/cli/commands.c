@@ -118,6 +118,19 @@ static const struct flag customer_search_flags[] = {
     {0},
 };
 
+static const struct flag backup_flags[] = {
+    {"rate", "MB", NULL,
+     "copy at most so many megabytes a second; without it, as fast as it goes beside the rest", false},
+    FLAG_JSON,
+    {0},
+};
+
+static const struct flag restore_flags[] = {
+    {"replace", NULL, NULL, "put aside the database that is there, and carry over what only it knows", false},
+    {"forget", NULL, NULL, "... also when it cannot be read, so that nothing can be carried over", false},
+    {0},
+};
+
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
 static const struct flag audit_verify_flags[] = {
@@ -204,6 +217,10 @@ const struct command commands[] = {
      customer_export_flags, command_customer_export, SETTINGS_DATA},
     {"customer erase", "ID|EXTERNAL_ID", "Forget a customer for good: the person goes, money and proof stay",
      customer_erase_flags, command_customer_erase, SETTINGS_DATA},
+    {"backup", "DIRECTORY", "Copy everything into a new directory, while the server goes on", backup_flags,
+     command_backup, SETTINGS_DATA},
+    {"restore", "DIRECTORY", "Make a data directory out of a backup, or put one back into it", restore_flags,
+     command_restore, SETTINGS_DATA},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

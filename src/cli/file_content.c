@@ -33,3 +33,39 @@ struct text file_content(const char *path, size_t bytes_max, struct arena *arena
     errno = why;
     return content;
 }
+
+bool file_write_all(int fd, struct text bytes)
+{
+    while (bytes.length > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.length);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        bytes = text_from(bytes, (size_t)written);
+    }
+    return true;
+}
+
+bool file_make(const char *path, struct text content)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool is_made = fd >= 0 && file_write_all(fd, content) && fsync(fd) == 0;
+    int why = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return is_made;
+}
+
+bool directory_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return is_synced;
+}

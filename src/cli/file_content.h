@@ -9,4 +9,14 @@
  * (EFBIG). A pipe is read until its writers end; one that nobody writes to is empty. */
 struct text file_content(const char *path, size_t bytes_max, struct arena *arena);
 
+/* Writes all of it. False with errno. */
+bool file_write_all(int fd, struct text bytes);
+
+/* Makes a file, which must not exist, of mode 0600 with this content, on the disk when it returns; its name
+ * is as soon as the directory is (directory_sync). False with errno. */
+bool file_make(const char *path, struct text content);
+
+/* Has the names in a directory be on the disk. False with errno. */
+bool directory_sync(const char *path);
+
 #endif

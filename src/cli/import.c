@@ -34,7 +34,7 @@ static void tell(void *context, struct text message)
 {
     struct import *import = context;
 
-    import_progress_end(&import->progress);
+    progress_end(&import->progress);
     fprintf(stderr, "farthing: %.*s\n", TEXT_FORMAT(message));
 }
 
@@ -195,7 +195,7 @@ static enum exit_code conclude(struct import *import)
     };
     enum exit_code code = import->counts.refused ? EXIT_FAILED : EXIT_DONE;
 
-    import_progress_end(&import->progress);
+    progress_end(&import->progress);
     warn(import);
     import_summary_print(&summary);
     if (fflush(stdout) != 0)
@@ -224,7 +224,7 @@ static enum exit_code run(struct import *import, const struct place *place)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     code = open_link(import, host.socket_path);
     if (code == EXIT_DONE) {
-        import_progress_start(&import->progress);
+        progress_start(&import->progress);
         run_rows(import);
         code = conclude(import);
     }

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "import/csv_reader.h"
 #include "import/line_reader.h"
 #include "import/row_json.h"
@@ -135,18 +136,9 @@ struct import_counts {
     uint64_t created, updated, unchanged, different, refused;
 };
 
-struct import_progress {
-    bool is_terminal;
-    int64_t started_us, shown_us;
-    bool is_on_line; /* a line stands there that the next one replaces */
-};
-
-void import_progress_start(struct import_progress *progress);
 /* Shows how far it is, when it is time again. `size_bytes` is 0 when it is not known. */
-void import_progress_show(struct import_progress *progress, const struct import_counts *counts,
-                          uint64_t read_bytes, uint64_t size_bytes);
-/* Removes the line. */
-void import_progress_end(struct import_progress *progress);
+void import_progress_show(struct progress *progress, const struct import_counts *counts, uint64_t read_bytes,
+                          uint64_t size_bytes);
 
 /* "1,234,567" */
 struct text import_number(struct arena *arena, uint64_t number);
@@ -162,7 +154,7 @@ struct import {
     struct line_reader lines;
     struct import_link link;
     struct import_rejects rejects;
-    struct import_progress progress;
+    struct progress progress;
     struct import_counts counts;
     struct text environment_id;
     struct text id; /* of this import: the request id of all that it writes */

@@ -32,20 +32,6 @@ bool secrets_file_read(const struct data_directory *directory, struct secret_set
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, struct text bytes)
-{
-    while (bytes.length > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.length);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes = text_from(bytes, (size_t)written);
-    }
-    return true;
-}
-
 /* What root's commands make must stay open to the user that runs the server. */
 static bool leave_to_owner(const struct data_directory *directory, int fd)
 {
@@ -60,24 +46,13 @@ static bool write_new(const struct data_directory *directory, const char *path, 
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     /* A file that was left there may have another mode. */
     bool is_written = fd >= 0 && fchmod(fd, 0600) == 0 && leave_to_owner(directory, fd) &&
-                      write_all(fd, content) && fsync(fd) == 0;
+                      file_write_all(fd, content) && fsync(fd) == 0;
     int why = errno;
 
     if (fd >= 0 && close(fd) != 0)
         is_written = false;
     errno = why;
     return is_written;
-}
-
-/* The name is as durable as the content. */
-static bool sync_directory(const struct data_directory *directory)
-{
-    int fd = open(directory->path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return is_synced;
 }
 
 bool secrets_file_write(const struct data_directory *directory, const struct secret_set *set,
@@ -87,7 +62,7 @@ bool secrets_file_write(const struct data_directory *directory, const struct sec
     const char *new_path = arena_string(arena, arena_format(arena, "%s.new", path));
 
     if (write_new(directory, new_path, secret_set_write(set, arena)) && rename(new_path, path) == 0 &&
-        sync_directory(directory))
+        directory_sync(directory->path.data))
         return true;
     *reason = arena_format(arena, "cannot write %s: %s", path, strerror(errno));
     unlink(new_path);

@@ -27,6 +27,10 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
                             struct text *reason);
 /* False when the queue is full or the writer is stopping. */
 bool writer_submit(struct writer *writer, struct store_command *command);
+/* Has the writer copy the database, as store_backup_begin. Any thread. */
+bool writer_back_up(struct writer *writer, struct text path, int64_t bytes_per_second, struct arena *arena,
+                    struct text *reason);
+void writer_tell_backup(struct writer *writer, struct store_backup *told, struct arena *arena);
 /* Lets the queue run empty, closes the connection and frees the writer. */
 void writer_stop(struct writer *writer);
 

@@ -213,6 +213,25 @@ void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_
     *log_bytes = store->postgres ? -1 : file_bytes(store->database_path, "-wal");
 }
 
+bool store_backup_begin(struct store *store, struct text path, int64_t bytes_per_second, struct arena *arena,
+                        struct text *reason)
+{
+    assert(store->magic == STORE_MAGIC);
+    if (!store->postgres)
+        return writer_back_up(store->writer, path, bytes_per_second, arena, reason);
+    *reason = TEXT("the data is in a PostgreSQL database: back it up with pg_dump, pg_basebackup or what its "
+                   "host offers");
+    return false;
+}
+
+void store_backup_tell(struct store *store, struct store_backup *told, struct arena *arena)
+{
+    assert(store->magic == STORE_MAGIC);
+    *told = (struct store_backup){.state = STORE_BACKUP_NONE};
+    if (!store->postgres)
+        writer_tell_backup(store->writer, told, arena);
+}
+
 enum store_state store_state(const struct store *store)
 {
     assert(store->magic == STORE_MAGIC);

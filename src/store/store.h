@@ -335,6 +335,29 @@ struct store_facts {
 bool store_inspect(struct text database, bool thorough, struct store_facts *facts, struct arena *arena,
                    struct text *reason);
 
+/* ---- copies ---- */
+
+enum store_backup_state { STORE_BACKUP_NONE, STORE_BACKUP_RUNNING, STORE_BACKUP_DONE, STORE_BACKUP_FAILED };
+
+struct store_backup {
+    enum store_backup_state state;
+    struct text path;
+    bool is_copied; /* what is left is to wait for the disk and to read the copy again */
+    int64_t page_bytes, page_count, pages_copied; /* 0: not known yet */
+    struct text sha256;                           /* of the file; when it is done */
+    int64_t finished_at;                          /* the same: microseconds since 1970 */
+    struct text reason;                           /* why it has failed */
+};
+
+/* Begins to copy the embedded database into a file, which must not exist, while everything goes on: what is
+ * committed until it is done is in the copy, whole. At most `bytes_per_second`; 0: as fast as it goes beside
+ * the rest. One at a time. False with a one-line reason; on PostgreSQL, whose own tools do that, always. Any
+ * thread. */
+bool store_backup_begin(struct store *store, struct text path, int64_t bytes_per_second, struct arena *arena,
+                        struct text *reason);
+/* How the last one is getting on. Any thread. */
+void store_backup_tell(struct store *store, struct store_backup *told, struct arena *arena);
+
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told, as those of a server. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);

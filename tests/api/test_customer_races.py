@@ -5,7 +5,6 @@ What the replies leave open the trail tells: it has every change that was done, 
 
 import collections
 import itertools
-import json
 import os
 import uuid
 from urllib.parse import quote

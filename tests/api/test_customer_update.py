@@ -1,6 +1,5 @@
 """PUT /v1/customers (10-customers section 6): a change is partial, and says whose it is."""
 
-import json
 from urllib.parse import quote, urlencode
 
 import pytest

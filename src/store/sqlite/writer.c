@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/processor.h"
 #include "metrics/metrics.h"
+#include "store/sqlite/backup.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/write.h"
 
@@ -36,6 +37,9 @@ struct writer {
     struct command_list queue;
     struct command_list background; /* those that let others go first */
     bool stopping;
+    struct backup *backup;       /* the last one; NULL: there was none */
+    struct backup *ended_backup; /* the one before, for the writer's thread to free */
+    int64_t backup_next_us;      /* when it goes on, monotonic; INT64_MAX: it does not */
 };
 
 /* ---- what callers and the operator are told of the disk ---- */
@@ -212,22 +216,44 @@ static void take_commands(struct writer *writer, struct command_list *pending)
         command_list_append(pending, command_list_take(&writer->background));
 }
 
+/* Goes on with a backup; on the writer's thread, outside a transaction. */
+static void back_up(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    struct backup *backup = writer->backup, *ended = writer->ended_backup;
+
+    writer->ended_backup = NULL;
+    pthread_mutex_unlock(&writer->mutex);
+    if (ended)
+        backup_free(ended);
+    int64_t next_us = backup ? backup_step(backup, writer->connection) : INT64_MAX;
+
+    pthread_mutex_lock(&writer->mutex);
+    writer->backup_next_us = writer->backup == backup ? next_us : 0;
+    pthread_mutex_unlock(&writer->mutex);
+    if (backup)
+        processor_offer();
+}
+
 /* Waits for commands and takes them. False when the writer is to end. `idle` tells that nothing came for a
  * while.
  */
 static bool wait_for_commands(struct writer *writer, struct command_list *pending, bool *idle)
 {
-    struct timespec until;
+    int64_t idle_us = monotonic_now_us() + STORE_IDLE_CHECKPOINT_MS * INT64_C(1000);
     int waited = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += STORE_IDLE_CHECKPOINT_MS / 1000;
     pthread_mutex_lock(&writer->mutex);
-    while (!has_commands(writer) && !writer->stopping && waited != ETIMEDOUT)
+    while (!has_commands(writer) && !writer->stopping && waited != ETIMEDOUT) {
+        int64_t until_us = writer->backup_next_us < idle_us ? writer->backup_next_us : idle_us;
+        const struct timespec until = {.tv_sec = until_us / MICROSECONDS_PER_SECOND,
+                                       .tv_nsec = until_us % MICROSECONDS_PER_SECOND * 1000};
+
         waited = pthread_cond_timedwait(&writer->woken, &writer->mutex, &until);
+    }
     bool more = has_commands(writer) || !writer->stopping;
 
-    *idle = !has_commands(writer);
+    *idle = !has_commands(writer) && monotonic_now_us() >= idle_us;
     take_commands(writer, pending);
     pthread_mutex_unlock(&writer->mutex);
     return more;
@@ -265,7 +291,9 @@ static void *writer_main(void *context)
             /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
              * has. */
             checkpointer_step(writer->checkpointer, !is_done);
+            back_up(writer);
         }
+        back_up(writer);
         if (idle)
             rest(writer);
         else
@@ -301,6 +329,38 @@ static bool continue_chain(struct connection *connection, struct arena *arena, s
     return true;
 }
 
+bool writer_back_up(struct writer *writer, struct text path, int64_t bytes_per_second, struct arena *arena,
+                    struct text *reason)
+{
+    struct store_backup last = {.state = STORE_BACKUP_NONE};
+
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->backup)
+        backup_tell(writer->backup, &last, arena);
+    bool is_free = last.state != STORE_BACKUP_RUNNING && !writer->stopping && !writer->ended_backup;
+    struct backup *backup = is_free ? backup_start(path, bytes_per_second, arena, reason) : NULL;
+
+    if (backup) {
+        writer->ended_backup = writer->backup;
+        writer->backup = backup;
+        writer->backup_next_us = 0;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    if (!is_free)
+        *reason = TEXT("another backup is under way");
+    if (backup)
+        pthread_cond_signal(&writer->woken);
+    return backup;
+}
+
+void writer_tell_backup(struct writer *writer, struct store_backup *told, struct arena *arena)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->backup)
+        backup_tell(writer->backup, told, arena);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,
                             struct text *reason)
 {
@@ -325,6 +385,7 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
     writer->magic = WRITER_MAGIC;
     writer->store = store;
     writer->connection = connection;
+    writer->backup_next_us = INT64_MAX;
     command_list_init(&writer->queue);
     command_list_init(&writer->background);
     pthread_mutex_init(&writer->mutex, NULL);
@@ -363,6 +424,10 @@ void writer_stop(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
     pthread_cond_signal(&writer->woken);
     pthread_join(writer->thread, NULL);
+    if (writer->ended_backup)
+        backup_free(writer->ended_backup);
+    if (writer->backup)
+        backup_free(writer->backup);
     checkpointer_close(writer->checkpointer);
     buffer_free(&writer->scratch);
     pthread_cond_destroy(&writer->woken);

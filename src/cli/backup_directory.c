@@ -1,0 +1,94 @@
+#include "cli/backup_directory.h"
+
+#include "base/instant.h"
+#include "cli/admin_command.h"
+#include "cli/file_content.h"
+#include "json/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { FORMAT = 1, MANIFEST_BYTES_MAX = 64 * 1024 };
+
+struct backup_directory backup_directory_at(struct arena *arena, struct text path)
+{
+    return (struct backup_directory){
+        .path = arena_string(arena, path),
+        .database_path = arena_string(arena, arena_format(arena, "%.*s/farthing.db", TEXT_FORMAT(path))),
+        .secrets_path = arena_string(arena, arena_format(arena, "%.*s/secrets", TEXT_FORMAT(path))),
+        .manifest_path = arena_string(arena, arena_format(arena, "%.*s/backup.json", TEXT_FORMAT(path))),
+    };
+}
+
+static void write_text(struct json_writer *writer, struct text key, struct text text)
+{
+    json_key(writer, key);
+    json_string(writer, text);
+}
+
+static void write_number(struct json_writer *writer, struct text key, int64_t number)
+{
+    json_key(writer, key);
+    json_int64(writer, number);
+}
+
+struct text backup_manifest_json(const struct backup_manifest *manifest, struct arena *arena)
+{
+    struct buffer buffer = {0}, instant = {0};
+    struct json_writer writer;
+
+    instant_append(&instant, manifest->finished_at);
+    json_writer_init(&writer, &buffer);
+    json_begin_object(&writer);
+    write_number(&writer, TEXT("format"), FORMAT);
+    write_text(&writer, TEXT("version"), manifest->version);
+    write_number(&writer, TEXT("schema_version"), manifest->schema_version);
+    json_key(&writer, TEXT("finished_at"));
+    json_string(&writer, buffer_text(&instant));
+    write_number(&writer, TEXT("finished_at_us"), manifest->finished_at);
+    write_number(&writer, TEXT("bytes"), manifest->bytes);
+    write_text(&writer, TEXT("sha256"), manifest->sha256);
+    json_key(&writer, TEXT("has_secrets"));
+    json_bool(&writer, manifest->has_secrets);
+    json_end_object(&writer);
+    buffer_append_char(&buffer, '\n');
+    struct text json = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    buffer_free(&instant);
+    return json;
+}
+
+bool backup_manifest_read(const struct backup_directory *directory, struct backup_manifest *manifest,
+                          struct arena *arena, struct text *reason)
+{
+    struct text content = file_content(directory->manifest_path, MANIFEST_BYTES_MAX, arena);
+    struct json_error error;
+    const struct json_value *json = text_is_set(content) ? json_read(arena, content, &error) : NULL;
+
+    if (!text_is_set(content) && errno == ENOENT)
+        *reason =
+            arena_format(arena, "%s holds no backup, or one that was not finished: there is no backup.json",
+                         directory->path);
+    else if (!text_is_set(content))
+        *reason = arena_format(arena, "cannot read %s: %s", directory->manifest_path, strerror(errno));
+    else if (!json || json->type != JSON_OBJECT || admin_number(json, "format") < 1)
+        *reason = arena_format(arena, "%s is not what `farthing backup` writes", directory->manifest_path);
+    else if (admin_number(json, "format") > FORMAT)
+        *reason = arena_format(arena, "%s is of a later version, %.*s", directory->path,
+                               TEXT_FORMAT(admin_member(json, "version")));
+    else {
+        const struct json_value *has_secrets = json_member(json, TEXT("has_secrets"));
+
+        *manifest = (struct backup_manifest){
+            .version = admin_member(json, "version"),
+            .schema_version = admin_number(json, "schema_version"),
+            .finished_at = admin_number(json, "finished_at_us"),
+            .bytes = admin_number(json, "bytes"),
+            .sha256 = admin_member(json, "sha256"),
+            .has_secrets = has_secrets && has_secrets->type == JSON_TRUE,
+        };
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,444 @@
+/* restore.c: `farthing restore`: a data directory out of a backup. What the database in its place knows and
+ * the backup cannot is carried over (domain/carry_over.h), and that database is put aside, never removed. */
+#include "cli/backup_directory.h"
+#include "cli/commands.h"
+#include "cli/file_content.h"
+#include "cli/instance.h"
+#include "cli/progress.h"
+#include "domain/api_keys.h"
+#include "domain/carry_over.h"
+#include "domain/customers.h"
+#include "domain/environments.h"
+
+#include "base/instant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NEW_NAME "farthing.db.restoring"
+
+enum { COPY_BYTES = 1024 * 1024, SECRETS_BYTES_MAX = 1024 * 1024, MEGABYTE = 1000 * 1000 };
+
+struct restoration {
+    struct invocation *invocation;
+    struct arena *arena;
+    struct data_directory directory;
+    struct backup_directory source;
+    struct backup_manifest manifest;
+    struct text new_path; /* of the database, until it has its place */
+    struct call call;
+    struct store *present, *restored;
+    bool is_replacing;
+    size_t key_count, customer_count, event_count; /* carried over */
+    struct text aside;                             /* where the database is that was there before */
+};
+
+static struct text inside(struct restoration *restoration, struct text directory, const char *name)
+{
+    return text_from_string(arena_string(
+        restoration->arena, arena_format(restoration->arena, "%.*s/%s", TEXT_FORMAT(directory), name)));
+}
+
+static void remove_unfinished(struct restoration *restoration)
+{
+    static const char *const names[] = {NEW_NAME, NEW_NAME "-wal", NEW_NAME "-shm"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        unlink(inside(restoration, restoration->directory.path, names[i]).data);
+}
+
+/* ---- the copy ---- */
+
+/* Copies and hashes the open files. False with errno. */
+static bool copy_and_hash(struct restoration *restoration, int from, int to, uint8_t hash[SHA256_BYTES])
+{
+    struct sha256_stream *stream = sha256_begin();
+    char *bytes = malloc(COPY_BYTES);
+    struct progress progress;
+    int64_t copied = 0;
+    ssize_t length;
+
+    if (!bytes)
+        abort();
+    progress_start(&progress);
+    while ((length = read(from, bytes, COPY_BYTES)) > 0) {
+        struct text piece = {bytes, (size_t)length};
+
+        sha256_add(stream, piece);
+        if (!file_write_all(to, piece))
+            length = -1;
+        if (length < 0)
+            break;
+        copied += length;
+        double done = restoration->manifest.bytes ? (double)copied / (double)restoration->manifest.bytes : 0;
+
+        if (progress_is_due(&progress))
+            progress_show(&progress,
+                          arena_format(restoration->arena, "%.1f MB%.*s", (double)copied / MEGABYTE,
+                                       TEXT_FORMAT(progress_rest(&progress, done, restoration->arena))),
+                          done);
+    }
+    int why = errno;
+
+    progress_end(&progress);
+    sha256_end(stream, hash);
+    free(bytes);
+    errno = why;
+    return length == 0 && fsync(to) == 0;
+}
+
+static enum exit_code copy_database(struct restoration *restoration)
+{
+    const char *new_path = restoration->new_path.data;
+    char hex[SHA256_HEX_LENGTH];
+    uint8_t hash[SHA256_BYTES];
+
+    int from = open(restoration->source.database_path, O_RDONLY | O_CLOEXEC),
+        to = from < 0 ? -1 : open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool is_copied = to >= 0 && copy_and_hash(restoration, from, to, hash);
+    int why = errno;
+
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    if (!is_copied)
+        return complain(EXIT_FAILED, "cannot copy %s to %s: %s", restoration->source.database_path, new_path,
+                        strerror(why));
+    hex_encode(hash, sizeof hash, hex);
+    if (text_equal((struct text){hex, sizeof hex}, restoration->manifest.sha256))
+        return EXIT_DONE;
+    return complain(
+        EXIT_FAILED,
+        "%s is not what was backed up: its SHA-256 is another one than backup.json says; the data "
+        "directory is as it was",
+        restoration->source.database_path);
+}
+
+/* ---- what is carried over ---- */
+
+struct carrying {
+    struct restoration *restoration;
+    struct record_list keys, customers, waiting, delivered;
+    int64_t after;
+    const struct carried *customer;
+    struct scope scope;
+    bool is_done; /* by the last step */
+};
+
+static const struct failure *read_what_is_known(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+
+    carrying->keys = carry_over_revoked_keys(transaction);
+    carrying->customers = carry_over_erased_customers(transaction);
+    return NULL;
+}
+
+/* A backup from before there was such a key has nothing to be revoked. */
+static const struct failure *revoke_keys(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+    const struct carried *keys = carrying->keys.records;
+
+    carrying->restoration->key_count = 0;
+    for (size_t i = 0; i < carrying->keys.count; i++) {
+        struct secret *revoked = ARENA_NEW(transaction->arena, struct secret);
+        bool is_there = !api_key_revoke(transaction, keys[i].id, revoked) && !transaction->failure;
+
+        carrying->restoration->key_count += is_there && text_equal(revoked->status, status_published);
+    }
+    return NULL;
+}
+
+static const struct failure *find_environment(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+
+    return environment_find(transaction, carrying->customer->environment_id, &carrying->scope);
+}
+
+static const struct failure *erase_customer(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+    struct customer_erasure erasure = {0};
+    const struct failure *failure = customer_erase(transaction, carrying->customer->id, &erasure);
+
+    carrying->is_done = !failure && !erasure.was_erased;
+    return failure && failure->code == FAILURE_NOT_FOUND ? NULL : failure;
+}
+
+static const struct failure *erase_customers(struct carrying *carrying)
+{
+    struct restoration *restoration = carrying->restoration;
+    const struct carried *customers = carrying->customers.records;
+    const struct failure *failure = NULL;
+
+    for (size_t i = 0; i < carrying->customers.count && !failure; i++) {
+        struct call call = restoration->call;
+
+        carrying->customer = &customers[i];
+        call.scope = &carrying->scope;
+        if (store_read(restoration->restored, restoration->arena, &restoration->call, find_environment,
+                       carrying))
+            continue; /* there was no such environment then */
+        failure = store_write(restoration->restored, restoration->arena, &call, erase_customer, carrying);
+        restoration->customer_count += carrying->is_done;
+    }
+    return failure;
+}
+
+static const struct failure *read_waiting(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+
+    carrying->waiting = carry_over_waiting_events(transaction, carrying->after);
+    return NULL;
+}
+
+static const struct failure *read_delivered(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+
+    carrying->delivered = carry_over_delivered_events(transaction, &carrying->waiting);
+    return NULL;
+}
+
+static const struct failure *take_deliveries(void *context, struct transaction *transaction)
+{
+    struct carrying *carrying = context;
+
+    return carry_over_deliveries(transaction, &carrying->delivered);
+}
+
+static const struct failure *carry_events(struct carrying *carrying)
+{
+    struct restoration *restoration = carrying->restoration;
+    const struct failure *failure = NULL;
+    struct arena arena;
+
+    arena_init(&arena);
+    do {
+        arena_reset(&arena);
+        failure = store_read(restoration->restored, &arena, &restoration->call, read_waiting, carrying);
+        if (!failure)
+            failure = store_read(restoration->present, &arena, &restoration->call, read_delivered, carrying);
+        if (!failure && carrying->delivered.count)
+            failure =
+                store_write(restoration->restored, &arena, &restoration->call, take_deliveries, carrying);
+        restoration->event_count += carrying->delivered.count;
+        if (!failure && carrying->waiting.count)
+            carrying->after =
+                ((const struct carried_event *)carrying->waiting.records)[carrying->waiting.count - 1]
+                    .sequence;
+    } while (!failure && carrying->waiting.count == CARRY_OVER_EVENTS_MAX);
+    if (failure)
+        failure = failure_copy(failure, restoration->arena);
+    arena_free(&arena);
+    return failure;
+}
+
+static enum exit_code carry_over(struct restoration *restoration)
+{
+    struct carrying carrying = {.restoration = restoration};
+    const struct failure *failure = store_read(restoration->present, restoration->arena, &restoration->call,
+                                               read_what_is_known, &carrying);
+
+    if (!failure)
+        failure = store_write(restoration->restored, restoration->arena, &restoration->call, revoke_keys,
+                              &carrying);
+    if (!failure)
+        failure = erase_customers(&carrying);
+    if (!failure)
+        failure = carry_events(&carrying);
+    if (!failure)
+        return EXIT_DONE;
+    return complain(EXIT_FAILED,
+                    "what the database knows could not be carried over: %.*s; the data directory is as "
+                    "it was",
+                    TEXT_FORMAT(failure->message));
+}
+
+/* ---- the databases ---- */
+
+/* Opens the copy, which brings it to the schema of this program, and the database that is there. Without the
+ * latter nothing can be carried over, which must be meant. */
+static enum exit_code open_both(struct restoration *restoration)
+{
+    struct text reason;
+
+    restoration->restored = store_open(restoration->new_path, restoration->arena, &reason);
+    if (!restoration->restored)
+        return complain(EXIT_FAILED, "the backup cannot be used: %.*s; the data directory is as it was",
+                        TEXT_FORMAT(reason));
+    if (!restoration->is_replacing)
+        return EXIT_DONE;
+    restoration->present = store_open(restoration->directory.database_path, restoration->arena, &reason);
+    if (restoration->present || invocation_switch(restoration->invocation, "forget"))
+        return EXIT_DONE;
+    return complain(
+        EXIT_FAILED,
+        "the database that is there cannot be read (%.*s), and so not be asked which keys were "
+        "revoked, who was erased and what was delivered since the backup; with --forget it is put "
+        "aside all the same",
+        TEXT_FORMAT(reason));
+}
+
+static void close_both(struct restoration *restoration)
+{
+    if (restoration->restored)
+        store_close(restoration->restored);
+    if (restoration->present)
+        store_close(restoration->present);
+    restoration->restored = restoration->present = NULL;
+}
+
+/* ---- into its place ---- */
+
+static bool move_if_there(struct restoration *restoration, const char *name)
+{
+    return rename(inside(restoration, restoration->directory.path, name).data,
+                  inside(restoration, restoration->aside, name).data) == 0 ||
+           errno == ENOENT;
+}
+
+/* A directory beside it for the database that is there. Its log, which a database has that could not be
+ * closed, goes first: it must never be taken for the restored one's. */
+static bool make_room(struct restoration *restoration)
+{
+    struct text name = arena_format(restoration->arena, "replaced-%lld",
+                                    (long long)(restoration->call.now_us / MICROSECONDS_PER_SECOND));
+
+    restoration->aside =
+        inside(restoration, restoration->directory.path, arena_string(restoration->arena, name));
+    return mkdir(restoration->aside.data, 0700) == 0 && move_if_there(restoration, "farthing.db-wal") &&
+           move_if_there(restoration, "farthing.db-shm") && directory_sync(restoration->directory.path.data);
+}
+
+/* At no moment is there no database: a server that is started would make a new one. */
+static bool change_places(struct restoration *restoration)
+{
+    const char *path = restoration->directory.database_path.data, *new_path = restoration->new_path.data;
+
+    if (!restoration->is_replacing)
+        return rename(new_path, path) == 0;
+    return make_room(restoration) && renameat2(AT_FDCWD, new_path, AT_FDCWD, path, RENAME_EXCHANGE) == 0 &&
+           rename(new_path, inside(restoration, restoration->aside, "farthing.db").data) == 0;
+}
+
+static bool copy_secrets(struct restoration *restoration)
+{
+    struct text content;
+
+    if (!restoration->manifest.has_secrets || access(restoration->directory.secrets_path.data, F_OK) == 0)
+        return true;
+    content = file_content(restoration->source.secrets_path, SECRETS_BYTES_MAX, restoration->arena);
+    return text_is_set(content) && file_make(restoration->directory.secrets_path.data, content);
+}
+
+/* Files that root has made are the server's. */
+static bool leave_to_owner(const struct restoration *restoration)
+{
+    const char *const paths[] = {restoration->directory.database_path.data,
+                                 restoration->directory.secrets_path.data};
+    struct stat status;
+
+    if (geteuid() != 0 || stat(restoration->directory.path.data, &status) != 0)
+        return true;
+    for (unsigned i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (chown(paths[i], status.st_uid, status.st_gid) != 0 && errno != ENOENT)
+            return false;
+    return true;
+}
+
+static enum exit_code give_place(struct restoration *restoration)
+{
+    bool is_done = copy_secrets(restoration) && change_places(restoration) && leave_to_owner(restoration) &&
+                   directory_sync(restoration->directory.path.data);
+
+    if (is_done)
+        return EXIT_DONE;
+    return complain(EXIT_FAILED, "the restored database, %.*s, could not be given its place: %s%s%.*s",
+                    TEXT_FORMAT(restoration->new_path), strerror(errno),
+                    text_is_set(restoration->aside) ? "; the one before is in " : "",
+                    TEXT_FORMAT(restoration->aside));
+}
+
+/* ---- the whole ---- */
+
+static void tell(const struct restoration *restoration)
+{
+    struct buffer instant = {0};
+
+    instant_append(&instant, restoration->manifest.finished_at);
+    printf("restored %.*s as it was at %.*s\n", TEXT_FORMAT(restoration->directory.path),
+           TEXT_FORMAT(buffer_text(&instant)));
+    buffer_free(&instant);
+    if (!restoration->is_replacing)
+        return;
+    printf("carried over: %zu revoked keys, %zu erased customers, %zu deliveries\n", restoration->key_count,
+           restoration->customer_count, restoration->event_count);
+    printf("the database that was there is in %.*s; remove it when nobody needs it any more\n",
+           TEXT_FORMAT(restoration->aside));
+}
+
+static enum exit_code restore(struct restoration *restoration)
+{
+    remove_unfinished(restoration); /* of a restoration that was cut short */
+    enum data_directory_state state = data_directory_state(&restoration->directory);
+
+    restoration->is_replacing = access(restoration->directory.database_path.data, F_OK) == 0;
+    if (state == DATA_DIRECTORY_FOREIGN || (state == DATA_DIRECTORY_READY && !restoration->is_replacing))
+        return complain(EXIT_FAILED,
+                        "%.*s is no data directory of an embedded database; name another one with --data",
+                        TEXT_FORMAT(restoration->directory.path));
+    if (restoration->is_replacing && !invocation_switch(restoration->invocation, "replace"))
+        return complain(
+            EXIT_FAILED,
+            "%.*s holds a database; --replace puts it aside and carries over which keys were revoked, who "
+            "was erased and what was delivered",
+            TEXT_FORMAT(restoration->directory.path));
+    enum exit_code code = copy_database(restoration);
+
+    if (code == EXIT_DONE)
+        code = open_both(restoration);
+    if (code == EXIT_DONE && restoration->present)
+        code = carry_over(restoration);
+    close_both(restoration);
+    if (code == EXIT_DONE)
+        code = give_place(restoration);
+    else
+        remove_unfinished(restoration);
+    if (code == EXIT_DONE)
+        tell(restoration);
+    return code;
+}
+
+enum exit_code command_restore(struct invocation *invocation)
+{
+    const struct place place = place_of(&invocation->settings);
+    struct restoration restoration = {
+        .invocation = invocation,
+        .arena = &invocation->arena,
+        .directory = data_directory_at(&invocation->arena, place.data),
+        .source = backup_directory_at(&invocation->arena, invocation->operand),
+        .call = {.actor_id = text_empty, .request_id = TEXT("restore"), .now_us = instant_now_us()},
+    };
+    struct text reason;
+
+    if (text_is_set(place.database))
+        return complain(EXIT_USAGE, "a backup of an embedded database cannot be put into PostgreSQL");
+    if (!backup_manifest_read(&restoration.source, &restoration.manifest, &invocation->arena, &reason) ||
+        !data_directory_lock(&restoration.directory, &invocation->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    restoration.new_path = inside(&restoration, restoration.directory.path, NEW_NAME);
+    enum exit_code code = restore(&restoration);
+
+    data_directory_unlock(&restoration.directory);
+    return code;
+}
