@@ -219,6 +219,8 @@ const struct command commands[] = {
      customer_erase_flags, command_customer_erase, SETTINGS_DATA},
     {"backup", "DIRECTORY", "Copy everything into a new directory, while the server goes on", backup_flags,
      command_backup, SETTINGS_DATA},
+    {"check", "[BACKUP]", "Say whether a data directory that is not in use, or a backup, is sound", no_flags,
+     command_check, SETTINGS_DATA},
     {"restore", "DIRECTORY", "Make a data directory out of a backup, or put one back into it", restore_flags,
      command_restore, SETTINGS_DATA},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",

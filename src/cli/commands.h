@@ -20,6 +20,7 @@ enum exit_code command_user_set_password(struct invocation *invocation);
 enum exit_code command_key_create(struct invocation *invocation);
 enum exit_code command_key_list(struct invocation *invocation);
 enum exit_code command_key_revoke(struct invocation *invocation);
+enum exit_code command_check(struct invocation *invocation);
 enum exit_code command_backup(struct invocation *invocation);
 enum exit_code command_restore(struct invocation *invocation);
 enum exit_code command_customer_get(struct invocation *invocation);

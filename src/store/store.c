@@ -187,6 +187,25 @@ bool store_inspect(struct text database, bool thorough, struct store_facts *fact
                                   : sqlite_inspect(database, thorough, &facts->schema_version, arena, reason);
 }
 
+bool store_look(struct text path, enum store_rest rest, struct arena *arena, struct text *reason,
+                void (*look)(void *context, struct transaction *transaction), void *context)
+{
+    enum sqlite_mode mode = rest == STORE_REST_WHOLE ? SQLITE_AT_REST : SQLITE_READER;
+    const struct call call = {.now_us = 0};
+    struct connection *connection = sqlite_connection_open(path, mode, arena, reason);
+    struct transaction transaction;
+
+    if (!connection)
+        return false;
+    transaction_init(&transaction, connection, arena, &call);
+    if (!sqlite_begin_read(connection))
+        transaction_fail(&transaction);
+    look(context, &transaction);
+    sqlite_rollback(connection);
+    sqlite_connection_close(connection);
+    return true;
+}
+
 int store_schema_version(struct text database)
 {
     return store_is_url(database) ? postgres_migration_count : sqlite_migration_count;

@@ -358,6 +358,15 @@ bool store_backup_begin(struct store *store, struct text path, int64_t bytes_per
 /* How the last one is getting on. Any thread. */
 void store_backup_tell(struct store *store, struct store_backup *told, struct arena *arena);
 
+/* Reads the file of an embedded database that nobody uses; nothing is changed. False with a one-line reason
+ * when it cannot be opened. */
+enum store_rest {
+    STORE_REST_LOG, /* what its write-ahead log holds belongs to it; its directory is locked by the caller */
+    STORE_REST_WHOLE, /* it was closed, and stands alone, perhaps where nothing can be written: a backup */
+};
+bool store_look(struct text path, enum store_rest rest, struct arena *arena, struct text *reason,
+                void (*look)(void *context, struct transaction *transaction), void *context);
+
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told, as those of a server. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);

@@ -73,7 +73,7 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
     sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    if (mode == SQLITE_READER) {
+    if (mode != SQLITE_WRITER) {
         sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         return sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") && sqlite_execute(connection, cache);
     }
@@ -88,11 +88,29 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
     return true;
 }
 
+/* A URI that has SQLite look for neither a log nor locks (sqlite.org/uri.html). */
+static struct text immutable_name(struct text path, struct arena *arena)
+{
+    struct buffer name = {0};
+
+    buffer_append(&name, TEXT("file:"));
+    for (size_t i = 0; i < path.length; i++)
+        if (path.data[i] == '%' || path.data[i] == '?' || path.data[i] == '#')
+            buffer_append_format(&name, "%%%02X", (unsigned)(unsigned char)path.data[i]);
+        else
+            buffer_append_char(&name, path.data[i]);
+    buffer_append(&name, TEXT("?immutable=1"));
+    struct text copy = arena_copy(arena, buffer_text(&name));
+
+    buffer_free(&name);
+    return copy;
+}
+
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason)
 {
     struct sqlite_connection *opened_connection = calloc(1, sizeof *opened_connection);
-    int flags = mode == SQLITE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int flags = mode == SQLITE_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 
     if (!opened_connection)
         abort();
@@ -105,11 +123,14 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
         sqlite_connection_close(connection);
         return NULL;
     }
-    bool opened = sqlite3_open_v2(arena_string(arena, path), &sqlite_of(connection)->handle,
-                                  flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+    struct text name = mode == SQLITE_AT_REST ? immutable_name(path, arena) : path;
+    bool opened =
+        sqlite3_open_v2(arena_string(arena, name), &sqlite_of(connection)->handle,
+                        flags | SQLITE_OPEN_NOMUTEX | (mode == SQLITE_AT_REST ? SQLITE_OPEN_URI : 0),
+                        NULL) == SQLITE_OK;
 
     /* A file that is not ours must be left as it is: look before anything is set. */
-    if (opened && (mode == SQLITE_READER || sqlite_recognise(connection, arena, reason)) &&
+    if (opened && (mode != SQLITE_WRITER || sqlite_recognise(connection, arena, reason)) &&
         configure(connection, mode, reason) && sqlite_add_functions(connection))
         return connection;
     if (!text_is_set(*reason))

@@ -17,7 +17,8 @@ enum { SQLITE_APPLICATION_ID = 0x46727468 };
  */
 void sqlite_offer_between_writes(void);
 
-enum sqlite_mode { SQLITE_WRITER, SQLITE_READER };
+/* SQLITE_AT_REST: a reader of a file that nobody changes, and that has no log. */
+enum sqlite_mode { SQLITE_WRITER, SQLITE_READER, SQLITE_AT_REST };
 
 extern const struct engine sqlite_engine;
 

@@ -1,0 +1,179 @@
+/* check.c: `farthing check`: whether a data directory at rest, or a backup, is sound. */
+#include "domain/check.h"
+#include "cli/backup_directory.h"
+#include "cli/commands.h"
+#include "cli/instance.h"
+#include "cli/printed.h"
+#include "domain/audit_check.h"
+#include "domain/audit_trail.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct checking {
+    struct arena *arena; /* of the command */
+    size_t wrong_count;  /* checks that have found something */
+};
+
+static void say_well(struct text title)
+{
+    printf("ok    %.*s\n", TEXT_FORMAT(title));
+}
+
+static void say_wrong(struct checking *checking, struct text title, const struct text *findings, size_t count,
+                      struct text advice)
+{
+    checking->wrong_count++;
+    printf("FAIL  %.*s\n", TEXT_FORMAT(title));
+    for (size_t i = 0; i < count; i++)
+        printf("      %.*s\n", TEXT_FORMAT(printed_safe(findings[i], checking->arena)));
+    printf("      -> %.*s\n", TEXT_FORMAT(advice));
+}
+
+/* ---- the audit trail ---- */
+
+static void take_rows(struct audit_check *check, const struct record_list *list)
+{
+    const struct audit_row *rows = list->records;
+    struct buffer scratch = {0};
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct audit_link link = {
+            .sequence = rows[i].sequence,
+            .chain = rows[i].chain,
+            .position = rows[i].position,
+            .hash = rows[i].hash,
+            .occurred_at = rows[i].occurred_at,
+        };
+
+        audit_digest(&rows[i], &scratch, link.digest);
+        audit_check_row(check, &link);
+    }
+    buffer_free(&scratch);
+}
+
+static void check_trail(struct checking *checking, struct transaction *transaction)
+{
+    static const struct text title = TEXT_LITERAL("the audit trail"),
+                             advice = TEXT_LITERAL("farthing audit verify names each of them"),
+                             findings[] = {TEXT_LITERAL("rows were changed, added or removed")};
+    struct audit_check *check = audit_check_new();
+    struct audit_extent extent;
+    struct record_list heads = audit_heads(transaction, &extent), rows;
+    const struct audit_chain_row *chains = heads.records;
+    struct arena *arena = transaction->arena;
+    struct arena slice;
+    int64_t after = 0;
+
+    for (size_t i = 0; i < heads.count; i++)
+        audit_check_head(check, &chains[i]);
+    audit_check_since(check, extent.since);
+    arena_init(&slice);
+    do {
+        arena_reset(&slice);
+        transaction->arena = &slice;
+        rows = audit_rows(transaction, after, extent.last_sequence);
+        take_rows(check, &rows);
+        if (rows.count)
+            after = ((const struct audit_row *)rows.records)[rows.count - 1].sequence;
+    } while (rows.count == AUDIT_SLICE_ROWS_MAX);
+    transaction->arena = arena;
+    arena_free(&slice);
+    for (size_t i = 0; i < heads.count; i++)
+        audit_check_head_again(check, &chains[i]);
+    if (audit_check_end(check) > 0 || transaction->failure)
+        say_wrong(checking, title, findings, 1, advice);
+    else
+        say_well(title);
+    transaction->failure = NULL;
+    audit_check_free(check);
+}
+
+/* ---- the database ---- */
+
+static void check_all(void *context, struct transaction *transaction)
+{
+    struct checking *checking = context;
+    struct check_totals totals;
+
+    for (size_t i = 0; i < check_count; i++) {
+        size_t count;
+        const struct text *findings = check_run(transaction, &checks[i], &count);
+
+        if (count)
+            say_wrong(checking, checks[i].title, findings, count, checks[i].advice);
+        else
+            say_well(checks[i].title);
+    }
+    check_trail(checking, transaction);
+    check_totals(transaction, &totals);
+    printf("%lld tenants, %lld environments, %lld customers, %lld events, %lld changes: %s\n",
+           (long long)totals.tenants, (long long)totals.environments, (long long)totals.customers,
+           (long long)totals.events, (long long)totals.changes,
+           checking->wrong_count ? "not all is well" : "all is well");
+}
+
+static enum exit_code check_file(struct checking *checking, struct text path, enum store_rest rest)
+{
+    struct store_facts facts;
+    struct text reason;
+
+    if (rest == STORE_REST_LOG && !store_inspect(path, false, &facts, checking->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (!store_look(path, rest, checking->arena, &reason, check_all, checking))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
+}
+
+static enum exit_code check_backup(struct checking *checking, struct text path)
+{
+    const struct backup_directory directory = backup_directory_at(checking->arena, path);
+    struct backup_manifest manifest;
+    struct text reason;
+
+    if (!backup_manifest_read(&directory, &manifest, checking->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (manifest.schema_version > store_schema_version(text_none))
+        return complain(EXIT_FAILED, "the backup is of schema %lld, later than this program's %d",
+                        (long long)manifest.schema_version, store_schema_version(text_none));
+    if (manifest.schema_version < store_schema_version(text_none))
+        return complain(
+            EXIT_FAILED,
+            "the backup is of schema %lld, before this program's %d: restore it into a directory of its "
+            "own, which brings it up to date, and check that",
+            (long long)manifest.schema_version, store_schema_version(text_none));
+    return check_file(checking, text_from_string(directory.database_path), STORE_REST_WHOLE);
+}
+
+static enum exit_code check_data(struct checking *checking, const struct place *place)
+{
+    struct data_directory directory = data_directory_at(checking->arena, place->data);
+    struct text reason, holder;
+
+    if (text_is_set(place->database))
+        return complain(EXIT_USAGE,
+                        "the data is in a PostgreSQL database; farthing audit verify checks its trail, "
+                        "and pg_amcheck the rest");
+    if (access(directory.database_path.data, F_OK) != 0)
+        return complain(EXIT_FAILED, "%.*s holds no database", TEXT_FORMAT(directory.path));
+    if (data_directory_is_in_use(&directory, checking->arena, &holder))
+        return complain(EXIT_FAILED,
+                        "%.*s is in use by %.*s: make a backup (farthing backup DIRECTORY) and check that",
+                        TEXT_FORMAT(directory.path), TEXT_FORMAT(holder));
+    if (!data_directory_lock(&directory, checking->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    enum exit_code code = check_file(checking, directory.database_path, STORE_REST_LOG);
+
+    data_directory_unlock(&directory);
+    return code;
+}
+
+enum exit_code command_check(struct invocation *invocation)
+{
+    struct checking checking = {.arena = &invocation->arena};
+    const struct place place = place_of(&invocation->settings);
+
+    return text_is_set(invocation->operand) ? check_backup(&checking, invocation->operand)
+                                            : check_data(&checking, &place);
+}
