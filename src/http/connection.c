@@ -78,6 +78,8 @@ void http_connection_close(struct http_connection *connection)
         close(connection->socket);
     connection->socket = -1;
     /* While the handler holds the exchange its texts point into the input: http_reply comes back here. */
+    if (connection->phase == HTTP_HANDLING)
+        http_exchange_abandon(connection);
     if (connection->phase == HTTP_HANDLING || connection->phase == HTTP_CLOSED)
         return;
     connection->phase = HTTP_CLOSED;
@@ -363,10 +365,22 @@ void http_connection_run(struct http_connection *connection)
     settle_wait(connection);
 }
 
+/* Whether the client does not wait for the reply any more. That it sends nothing more need not mean that,
+ * when it says so as soon as it has sent. */
+static bool has_left(const struct http_connection *connection, uint32_t events)
+{
+    int64_t handled_us = connection->loop->now_us - connection->record->handled_from_us;
+
+    return (events & (EPOLLHUP | EPOLLERR)) || ((events & EPOLLRDHUP) && !connection->peer_has_ended &&
+                                                handled_us > HTTP_HALF_CLOSE_MS * INT64_C(1000));
+}
+
 void http_connection_event(struct http_connection *connection, uint32_t events)
 {
     if (connection->phase == HTTP_CLOSED || connection->socket < 0)
         return;
+    if (connection->phase == HTTP_HANDLING && has_left(connection, events))
+        http_exchange_abandon(connection);
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         connection->peer_has_ended = true;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))

@@ -105,6 +105,7 @@ static void begin_handling(struct http_connection *connection)
     connection->phase = HTTP_HANDLING;
     connection->is_dispatching = true;
     connection->loop->handler_has_run = true;
+    connection->record->handled_from_us = connection->loop->now_us;
 }
 
 bool http_exchange_admit(struct http_connection *connection)
@@ -142,6 +143,11 @@ void http_exchange_dispatch(struct http_connection *connection, enum http_refusa
     begin_handling(connection);
     loop->server->handler.on_request(loop->state, &record->exchange);
     connection->is_dispatching = false;
+}
+
+void http_exchange_abandon(struct http_connection *connection)
+{
+    atomic_store_explicit(&connection->record->exchange.is_abandoned, true, memory_order_relaxed);
 }
 
 static struct http_connection *connection_of(struct http_exchange *exchange)

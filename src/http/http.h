@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "http/address.h"
 
+#include <stdatomic.h>
+
 /* Limits (conventions section 1). Those of the configuration are defaults that a caller may change. */
 enum {
     HTTP_URL_BYTES_MAX = 16 * 1024,
@@ -32,6 +34,7 @@ enum {
     HTTP_UNIX_SOCKET_MODE_DEFAULT = 0660,
     HTTP_CONNECTIONS_MAX_DEFAULT = 65536,
     HTTP_TRUSTED_NETWORKS_MAX = 32,
+    HTTP_HALF_CLOSE_MS = 250,
 };
 
 enum http_method {
@@ -101,6 +104,10 @@ struct http_exchange {
     struct http_loop *loop;
     enum http_entrance entrance;
     struct http_address peer; /* the other end of the connection; the client is http_exchange_client */
+    /* The connection was lost, or the client ended it while it waited for the reply: whatever it asked for
+     * need not be done any more, though a reply must be given. Set by the loop, for any thread to see. A
+     * client that shuts its sending side as soon as it has sent (HTTP_HALF_CLOSE_MS) still waits. */
+    atomic_bool is_abandoned;
 };
 
 struct http_reply {

@@ -121,6 +121,7 @@ struct http_exchange_record {
     struct http_connection *connection; /* NULL while it is free */
     struct http_exchange_record *next_free;
     bool has_no_body_yet; /* it is the head alone that the handler looks at */
+    int64_t handled_from_us;
     struct http_exchange exchange;
     struct arena arena;
     struct http_header headers[HTTP_HEADER_COUNT_MAX];
@@ -214,6 +215,8 @@ void http_exchanges_free(struct http_loop *loop);
 /* Asks the handler whether the request whose head is in the record may have its body. When it may not, it has
  * been replied to. */
 bool http_exchange_admit(struct http_connection *connection);
+/* Notes that the client of the exchange that the handler holds has gone. */
+void http_exchange_abandon(struct http_connection *connection);
 /* Calls the handler for the request in the record, or for a refusal. */
 void http_exchange_dispatch(struct http_connection *connection, enum http_refusal refusal,
                             const char *reason);

@@ -224,6 +224,18 @@ static inline unsigned held_count(struct fixture *fixture)
     return count;
 }
 
+/* How many of them nobody waits for. */
+static inline unsigned abandoned_count(struct fixture *fixture)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&fixture->lock);
+    for (struct http_task *task = fixture->held.first; task; task = task->next)
+        count += atomic_load(&((struct pending *)(void *)task)->exchange->is_abandoned);
+    pthread_mutex_unlock(&fixture->lock);
+    return count;
+}
+
 static inline void release_held(struct fixture *fixture)
 {
     pthread_mutex_lock(&fixture->lock);

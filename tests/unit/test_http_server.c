@@ -316,6 +316,37 @@ static void test_half_close(void **state)
     fixture_stop(fixture);
 }
 
+/* The handler is told, unless the client has only said early that it has sent all. */
+static void test_whoever_leaves_while_pending_waits_no_more(void **state)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    const struct http_config config = test_config();
+    struct fixture *fixture = fixture_start(&config);
+    struct client clients[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        clients[i] = client_connect(fixture);
+        client_get(&clients[i], "/hold");
+        if (i == 0)
+            shutdown(clients[i].socket, SHUT_WR);
+        WAIT_UNTIL(held_count(fixture) == i + 1);
+    }
+    assert_int_equal(abandoned_count(fixture), 0);
+    setsockopt(clients[1].socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    client_close(&clients[1]);
+    WAIT_UNTIL(abandoned_count(fixture) == 1);
+    sleep_ms(HTTP_HALF_CLOSE_MS + 10);
+    client_close(&clients[2]);
+    WAIT_UNTIL(abandoned_count(fixture) == 2);
+    release_held(fixture);
+    client_expect(&clients[0], 200, "GET /hold\n");
+    client_expect(&clients[3], 200, "GET /hold\n");
+    client_close(&clients[0]);
+    client_close(&clients[3]);
+    fixture_stop(fixture);
+}
+
 static void test_reset_while_pending(void **state)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -428,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_many_connections),
         cmocka_unit_test(test_held_exchange),
         cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_whoever_leaves_while_pending_waits_no_more),
         cmocka_unit_test(test_reset_while_pending),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_memory_of_waiting_connections),
