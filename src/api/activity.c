@@ -8,7 +8,6 @@
 struct search {
     struct page paging;
     struct activity_filter filter;
-    enum activity_effort effort;
     struct activity_page page;
 };
 
@@ -79,31 +78,13 @@ static const struct failure *run_list(struct exchange *exchange, struct transact
     struct search *search = exchange->result;
     struct environment_allowance allowance;
     const struct activity_viewer viewer = viewer_of(exchange, &allowance);
+    enum activity_effort effort = exchange->is_slow ? ACTIVITY_THOROUGH : ACTIVITY_QUICK;
 
-    activity_search(transaction, &viewer, &search->filter, search->effort, &search->page);
+    activity_search(transaction, &viewer, &search->filter, effort, &search->page);
+    /* A trail that is longer than a loop may look at. */
+    if (!transaction->failure && search->page.searched_until != INSTANT_UNSET)
+        exchange->is_slow = true;
     return NULL;
-}
-
-/* A trail that is longer than a loop may look at. */
-static bool list_is_unfinished(const struct exchange *exchange)
-{
-    const struct search *search = exchange->result;
-
-    return search->page.searched_until != INSTANT_UNSET;
-}
-
-static const struct failure *run_thorough_list(void *context, struct transaction *transaction)
-{
-    return run_list(context, transaction);
-}
-
-static const struct failure *search_thoroughly(struct exchange *exchange)
-{
-    struct search *search = exchange->result;
-
-    search->effort = ACTIVITY_THOROUGH;
-    return store_read(exchange->loop->api->store, exchange->arena, &exchange->call, run_thorough_list,
-                      exchange);
 }
 
 static void write_activity(struct exchange *exchange, struct json_writer *writer,
@@ -186,8 +167,6 @@ static const struct route routes[] = {
      .status = 200,
      .parse = parse_list,
      .run = run_list,
-     .work_after = search_thoroughly,
-     .needs_work_after = list_is_unfinished,
      .render = render_list,
      .operation_id = TEXT_LITERAL("listActivity"),
      .summary = TEXT_LITERAL("List what was changed, by whom and when; newest first"),

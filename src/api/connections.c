@@ -95,8 +95,10 @@ static const struct field filter_fields[] = {
 static const size_t filter_field_count = sizeof filter_fields / sizeof filter_fields[0];
 
 static const struct text nothing_expandable[] = {{NULL, 0}};
+static const struct text filter_keys[] = {TEXT_LITERAL("connection_ids"), {NULL, 0}};
 static const struct search_shape search_shape = {
     .entity = &connection_entity,
+    .keys = filter_keys,
     .expandable = nothing_expandable,
     .fields = filter_fields,
     .field_count = sizeof filter_fields / sizeof filter_fields[0],

@@ -188,8 +188,12 @@ static const struct field filter_fields[] = {
     {FIELD(struct customer_filter, metadata, FIELD_STRING_MAP), .flags = FIELD_INPUT},
 };
 
+static const struct text filter_keys[] = {
+    TEXT_LITERAL("customer_ids"), TEXT_LITERAL("external_ids"), TEXT_LITERAL("external_id"), {NULL, 0}};
+
 static const struct search_shape search_shape = {
     .entity = &customer_entity,
+    .keys = filter_keys,
     .expandable = expandable,
     .fields = filter_fields,
     .field_count = sizeof filter_fields / sizeof filter_fields[0],
@@ -205,8 +209,6 @@ const struct failure *customers_read_search(struct exchange *exchange, struct cu
         return failure;
     filter->search = searched.search;
     search->is_expanded = searched.is_expanded;
-    filter->key_count = searched.list_count;
-    exchange->is_slow = !customer_filter_is_quick(filter);
     return NULL;
 }
 

@@ -67,7 +67,9 @@ struct exchange {
     struct http_task task;        /* the way back to the loop */
     struct slow_job slow_job;     /* for work_before and work_after */
     const struct failure *slow_failure;
-    bool is_slow; /* what it reads may take long: on a thread of its own, behind others like it */
+    /* What it reads may take long: on a thread of its own, in turn with others like it. Said by `parse`, or
+     * by `run` when it has found that out, which is then called again there. */
+    bool is_slow;
     struct http_exchange *http;
     struct api_loop *loop;
     struct arena *arena;

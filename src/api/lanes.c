@@ -4,6 +4,7 @@
 
 #include "api/cache.h"
 #include "api/idempotency.h"
+#include "api/rate_limit.h"
 #include "api/reply.h"
 
 #include <stddef.h>
@@ -65,15 +66,16 @@ static void work_after(struct slow_job *job)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
-/* A tenant that has asked for more than its part of the pool: nobody else is refused for that. */
+/* A tenant that has asked for more than its part of what is slow: nobody else is refused for that. */
 static void refuse_tenant_for_now(struct exchange *exchange)
 {
     exchange->retry_after_seconds = 1;
     metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_RATE_LIMITED], 1);
-    finish(exchange,
-           failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
-                       TEXT("too much that takes its time is being done for this tenant at once, such as "
-                            "making passwords for users who are invited; try again later")));
+    finish(
+        exchange,
+        failure_new(exchange->arena, FAILURE_TOO_MANY_REQUESTS,
+                    TEXT("too much that takes its time is being done for this tenant at once, such as "
+                         "searches, deep lists, or passwords for users who are invited; try again later")));
 }
 
 /* Has a thread of the pool do it, and the loop go on with `then`. */
@@ -107,24 +109,13 @@ static void finish_lane(struct exchange *exchange, const struct failure *failure
 {
     const struct route *route = exchange->route;
 
-    if (failure || !route->work_after || (route->needs_work_after && !route->needs_work_after(exchange)))
+    if (failure || !route->work_after)
         finish(exchange, failure);
     else
         do_slowly(exchange, work_after, finish_slow);
 }
 
 /* ---- the lanes themselves ---- */
-
-static void run_read_here(struct exchange *exchange)
-{
-    struct transaction transaction;
-
-    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
-    const struct failure *failure =
-        transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
-
-    finish_lane(exchange, transaction.failure ? transaction.failure : failure);
-}
 
 /* On a thread of the store's. */
 static const struct failure *run_command(struct store_command *command, struct transaction *transaction)
@@ -143,6 +134,62 @@ static void hand_back(struct store_command *command)
     http_loop_post(exchange->http->loop, &exchange->task, &exchange->task);
 }
 
+/* As a command of the store, from which the loop goes on with `then`. */
+static void make_command(struct exchange *exchange,
+                         const struct failure *(*run)(struct store_command *, struct transaction *),
+                         void (*then)(struct http_task *))
+{
+    exchange->command.arena = exchange->arena;
+    exchange->command.call = &exchange->call;
+    exchange->command.run = run;
+    exchange->command.done = hand_back;
+    exchange->task.run = then;
+}
+
+static void finish_command(struct http_task *task)
+{
+    struct exchange *exchange = exchange_of(task);
+
+    finish_lane(exchange, exchange->command.failure);
+}
+
+static void run_slow_read(struct exchange *exchange)
+{
+    make_command(exchange, run_command, finish_command);
+    exchange->command.owner = rate_limit_source(exchange->caller.scope.tenant_id);
+    exchange->command.is_abandoned = &exchange->http->is_abandoned;
+    switch (store_submit_slow_read(exchange->loop->api->store, &exchange->command)) {
+    case STORE_TAKEN: /* from here on the exchange is another thread's */
+        break;
+    case STORE_QUEUE_FULL:
+        refuse_for_now(exchange, METRICS_REJECTED_SLOW_QUEUE_FULL, TEXT("slow_queue_full"));
+        break;
+    case STORE_OWNER_HAS_ENOUGH:
+        refuse_tenant_for_now(exchange);
+        break;
+    }
+}
+
+/* Behind a read that was tried as one that does not take long. */
+static void finish_quick_read(struct exchange *exchange, const struct failure *failure)
+{
+    if (!failure && exchange->is_slow)
+        run_slow_read(exchange);
+    else
+        finish_lane(exchange, failure);
+}
+
+static void run_read_here(struct exchange *exchange)
+{
+    struct transaction transaction;
+
+    store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    const struct failure *failure =
+        transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
+
+    finish_quick_read(exchange, transaction.failure ? transaction.failure : failure);
+}
+
 /* Where commands go, and what is told when no more are taken. */
 struct queue {
     bool (*submit)(struct store *, struct store_command *);
@@ -158,29 +205,26 @@ static void submit(struct exchange *exchange, const struct queue *queue,
                    const struct failure *(*run)(struct store_command *, struct transaction *),
                    void (*then)(struct http_task *))
 {
-    exchange->command.arena = exchange->arena;
-    exchange->command.call = &exchange->call;
-    exchange->command.run = run;
-    exchange->command.done = hand_back;
-    exchange->task.run = then;
+    make_command(exchange, run, then);
     if (!queue->submit(exchange->loop->api->store, &exchange->command))
         refuse_for_now(exchange, queue->rejection, queue->reason);
 }
 
-static void finish_command(struct http_task *task)
+static void finish_read_command(struct http_task *task)
 {
     struct exchange *exchange = exchange_of(task);
 
-    finish_lane(exchange, exchange->command.failure);
+    finish_quick_read(exchange, exchange->command.failure);
 }
 
 static void run_read(struct exchange *exchange)
 {
-    exchange->command.is_slow = exchange->command.runs_once = exchange->is_slow;
-    if (exchange->loop->reader && !exchange->is_slow)
+    if (exchange->is_slow)
+        run_slow_read(exchange);
+    else if (exchange->loop->reader)
         run_read_here(exchange);
     else
-        submit(exchange, &read_queue, run_command, finish_command);
+        submit(exchange, &read_queue, run_command, finish_read_command);
 }
 
 /* ---- after a commit ---- */

@@ -94,8 +94,6 @@ struct route {
      * theirs alone meanwhile; there is no transaction. NULL: nothing. */
     const struct failure *(*work_before)(struct exchange *exchange);
     const struct failure *(*work_after)(struct exchange *exchange);
-    /* Whether work_after is needed, after what the lane has found; NULL: always. */
-    bool (*needs_work_after)(const struct exchange *exchange);
     /* Writes the reply's body, from what `run` has found, and changes nothing: on the loop, or, when the
      * reply is kept (api/idempotency.h), before the commit on the lane's thread. NULL: no body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);

@@ -27,20 +27,57 @@ static void read_common(struct exchange *exchange, const struct json_value *obje
 }
 
 /* Each element is looked up while others wait. */
-static void count_elements(struct exchange *exchange, const struct json_value *object,
-                           const struct search_shape *shape, struct searched *searched,
-                           struct failure **failure)
+static void limit_lists(struct exchange *exchange, const struct json_value *object,
+                        const struct search_shape *shape, struct failure **failure)
 {
     for (size_t i = 0; i < shape->field_count; i++) {
         const struct json_value *list = json_member(object, shape->fields[i].name);
 
         if (shape->fields[i].type != FIELD_STRING_LIST || !list || list->type != JSON_ARRAY)
             continue;
-        searched->list_count += list->count;
         if (list->count > SEARCH_MEMBERS_MAX)
             failure_add_field(failure, exchange->arena, shape->fields[i].name,
                               TEXT("must have at most 1000 elements"));
     }
+}
+
+static bool is_key(const struct search_shape *shape, struct text name)
+{
+    const struct text *key = shape->keys;
+
+    while (text_is_set(*key) && !text_equal(*key, name))
+        key++;
+    return text_is_set(*key);
+}
+
+/* Whether the value, of a resource's field, asks for nothing. */
+static bool is_empty(const struct json_value *value)
+{
+    switch (value->type) {
+    case JSON_NULL:
+        return true;
+    case JSON_STRING:
+        return value->text.length == 0;
+    default:
+        return (value->type == JSON_ARRAY || value->type == JSON_OBJECT) && value->count == 0;
+    }
+}
+
+static bool is_quick(const struct json_value *object, const struct search_shape *shape,
+                     const struct search *search)
+{
+    size_t key_count = 0;
+
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct json_value *value = json_member(object, shape->fields[i].name);
+
+        if (!value || is_empty(value))
+            continue;
+        if (!is_key(shape, shape->fields[i].name))
+            return false;
+        key_count += value->type == JSON_ARRAY ? value->count : 1;
+    }
+    return search_is_quick(search, key_count);
 }
 
 static const struct failure *read_object(struct exchange *exchange, const struct json_value *object,
@@ -55,7 +92,7 @@ static const struct failure *read_object(struct exchange *exchange, const struct
     paging_read_object(exchange, object, &options, &failure);
     read_common(exchange, object, shape, searched, &common, &failure);
     fields_read_json(shape->fields, shape->field_count, object, filter, exchange->arena, &failure);
-    count_elements(exchange, object, shape, searched, &failure);
+    limit_lists(exchange, object, shape, &failure);
     if (failure)
         return failure;
     search->page = options.page;
@@ -65,6 +102,7 @@ static const struct failure *read_object(struct exchange *exchange, const struct
     const struct failure *problem =
         paging_read_entity_sorts(exchange, options.sorts, shape->entity, &search->sorts, &search->sort_count);
 
+    exchange->is_slow = !is_quick(object, shape, search);
     return problem ? problem : expand_check_text(exchange, common.expand, shape->expandable);
 }
 

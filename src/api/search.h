@@ -12,18 +12,19 @@ struct search_shape {
     const struct text *expandable; /* ended by an unset text */
     const struct field *fields;    /* into the filter's own struct */
     size_t field_count;
+    const struct text
+        *keys; /* those of the fields that name single rows, or lists of such; ended by an unset text */
 };
 
 struct searched {
     struct search search;
     bool is_expanded; /* `expand` names something */
-    size_t
-        list_count; /* elements of all lists among the resource's fields, SEARCH_MEMBERS_MAX each at most */
 };
 
 /* Reads the body, or the query string of a route without one: what every search takes into *searched, the
  * resource's fields into `filter`. All that is wrong with fields is told at once; then what sort and expand
- * name is looked at. */
+ * name is looked at. Says of the exchange whether it is slow: unless it asks for the newest rows, or for a
+ * few by their names. */
 const struct failure *search_read(struct exchange *exchange, const struct search_shape *shape,
                                   struct searched *searched, void *filter);
 

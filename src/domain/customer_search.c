@@ -5,8 +5,6 @@
 
 #include "json/writer.h"
 
-enum { QUICK_KEYS_MAX = 16 };
-
 static bool has_members(struct text list)
 {
     return list.length > 0 && !text_equal(list, TEXT("[]")) && !text_equal(list, TEXT("{}"));
@@ -31,15 +29,6 @@ struct record_list customer_search(struct transaction *transaction, const struct
         list_query_where(&list, TEXT("metadata"), LIST_HAS_ENTRIES, value_text(filter->metadata));
     search_apply(&filter->search, &list);
     return list_query_run(&list, &filter->search.page, total);
-}
-
-bool customer_filter_is_quick(const struct customer_filter *filter)
-{
-    bool is_published =
-        !text_is_set(filter->search.status) || text_equal(filter->search.status, status_published);
-
-    return is_published && search_is_quick(&filter->search) && filter->email.length == 0 &&
-           !has_members(filter->metadata) && filter->key_count <= QUICK_KEYS_MAX;
 }
 
 /* ---- their mappings ---- */

@@ -137,7 +137,6 @@ bool customer_is_erased(const struct customer *customer);
 struct customer_filter {
     struct search search;
     struct text customer_ids, external_ids; /* JSON arrays; unset or empty: any */
-    size_t key_count;                       /* elements of both */
     struct text external_id, email;         /* empty: any */
     struct text metadata;                   /* entries that they must have; unset or empty: none */
 };
@@ -146,8 +145,6 @@ struct customer_filter {
  * all that match. The email is compared without regard to case. */
 struct record_list customer_search(struct transaction *transaction, const struct customer_filter *filter,
                                    int64_t *total);
-/* Whether such a search takes no longer than a few gets, whatever there is. */
-bool customer_filter_is_quick(const struct customer_filter *filter);
 /* The published integration mappings of several customers, by their customer's id, newest first. */
 struct record_list customers_integrations(struct transaction *transaction,
                                           const struct record_list *customers);

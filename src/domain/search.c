@@ -5,7 +5,7 @@
 #include "model/entity_json.h"
 #include "json/writer.h"
 
-enum { QUICK_ROWS_MAX = 500 };
+enum { QUICK_ROWS_MAX = 500, QUICK_KEYS_MAX = 16 };
 
 /* ---- what there is ---- */
 
@@ -426,9 +426,12 @@ void search_apply(const struct search *search, struct list_query *list)
     list_query_sort(list, TEXT("created_at"), !search->is_ascending);
 }
 
-bool search_is_quick(const struct search *search)
+bool search_is_quick(const struct search *search, size_t key_count)
 {
-    return search->condition_count == 0 && search->sort_count == 0 && search->start_time == INSTANT_UNSET &&
+    bool is_published = !text_is_set(search->status) || text_equal(search->status, status_published);
+
+    return is_published && key_count <= QUICK_KEYS_MAX && search->condition_count == 0 &&
+           search->sort_count == 0 && search->start_time == INSTANT_UNSET &&
            search->end_time == INSTANT_UNSET && search->page.offset <= QUICK_ROWS_MAX &&
            search->page.limit <= QUICK_ROWS_MAX;
 }

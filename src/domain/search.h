@@ -43,7 +43,8 @@ void search_read_conditions(const struct entity *entity, const struct json_value
 /* Puts the search into a list that has begun; the page is for whoever runs it. */
 void search_apply(const struct search *search, struct list_query *list);
 
-/* Whether nothing is asked for but the newest rows of a status, and few of them. */
-bool search_is_quick(const struct search *search);
+/* Whether nothing is asked for but the newest published rows, and few of them, or those of so many names
+ * (`key_count`; 0: any): what takes no longer than a few gets, whatever there is. */
+bool search_is_quick(const struct search *search, size_t key_count);
 
 #endif

@@ -126,8 +126,14 @@ bool store_has_readers(const struct store *store)
 
 bool store_submit_read(struct store *store, struct store_command *command)
 {
+    assert(store->magic == STORE_MAGIC && store->postgres);
+    return postgres_submit_read(store->postgres, command);
+}
+
+enum store_verdict store_submit_slow_read(struct store *store, struct store_command *command)
+{
     assert(store->magic == STORE_MAGIC);
-    return store->postgres ? postgres_submit_read(store->postgres, command)
+    return store->postgres ? postgres_submit_slow_read(store->postgres, command)
                            : read_pool_submit(store->read_pool, command);
 }
 

@@ -16,10 +16,13 @@
 #include "model/failure.h"
 #include "model/scope.h"
 
+#include <stdatomic.h>
+
 /* Limits. */
 enum {
     STORE_WRITE_QUEUE_MAX = 10000,   /* commands that wait for the writer; more are refused */
-    STORE_SLOW_QUEUE_MAX = 64,       /* reads that may take long and wait; beyond it, the same */
+    STORE_SLOW_QUEUE_MAX = 256,      /* reads that may take long and wait; beyond it, the same */
+    STORE_SLOW_OWNER_MAX = 32,       /* of these, reads of one owner */
     STORE_READ_QUEUE_MAX = 10000,    /* the same, of commands that read */
     STORE_BATCH_COMMANDS_MAX = 1024, /* commands that share a transaction */
     STORE_BATCH_US_MAX = 5000,       /* how long a batch may run before it commits */
@@ -212,9 +215,11 @@ struct store_command {
     /* A part of something long that lets others go first: of these, one is run behind all other commands that
      * wait, and STORE_BACKGROUND_BATCH when none does. */
     bool is_background;
-    /* Of a command that reads: it may take long, and others that do as well may keep it waiting, while those
-     * that do not pass by. `run` is called once. */
-    bool is_slow;
+    /* Of a slow read. Those of one owner, whoever that is, wait for each other before others wait for them;
+     * and when nobody waits for what it reads any more (NULL: somebody always does; set by any thread, lives
+     * as long as the command), it is refused in place of being run, or ends, if it can be interrupted. */
+    uint64_t owner;
+    const atomic_bool *is_abandoned;
 };
 
 /* Hands a command to the writer. False when the queue is full or the store is closing: the command was not
@@ -238,10 +243,20 @@ store_write_in_background(struct store *store, struct arena *arena, const struct
  * are commands, as writes are, because they wait for a server. */
 bool store_has_readers(const struct store *store);
 
-/* Hands a command that reads to the store; where there are readers, only one that is slow. The `run` of one
- * that is not is called again when answers that it asked for are there, and must then do the same; it writes
- * nothing. False when the queue is full. */
+/* Hands a command that reads to a store without readers. Its `run` is called again when answers that it asked
+ * for are there, and must then do the same; it writes nothing. False when the queue is full. */
 bool store_submit_read(struct store *store, struct store_command *command);
+
+enum store_verdict {
+    STORE_TAKEN,
+    STORE_QUEUE_FULL,       /* too many wait, or the store is closing */
+    STORE_OWNER_HAS_ENOUGH, /* too many of this owner wait; others' are still taken */
+};
+
+/* Hands a command to any store that reads and may take long: others that do may keep it waiting, in turns of
+ * their owners, while those that do not pass by. `run` is called once. Anything but STORE_TAKEN: it was not
+ * taken. */
+enum store_verdict store_submit_slow_read(struct store *store, struct store_command *command);
 
 /* Runs a use case that reads and waits for it: for commands, tests and start-up, never on a loop. */
 const struct failure *store_read(struct store *store, struct arena *arena, const struct call *call,
@@ -259,9 +274,9 @@ void store_reader_begin(struct store_reader *reader, struct transaction *transac
 /* Ends the snapshot. Before a thread blocks, so that the log can be copied back. */
 void store_reader_end(struct store_reader *reader);
 
-/* Has queries of the transaction end at that (monotonic) time, which fails it for the reason `timeout`; until
- * the snapshot ends. */
-void store_reader_limit(struct store_reader *reader, int64_t until_us);
+/* Has queries of the transaction end when `is_over`, asked every now and then on this thread, says so, which
+ * fails it for the reason `timeout`; until the snapshot ends. */
+void store_reader_limit(struct store_reader *reader, bool (*is_over)(void *context), void *context);
 
 /* ---- the index of searched fields ---- */
 

@@ -1,8 +1,11 @@
 """How a node's sessions are set, and that one of its questions that goes wrong is asked once more."""
 
+import socket
+import struct
 import threading
 
 from farthing_server import wait_until
+from http_client import RawConnection, request_bytes
 from nodes import customer
 
 CANCELED = "canceling statement due to user request"
@@ -45,3 +48,23 @@ def test_a_read_whose_statement_could_not_be_prepared_is_tried_once_more(place):
             other.sql("ROLLBACK")
         reading.join()
     assert statuses == [200]
+
+
+def test_a_search_that_nobody_waits_for_is_ended(place):
+    """The server is told, and the search takes no reader from others."""
+    search = {"filters": [{"field": "name", "operator": "contains", "data_type": "string", "value": {"string": "a"}}]}
+    node = place.new_node("--database-connections", "2").start()
+    with node.client(place.key) as client:
+        client.create(customer("a"))
+        with place.session() as other:
+            other.sql("BEGIN")
+            other.sql("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+            connection = RawConnection(node.server.address)
+            connection.send(request_bytes("POST", "/v1/customers/search", place.key, search))
+            place.wait_for_blocked(1)
+            before = place.cluster.log.count(CANCELED)
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            wait_until(lambda: place.cluster.log.count(CANCELED) > before, 20, "the search to be ended")
+            other.sql("ROLLBACK")
+        assert client.post("/v1/customers/search", search).json()["pagination"]["total"] == 1

@@ -114,6 +114,9 @@ struct postgres_connection {
      * waited for no longer. NULL: POSTGRES_ANSWER_MAX_MS at most. */
     bool (*is_patient)(void *context, int64_t waited_us);
     void *patience_context;
+    const atomic_bool
+        *is_abandoned;  /* of the command that asks, if it is a slow read (struct store_command) */
+    bool was_canceled;  /* the session: the next one to ask may be hit */
     bool waits_forever; /* for what may take long: a migration */
     bool is_quiet;      /* whoever uses it tells of its errors, and not the log */
 
@@ -166,6 +169,9 @@ void postgres_set_error(struct postgres_connection *connection, const PGresult *
 /* Waits for the next answer to come, or sends what is left to be sent. False when it does not come in time,
  * or the connection is gone: then it is lost. */
 bool postgres_wait(struct postgres_connection *connection);
+/* Has the server end what nobody waits for any more, once. Takes a connection to the server, and so no longer
+ * than that needs: for a server that is known to answer. */
+void postgres_cancel_abandoned(struct postgres_connection *connection);
 /* Runs statements on a session that is not in the pipeline; none of their rows are read. */
 bool postgres_run_simply(struct postgres_connection *connection, const char *sql);
 /* Runs statements that take no parameters, outside of the pipeline; none of their rows are read. */
@@ -301,7 +307,5 @@ void postgres_publish_commit(struct postgres *postgres, const struct postgres_co
 bool postgres_is_away_for_long(const struct postgres *postgres);
 /* Whether nobody waits for answers any more. */
 bool postgres_is_closing(const struct postgres *postgres);
-/* What those are told who wait all the same. */
-const struct failure *postgres_closing_failure(struct arena *arena);
 
 #endif

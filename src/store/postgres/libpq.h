@@ -9,6 +9,7 @@
 
 #define LIBPQ_FUNCTIONS(FUNCTION)                                                                            \
     FUNCTION(PQbackendPID)                                                                                   \
+    FUNCTION(PQcancel)                                                                                       \
     FUNCTION(PQclear)                                                                                        \
     FUNCTION(PQcmdTuples)                                                                                    \
     FUNCTION(PQconnectPoll)                                                                                  \
@@ -23,8 +24,10 @@
     FUNCTION(PQexitPipelineMode)                                                                             \
     FUNCTION(PQfinish)                                                                                       \
     FUNCTION(PQflush)                                                                                        \
+    FUNCTION(PQfreeCancel)                                                                                   \
     FUNCTION(PQfreemem)                                                                                      \
     FUNCTION(PQftype)                                                                                        \
+    FUNCTION(PQgetCancel)                                                                                    \
     FUNCTION(PQgetResult)                                                                                    \
     FUNCTION(PQgetisnull)                                                                                    \
     FUNCTION(PQgetlength)                                                                                    \

@@ -131,6 +131,20 @@ static bool wait_for_socket(struct postgres_connection *connection, bool is_unse
     return false;
 }
 
+void postgres_cancel_abandoned(struct postgres_connection *connection)
+{
+    char error[ERROR_MESSAGE_BYTES];
+
+    if (!connection->is_abandoned || connection->was_canceled || !atomic_load(connection->is_abandoned))
+        return;
+    PGcancel *cancel = libpq.PQgetCancel(connection->handle);
+
+    connection->was_canceled = true;
+    if (cancel && libpq.PQcancel(cancel, error, sizeof error) != 1)
+        LOG_DEBUG("a statement that nobody waits for cannot be ended", LOG_STRING("error", error));
+    libpq.PQfreeCancel(cancel);
+}
+
 bool postgres_wait(struct postgres_connection *connection)
 {
     PGconn *handle = connection->handle;

@@ -4,6 +4,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "store/refusal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -110,14 +111,6 @@ bool postgres_is_closing(const struct postgres *postgres)
     return atomic_load(&postgres->stopping);
 }
 
-const struct failure *postgres_closing_failure(struct arena *arena)
-{
-    return failure_add(
-        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
-                    TEXT("the server is stopping; nothing was changed, try again on another one or later")),
-        arena, TEXT("reason"), TEXT("stopping"));
-}
-
 enum store_state postgres_state(const struct postgres *postgres)
 {
     assert(postgres->magic == POOL_MAGIC);
@@ -134,7 +127,7 @@ struct text postgres_name(const struct postgres *postgres)
 /* Some readers are left for what is quick. */
 static bool may_run_slow(const struct postgres *postgres)
 {
-    return postgres->slow.first && postgres->slow_count < (postgres->reader_count + 1) / 2;
+    return postgres->slow.count > 0 && postgres->slow_count < (postgres->reader_count + 1) / 2;
 }
 
 static size_t waiting(const struct postgres *postgres, enum work work)
@@ -181,8 +174,7 @@ static bool submit(struct postgres *postgres, enum work work, struct command_lis
 {
     assert(postgres->magic == POOL_MAGIC);
     pthread_mutex_lock(&postgres->mutex);
-    size_t count = queue == &postgres->slow ? queue->count : waiting(postgres, work);
-    bool taken = !postgres->stopping && count < limit;
+    bool taken = !postgres->stopping && waiting(postgres, work) < limit;
 
     if (taken)
         command_list_append(queue, command);
@@ -206,9 +198,27 @@ bool postgres_submit_write(struct postgres *postgres, struct store_command *comm
 
 bool postgres_submit_read(struct postgres *postgres, struct store_command *command)
 {
-    if (command->is_slow)
-        return submit(postgres, WORK_READS, &postgres->slow, STORE_SLOW_QUEUE_MAX, command);
     return submit(postgres, WORK_READS, &postgres->queues[WORK_READS], STORE_READ_QUEUE_MAX, command);
+}
+
+enum store_verdict postgres_submit_slow_read(struct postgres *postgres, struct store_command *command)
+{
+    struct command_list abandoned;
+
+    assert(postgres->magic == POOL_MAGIC);
+    command->runs_once = true;
+    command_list_init(&abandoned);
+    pthread_mutex_lock(&postgres->mutex);
+    fair_queue_move_abandoned(&postgres->slow, &abandoned);
+    enum store_verdict verdict =
+        postgres->stopping ? STORE_QUEUE_FULL : fair_queue_put(&postgres->slow, command);
+    bool is_needed = claim_wake(postgres, WORK_READS);
+
+    pthread_mutex_unlock(&postgres->mutex);
+    if (is_needed)
+        pthread_cond_signal(&postgres->woken[WORK_READS]);
+    refuse_abandoned(&abandoned);
+    return verdict;
 }
 
 /* A read that may take long is taken alone, in turn with all the others. */
@@ -217,7 +227,7 @@ static bool take_slow(struct postgres *postgres, struct store_command **commands
     postgres->took_slow =
         may_run_slow(postgres) && !(postgres->took_slow && postgres->queues[WORK_READS].first);
     if (postgres->took_slow) {
-        commands[0] = command_list_take(&postgres->slow);
+        commands[0] = fair_queue_take(&postgres->slow);
         postgres->slow_count++;
     }
     return postgres->took_slow;
@@ -270,11 +280,14 @@ static bool is_patient(void *context, int64_t waited_us)
 {
     struct worker *worker = context;
     bool is_silent = !postgres_is_current(worker->postgres);
-    int limit_ms = postgres_is_closing(worker->postgres) ? POSTGRES_CLOSING_MS
-                   : is_silent                           ? POSTGRES_SILENCE_MAX_MS
-                                                         : POSTGRES_ANSWER_MAX_MS;
+    bool is_closing = postgres_is_closing(worker->postgres);
+    int limit_ms = is_closing  ? POSTGRES_CLOSING_MS
+                   : is_silent ? POSTGRES_SILENCE_MAX_MS
+                               : POSTGRES_ANSWER_MAX_MS;
 
     wake_if_needed(worker->postgres, worker->work);
+    if (!is_closing && !is_silent)
+        postgres_cancel_abandoned(worker->connection);
     return waited_us < postgres_after(0, limit_ms);
 }
 
@@ -478,7 +491,7 @@ struct postgres *postgres_open(struct text url, const struct store_options *opti
         command_list_init(&postgres->queues[work]);
     }
     command_list_init(&postgres->background);
-    command_list_init(&postgres->slow);
+    fair_queue_init(&postgres->slow);
     if (!prepare_database(postgres, options->must_exist, arena, reason)) {
         free_pool(postgres);
         return NULL;

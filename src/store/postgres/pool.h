@@ -2,7 +2,7 @@
 #ifndef FARTHING_STORE_POSTGRES_POOL_H
 #define FARTHING_STORE_POSTGRES_POOL_H
 
-#include "store/command_list.h"
+#include "store/fair_queue.h"
 #include "store/postgres/handle.h"
 
 #include <pthread.h>
@@ -29,7 +29,7 @@ struct postgres {
     pthread_cond_t woken[WORKS];
     struct command_list queues[WORKS];
     struct command_list background; /* writes that let others go first */
-    struct command_list slow;       /* reads that may take long */
+    struct fair_queue slow;         /* reads that may take long */
     unsigned slow_count;            /* of those that are under way */
     bool took_slow;                 /* the last that was taken was one */
     unsigned session_counts[WORKS]; /* of the workers that have one */

@@ -80,6 +80,8 @@ void postgres_close(struct postgres *postgres);
 /* False when the queue is full or the pool is closing: the command was not taken. */
 bool postgres_submit_write(struct postgres *postgres, struct store_command *command);
 bool postgres_submit_read(struct postgres *postgres, struct store_command *command);
+/* As store_submit_slow_read. */
+enum store_verdict postgres_submit_slow_read(struct postgres *postgres, struct store_command *command);
 
 /* STORE_WELL, STORE_UNREACHABLE, or what the last write was refused for. */
 enum store_state postgres_state(const struct postgres *postgres);

@@ -2,6 +2,7 @@
 #include "store/postgres/handle.h"
 
 #include "metrics/metrics.h"
+#include "store/refusal.h"
 #include "store/transaction.h"
 
 #include <assert.h>
@@ -90,19 +91,30 @@ static void run_at_once(struct read_batch *batch, size_t index)
     patience_begin(&batch->patience);
     patience_send_limits(&batch->patience, connection);
     transaction_init(&transaction, &connection->base, command->arena, command->call);
+    connection->is_abandoned = command->is_abandoned;
     const struct failure *failure = command->run(command, &transaction);
 
     postgres_forget_ahead(connection);
     patience_is_tried(&batch->patience, &connection->error);
-    if (postgres_finish(connection) || !connection->error.is_lost)
-        answer(batch, index, transaction.failure ? transaction.failure : failure);
+    bool is_answered = postgres_finish(connection) || !connection->error.is_lost;
+
+    connection->is_abandoned = NULL;
+    if (transaction.failure)
+        failure = connection->was_canceled ? refusal_abandoned(command->arena) : transaction.failure;
+    if (is_answered)
+        answer(batch, index, failure);
 }
 
 /* Why no further attempt is made; NULL: one is. */
-static const struct failure *reason_to_end(const struct read_batch *batch, struct arena *arena)
+static const struct failure *reason_to_end(const struct read_batch *batch,
+                                           const struct store_command *command)
 {
+    struct arena *arena = command->arena;
+
     if (postgres_is_closing(batch->postgres))
-        return postgres_closing_failure(arena);
+        return refusal_stopping(arena);
+    if (command_is_abandoned(command))
+        return refusal_abandoned(arena);
     return patience_is_over(&batch->patience) ? patience_failure(arena) : NULL;
 }
 
@@ -111,7 +123,7 @@ static bool end_with_reason(struct read_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         const struct failure *failure =
-            batch->is_done[i] ? NULL : reason_to_end(batch, batch->readings[i].command->arena);
+            batch->is_done[i] ? NULL : reason_to_end(batch, batch->readings[i].command);
 
         if (failure)
             answer(batch, i, failure);
@@ -164,27 +176,38 @@ static void forget_all_answers(struct read_batch *batch)
             forget_answers(&batch->readings[i]);
 }
 
+static void run_batch(struct read_batch *batch)
+{
+    struct postgres_connection *connection = batch->connection;
+    const struct timespec pause = {.tv_nsec = ATTEMPT_PAUSE_MS * 1000000L};
+
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX && !end_with_reason(batch); attempt++) {
+        if (!postgres_connect(connection)) {
+            nanosleep(&pause, NULL);
+            continue;
+        }
+        if (run_all(batch))
+            return;
+        forget_all_answers(batch);
+        if (!connection->error.is_lost)
+            break;
+        postgres_disconnect(connection);
+    }
+    answer_rest(batch);
+}
+
 void postgres_read_batch(const struct postgres *postgres, struct postgres_connection *connection,
                          struct store_command *const *commands, size_t count)
 {
     struct read_batch batch = {.postgres = postgres, .connection = connection, .count = count};
-    const struct timespec pause = {.tv_nsec = ATTEMPT_PAUSE_MS * 1000000L};
 
     assert(count <= POSTGRES_READ_BATCH_MAX);
     metrics_observe(&metrics_here()->reader_batch_commands, (int64_t)count);
     for (size_t i = 0; i < count; i++)
         batch.readings[i] = (struct reading){.command = commands[i]};
-    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX && !end_with_reason(&batch); attempt++) {
-        if (!postgres_connect(connection)) {
-            nanosleep(&pause, NULL);
-            continue;
-        }
-        if (run_all(&batch))
-            return;
-        forget_all_answers(&batch);
-        if (!connection->error.is_lost)
-            break;
+    run_batch(&batch);
+    /* What was canceled may have ended before that, and whatever is asked next be ended in its place. */
+    if (connection->was_canceled)
         postgres_disconnect(connection);
-    }
-    answer_rest(&batch);
+    connection->was_canceled = false;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "metrics/metrics.h"
+#include "store/refusal.h"
 #include "store/transaction.h"
 
 #include <assert.h>
@@ -308,7 +309,7 @@ static bool goes_on(struct write_batch *batch)
     struct arena *arena = batch->commands[0]->arena;
 
     if (postgres_is_closing(batch->postgres))
-        fail_all(batch, postgres_closing_failure(arena));
+        fail_all(batch, refusal_stopping(arena));
     else if (patience_is_over(batch->patience))
         fail_all(batch, patience_failure(arena));
     return batch->count > 0;

@@ -265,18 +265,18 @@ static int is_over(void *context)
     const struct sqlite_connection *connection = context;
 
     processor_offer();
-    return monotonic_now_us() > connection->until_us;
+    return connection->is_over(connection->is_over_context);
 }
 
-void sqlite_limit(struct connection *connection, int64_t until_us)
+void sqlite_limit(struct connection *connection, bool (*limit)(void *context), void *context)
 {
     struct sqlite_connection *limited = sqlite_of(connection);
 
-    if (limited->until_us == until_us)
+    if (!limited->is_over && !limit)
         return;
-    limited->until_us = until_us;
-    sqlite3_progress_handler(limited->handle, until_us ? LIMIT_CHECK_STEPS : 0, until_us ? is_over : NULL,
-                             limited);
+    limited->is_over = limit;
+    limited->is_over_context = context;
+    sqlite3_progress_handler(limited->handle, limit ? LIMIT_CHECK_STEPS : 0, limit ? is_over : NULL, limited);
 }
 
 bool sqlite_execute(struct connection *connection, const char *sql)

@@ -24,7 +24,8 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
-    int64_t until_us;              /* monotonic: when what runs is interrupted; 0: never */
+    bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */
+    void *is_over_context;
     enum store_state trouble;      /* of the last write */
     struct trigram_sample *sample; /* NULL: nothing was sought yet */
 };

@@ -1,7 +1,8 @@
 #include "store/sqlite/read_pool.h"
 
 #include "base/instant.h"
-#include "store/command_list.h"
+#include "store/fair_queue.h"
+#include "store/refusal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,10 +16,17 @@ struct read_pool {
     struct store *store;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t woken;
-    struct command_list queue;
+    struct fair_queue queue;
     pthread_t threads[READ_POOL_THREADS_MAX];
     unsigned thread_count, idle_count;
-    bool is_stopping;
+    atomic_bool is_stopping; /* set with the mutex held */
+};
+
+/* A command that runs. */
+struct run {
+    struct read_pool *pool;
+    struct store_command *command;
+    int64_t until_us;
 };
 
 /* With the mutex held. Waits for a command; NULL when the thread's time is over: the pool ends, or, if it
@@ -31,31 +39,57 @@ static struct store_command *wait_for_command(struct read_pool *pool, bool has_r
     int waited = 0;
 
     pool->idle_count++;
-    while (!pool->queue.first && !pool->is_stopping && waited != ETIMEDOUT)
+    while (pool->queue.count == 0 && !pool->is_stopping && waited != ETIMEDOUT)
         waited = has_reader ? pthread_cond_timedwait(&pool->woken, &pool->mutex, &until)
                             : pthread_cond_wait(&pool->woken, &pool->mutex);
     pool->idle_count--;
-    return command_list_take(&pool->queue);
+    return fair_queue_take(&pool->queue);
+}
+
+/* Why the command is not run, or not to its end; NULL: it is. */
+static const struct failure *reason_to_end(const struct run *run)
+{
+    if (run->pool->is_stopping)
+        return refusal_stopping(run->command->arena);
+    return command_is_abandoned(run->command) ? refusal_abandoned(run->command->arena) : NULL;
+}
+
+static bool is_over(void *context)
+{
+    const struct run *run = context;
+
+    return run->pool->is_stopping || command_is_abandoned(run->command) || monotonic_now_us() > run->until_us;
+}
+
+static const struct failure *read_with(struct store_reader *reader, struct run *run)
+{
+    struct store_command *command = run->command;
+    struct transaction transaction;
+
+    store_reader_begin(reader, &transaction, command->arena, command->call);
+    store_reader_limit(reader, is_over, run);
+    const struct failure *failure = transaction.failure ? NULL : command->run(command, &transaction);
+
+    if (transaction.failure) {
+        const struct failure *reason = reason_to_end(run);
+
+        failure = reason ? reason : transaction.failure;
+    }
+    store_reader_end(reader);
+    return failure;
 }
 
 static void run(struct read_pool *pool, struct store_reader **reader, struct store_command *command)
 {
-    struct transaction transaction;
+    struct run run = {pool, command, monotonic_now_us() + READ_POOL_LIMIT_MS * INT64_C(1000)};
     struct text reason = text_none;
 
-    if (!*reader)
+    command->failure = reason_to_end(&run);
+    if (!command->failure && !*reader)
         *reader = store_reader_open(pool->store, command->arena, &reason);
-    if (!*reader) {
-        command->failure = failure_new(command->arena, FAILURE_SERVICE_UNAVAILABLE, reason);
-        command->done(command);
-        return;
-    }
-    store_reader_begin(*reader, &transaction, command->arena, command->call);
-    store_reader_limit(*reader, monotonic_now_us() + READ_POOL_LIMIT_MS * INT64_C(1000));
-    const struct failure *failure = transaction.failure ? NULL : command->run(command, &transaction);
-
-    command->failure = transaction.failure ? transaction.failure : failure;
-    store_reader_end(*reader);
+    if (!command->failure)
+        command->failure = *reader ? read_with(*reader, &run)
+                                   : failure_new(command->arena, FAILURE_SERVICE_UNAVAILABLE, reason);
     command->done(command);
 }
 
@@ -95,20 +129,29 @@ static void start_thread(struct read_pool *pool)
     pool->thread_count++;
 }
 
-bool read_pool_submit(struct read_pool *pool, struct store_command *command)
+/* Whether there is a thread that will take one more command. */
+static bool has_threads(struct read_pool *pool)
 {
-    pthread_mutex_lock(&pool->mutex);
-    bool is_taken = !pool->is_stopping && pool->queue.count < STORE_SLOW_QUEUE_MAX;
-
-    if (is_taken && pool->queue.count >= pool->idle_count && pool->thread_count < READ_POOL_THREADS_MAX)
+    if (pool->queue.count >= pool->idle_count && pool->thread_count < READ_POOL_THREADS_MAX)
         start_thread(pool);
-    is_taken = is_taken && pool->thread_count > 0;
-    if (is_taken)
-        command_list_append(&pool->queue, command);
+    return pool->thread_count > 0;
+}
+
+enum store_verdict read_pool_submit(struct read_pool *pool, struct store_command *command)
+{
+    struct command_list abandoned;
+
+    command_list_init(&abandoned);
+    pthread_mutex_lock(&pool->mutex);
+    fair_queue_move_abandoned(&pool->queue, &abandoned);
+    enum store_verdict verdict =
+        !pool->is_stopping && has_threads(pool) ? fair_queue_put(&pool->queue, command) : STORE_QUEUE_FULL;
+
     pthread_mutex_unlock(&pool->mutex);
-    if (is_taken)
+    if (verdict == STORE_TAKEN)
         pthread_cond_signal(&pool->woken);
-    return is_taken;
+    refuse_abandoned(&abandoned);
+    return verdict;
 }
 
 struct read_pool *read_pool_new(struct store *store)
@@ -119,7 +162,7 @@ struct read_pool *read_pool_new(struct store *store)
     if (!pool)
         abort();
     pool->store = store;
-    command_list_init(&pool->queue);
+    fair_queue_init(&pool->queue);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

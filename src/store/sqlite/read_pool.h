@@ -16,11 +16,12 @@ struct read_pool;
 
 /* Starts no thread before there is something to read. */
 struct read_pool *read_pool_new(struct store *store);
-/* Finishes what waits, and frees the pool. */
+/* Refuses what waits, interrupts what runs, and frees the pool: when this is called, the requests were
+ * drained, or cut. */
 void read_pool_free(struct read_pool *pool);
 
-/* Runs the command once, in a snapshot of its own that holds every write acknowledged so far. False when too
- * many wait. Any thread. */
-bool read_pool_submit(struct read_pool *pool, struct store_command *command);
+/* Runs the command once, in a snapshot of its own that holds every write acknowledged so far. As
+ * store_submit_slow_read. Any thread. */
+enum store_verdict read_pool_submit(struct read_pool *pool, struct store_command *command);
 
 #endif

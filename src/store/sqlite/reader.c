@@ -58,15 +58,15 @@ void store_reader_begin(struct store_reader *reader, struct transaction *transac
         transaction_fail(transaction);
 }
 
-void store_reader_limit(struct store_reader *reader, int64_t until_us)
+void store_reader_limit(struct store_reader *reader, bool (*is_over)(void *context), void *context)
 {
-    sqlite_limit(reader->connection, until_us);
+    sqlite_limit(reader->connection, is_over, context);
 }
 
 void store_reader_end(struct store_reader *reader)
 {
     assert(reader->magic == READER_MAGIC);
-    sqlite_limit(reader->connection, 0);
+    sqlite_limit(reader->connection, NULL, NULL);
     if (!reader->is_open)
         return;
     if (!sqlite_commit(reader->connection))

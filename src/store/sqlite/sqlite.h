@@ -42,9 +42,9 @@ void sqlite_rollback(struct connection *connection);
 bool sqlite_savepoint(struct connection *connection);
 bool sqlite_release(struct connection *connection);
 bool sqlite_rollback_to(struct connection *connection);
-/* Interrupts what runs at that (monotonic) time; until then it offers the processor to others now and then.
- * 0: neither. */
-void sqlite_limit(struct connection *connection, int64_t until_us);
+/* Interrupts what runs when `is_over` says so, which is asked every now and then; until then it offers the
+ * processor to others. NULL: neither. */
+void sqlite_limit(struct connection *connection, bool (*is_over)(void *context), void *context);
 /* Whether a transaction is open: some errors end it. */
 bool sqlite_in_transaction(struct connection *connection);
 
