@@ -17,30 +17,50 @@ struct record_list customer_aliases(struct transaction *transaction, struct text
                                 value_integer(limit)));
 }
 
-/* Since when the customer has had its external id: since it gave up the one before. */
-static int64_t valid_from(struct transaction *transaction, const struct customer *customer)
+/* When the external id was last given up, by whomever; INT64_MIN: never. */
+static int64_t given_up_at(struct transaction *transaction, struct text external_id)
 {
     struct customer_alias last;
 
-    return query_record(transaction, &aliases_of_customer,
-                        VALUES(value_integer(transaction->call->scope->number), value_text(customer->id),
-                               value_integer(1)),
+    return query_record(transaction, &aliases_of_external_id,
+                        VALUES(value_integer(transaction->call->scope->number), value_text(external_id),
+                               value_integer(0)),
                         &last)
                ? last.valid_to
-               : customer->created_at;
+               : INT64_MIN;
+}
+
+static int64_t later_of(int64_t a, int64_t b)
+{
+    return a < b ? b : a;
+}
+
+/* Since when the customer has had its external id: since it gave up the one before, but not before others had
+ * given up this one. Requests have the time of their arrival, and may be done in another order. */
+static int64_t valid_from(struct transaction *transaction, const struct customer *customer)
+{
+    struct customer_alias last;
+    bool has_last = query_record(
+        transaction, &aliases_of_customer,
+        VALUES(value_integer(transaction->call->scope->number), value_text(customer->id), value_integer(1)),
+        &last);
+
+    return later_of(has_last ? last.valid_to : customer->created_at,
+                    given_up_at(transaction, customer->external_id));
 }
 
 void customer_alias_add(struct transaction *transaction, const struct customer *before,
                         const struct customer *after)
 {
     struct customer_alias *alias = ARENA_NEW(transaction->arena, struct customer_alias);
+    int64_t since = valid_from(transaction, before);
 
     *alias = (struct customer_alias){
         .id = ulid_make_id(transaction->arena, customer_alias_entity.id_prefix, transaction->call->now_us),
         .customer_id = before->id,
         .external_id = before->external_id,
-        .valid_from = valid_from(transaction, before),
-        .valid_to = after->updated_at,
+        .valid_from = since,
+        .valid_to = later_of(after->updated_at, since),
     };
     transaction_insert(transaction, transaction->call->scope, &customer_alias_entity, alias);
 }

@@ -75,26 +75,51 @@ static struct text superseded_ids(const struct customer *before, const struct cu
     return list ? list->text : text_empty;
 }
 
-/* What a value of metadata has no room for is left out at the front: customer_aliases has all of it. */
-static struct text shortened(struct text list)
+/* What there is no room for is left out at the front: customer_aliases has all of it. */
+static struct text shortened(struct text list, size_t bytes_max)
 {
-    while (list.length > METADATA_VALUE_BYTES_MAX)
-        list = text_from(list, text_find(list, ',') + 1);
+    while (list.length > bytes_max) {
+        size_t comma = text_find(list, ',');
+
+        list = comma < list.length ? text_from(list, comma + 1) : text_empty;
+    }
     return list;
 }
 
-/* Section 6.3: the previous external_id goes to the end of the list. */
-static struct text with_former_id(const struct customer *before, const struct customer *after,
-                                  struct arena *arena)
+/* What of the limits of metadata (conventions section 13) its other members leave. */
+struct room {
+    unsigned keys;
+    size_t value_bytes;
+};
+
+static struct room room_beside(const struct json_value *map)
 {
-    struct text list = superseded_ids(before, after, arena);
-    const struct json_value *map = read_map(after->metadata, arena), *key = json_first(map);
+    const struct json_value *key = json_first(map);
+    size_t used_bytes = old_external_ids.length;
+    unsigned keys = 0;
+
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct json_value *value = json_next(key);
+
+        if (!text_equal(key->text, old_external_ids)) {
+            used_bytes += key->text.length + value->text.length;
+            keys++;
+        }
+        key = json_next(value);
+    }
+    size_t left = used_bytes < METADATA_BYTES_MAX ? METADATA_BYTES_MAX - used_bytes : 0;
+
+    return (struct room){keys < METADATA_KEYS_MAX ? METADATA_KEYS_MAX - keys : 0,
+                         left < METADATA_VALUE_BYTES_MAX ? left : METADATA_VALUE_BYTES_MAX};
+}
+
+/* The map with that list, or, when it is empty, without one. */
+static struct text with_list(const struct json_value *map, struct text list, struct arena *arena)
+{
+    const struct json_value *key = json_first(map);
     struct buffer buffer = {0};
     struct json_writer writer;
 
-    list = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(list), list.length ? "," : "",
-                        TEXT_FORMAT(before->external_id));
-    list = shortened(list);
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
     for (uint32_t i = 0; i < map->count; i++) {
@@ -106,13 +131,29 @@ static struct text with_former_id(const struct customer *before, const struct cu
         }
         key = json_next(value);
     }
-    json_key(&writer, old_external_ids);
-    json_string(&writer, list);
+    if (list.length) {
+        json_key(&writer, old_external_ids);
+        json_string(&writer, list);
+    }
     json_end_object(&writer);
     struct text metadata = arena_copy(arena, buffer_text(&buffer));
 
     buffer_free(&buffer);
     return metadata;
+}
+
+/* Section 6.3: the previous external_id goes to the end of the list, as far as a client could send the
+ * metadata back. */
+static struct text with_former_id(const struct customer *before, const struct customer *after,
+                                  struct arena *arena)
+{
+    const struct json_value *map = read_map(after->metadata, arena);
+    const struct room room = room_beside(map);
+    struct text list = superseded_ids(before, after, arena);
+
+    list = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(list), list.length ? "," : "",
+                        TEXT_FORMAT(before->external_id));
+    return with_list(map, shortened(list, room.keys ? room.value_bytes : 0), arena);
 }
 
 /* ---- the change ---- */

@@ -183,6 +183,83 @@ static void test_an_update_is_later_than_the_one_before(void **state)
     assert_text(fixture_select(&fixture, "SELECT count(*) FROM system_events"), "4;");
 }
 
+/* ---- metadata that can be sent back ---- */
+
+/* `{"key1":"VALUE",...}`: that many keys, and the last value of so many bytes. */
+static const char *metadata_of(unsigned keys, unsigned value_bytes)
+{
+    struct buffer buffer = {0};
+
+    buffer_append(&buffer, TEXT("{\"metadata\":{"));
+    for (unsigned i = 0; i < keys; i++) {
+        buffer_append_format(&buffer, "%s\"%03u\":\"", i ? "," : "", i);
+        for (unsigned k = 0; k < value_bytes; k++)
+            buffer_append_char(&buffer, 'v');
+        buffer_append_char(&buffer, '"');
+    }
+    buffer_append(&buffer, TEXT("}}"));
+    const char *json = arena_string(&fixture.arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return json;
+}
+
+static void expect_sendable(struct customer *customer)
+{
+    struct text json = arena_format(&fixture.arena, "{\"metadata\":%.*s}", TEXT_FORMAT(customer->metadata));
+    struct customer before = *customer;
+
+    assert_null(update(customer, arena_string(&fixture.arena, json)));
+    assert_true(text_equal(customer->metadata, before.metadata));
+}
+
+static bool has_former_ids(const struct customer *customer)
+{
+    return json_member(read_object(arena_string(&fixture.arena, customer->metadata)),
+                       TEXT("old_external_ids")) != NULL;
+}
+
+static void test_metadata_with_former_ids_has_at_most_256_keys(void **state)
+{
+    struct customer customer = make("a");
+
+    (void)state;
+    assert_null(update(&customer, metadata_of(256, 1)));
+    assert_null(update(&customer, "{\"external_id\":\"b\"}"));
+    assert_false(has_former_ids(&customer)); /* there is no room for one more */
+    expect_sendable(&customer);
+    assert_null(update(&customer, metadata_of(255, 1)));
+    assert_null(update(&customer, "{\"external_id\":\"c\"}"));
+    assert_true(has_former_ids(&customer));
+    expect_sendable(&customer);
+    assert_text(fixture_select(&fixture, "SELECT external_id FROM customer_aliases ORDER BY valid_to"),
+                "a;b;");
+}
+
+static void test_metadata_with_former_ids_has_at_most_65536_bytes(void **state)
+{
+    struct customer customer = make("former-1");
+
+    (void)state;
+    /* 64 keys of three bytes with 1,020 each leave 64 bytes: the name of the list takes 16 of them. */
+    assert_null(update(&customer, metadata_of(64, 1020)));
+    for (unsigned i = 2; i <= 8; i++) {
+        struct text json = arena_format(&fixture.arena, "{\"external_id\":\"former-%u\"}", i);
+
+        assert_null(update(&customer, arena_string(&fixture.arena, json)));
+        expect_sendable(&customer);
+    }
+    assert_text(
+        json_member(read_object(arena_string(&fixture.arena, customer.metadata)), TEXT("old_external_ids"))
+            ->text,
+        "former-3,former-4,former-5,former-6,former-7");
+    /* Without room for a single one there is no list. */
+    assert_null(update(&customer, metadata_of(64, 1021)));
+    assert_null(update(&customer, "{\"external_id\":\"former-9\"}"));
+    assert_false(has_former_ids(&customer));
+    expect_sendable(&customer);
+}
+
 /* ---- former external ids ---- */
 
 struct resolving {
@@ -249,6 +326,30 @@ static const struct failure *run_list_aliases(void *context, struct transaction 
 
     resolving->aliases = customer_aliases(transaction, resolving->customer.id, 2);
     return NULL;
+}
+
+/* Requests are stamped when they arrive, and may be done in another order. */
+static void test_times_of_one_external_id_do_not_overlap(void **state)
+{
+    struct customer first = make("a"), second;
+    int64_t arrived_us = fixture.call.now_us;
+
+    (void)state;
+    assert_null(update(&first, "{\"external_id\":\"b\"}"));
+    fixture.call.now_us = arrived_us; /* it came before the other, and waited */
+    second = make("a");
+    fixture.call.now_us = arrived_us - INT64_C(3600000000) + 1;
+    assert_null(update(&second, "{\"external_id\":\"c\"}"));
+    assert_true(second.created_at < first.updated_at && second.updated_at < first.updated_at);
+    assert_text(fixture_select(&fixture,
+                               "SELECT count(*) FROM customer_aliases AS one JOIN customer_aliases AS "
+                               "other ON one.id < other.id AND one.external_id = other.external_id "
+                               "WHERE one.valid_from < other.valid_to AND other.valid_from < "
+                               "one.valid_to"),
+                "0;");
+    assert_text(fixture_select(&fixture, "SELECT count(*) FROM customer_aliases WHERE valid_from > valid_to"),
+                "0;");
+    assert_resolved("a", second);
 }
 
 static void test_aliases_come_with_their_time_the_last_one_first(void **state)
@@ -425,6 +526,9 @@ int main(void)
         TEST(test_an_update_is_later_than_the_one_before),
         TEST(test_a_former_external_id_leads_to_its_customer),
         TEST(test_a_former_external_id_of_another_environment_is_not_found),
+        TEST(test_metadata_with_former_ids_has_at_most_256_keys),
+        TEST(test_metadata_with_former_ids_has_at_most_65536_bytes),
+        TEST(test_times_of_one_external_id_do_not_overlap),
         TEST(test_aliases_come_with_their_time_the_last_one_first),
         TEST(test_the_first_blocker_decides),
         TEST(test_blockers_are_asked_about_published_customers),
