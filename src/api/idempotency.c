@@ -70,7 +70,9 @@ static void derive(struct exchange *exchange, struct text given)
 {
     static const struct scope nowhere = {SCOPE_NONE, TEXT_LITERAL(""), TEXT_LITERAL("")};
     const struct scope *scope = exchange->call.scope ? exchange->call.scope : &nowhere;
-    const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, scope->environment_id,
+    /* A route that needs no environment does the same whichever is named. */
+    struct text environment_id = exchange->route->without_environment ? text_empty : scope->environment_id;
+    const struct text place[] = {TEXT("farthing idempotency"), scope->tenant_id, environment_id,
                                  exchange->route->path, given};
     const struct text id = TEXT("id");
     uint8_t root[SEAL_KEY_BYTES], hash[SEAL_HASH_BYTES];

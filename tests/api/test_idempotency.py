@@ -154,6 +154,23 @@ def test_another_environment_has_keys_of_its_own(initialised, start_server, body
     assert len(customers(directory, body)) == 2
 
 
+@pytest.mark.parametrize("path", ["/v1/environments", "/v1/users"])
+def test_where_no_environment_matters_naming_one_makes_no_other_request(initialised, start_server, key, path):
+    directory, _ = initialised
+    bodies = {
+        "/v1/environments": {"name": "Staging", "type": "development"},
+        "/v1/users": {"type": "user", "email": "eve@acme.example", "roles": ["all_reader"]},
+    }
+    server = start_server(directory)
+    with Client(server.address, key=None) as client:
+        signed_up = client.post("/v1/auth/signup", {"email": "ada@example.com", "password": "correct horse"}).json()
+        bearer = {"Authorization": "Bearer " + signed_up["token"], "Idempotency-Key": key}
+        (environment,) = client.get("/v1/environments", headers=bearer).json()["environments"]
+        first = client.post(path, bodies[path], headers=bearer)
+        assert first.status == 201
+        assert_replays(first, client.post(path, bodies[path], headers={**bearer, "X-Environment-ID": environment["id"]}))
+
+
 def test_another_key_of_the_same_user_sends_the_same_request(shared, api, body, key):
     """A client that was given a new API key goes on where it was."""
     first = post(api, body, key)
