@@ -30,8 +30,11 @@ static void read_common(struct exchange *exchange, const struct json_value *obje
 static void limit_lists(struct exchange *exchange, const struct json_value *object,
                         const struct search_shape *shape, struct failure **failure)
 {
+    const struct json_value **values =
+        fields_find(shape->fields, shape->field_count, object, exchange->arena);
+
     for (size_t i = 0; i < shape->field_count; i++) {
-        const struct json_value *list = json_member(object, shape->fields[i].name);
+        const struct json_value *list = values[i];
 
         if (shape->fields[i].type != FIELD_STRING_LIST || !list || list->type != JSON_ARRAY)
             continue;

@@ -28,6 +28,11 @@ void entity_write_event_members(struct json_writer *writer, const struct entity 
 void field_write_json(struct json_writer *writer, const struct field *field, const void *record,
                       const struct scope *scope);
 
+/* The value of each input field among the object's members, NULL where there is none, or where the object is
+ * something else; of members of one name the last one counts. One pass, however many members there are. */
+const struct json_value **fields_find(const struct field *fields, size_t field_count,
+                                      const struct json_value *object, struct arena *arena);
+
 /* Reads the FIELD_INPUT fields among `fields` out of a JSON object into `record`, with fallbacks for what is
  * absent, and checks all declarative rules. Unknown members are ignored, null counts as absent, "" as absent
  * for an optional text (10-customers section 4.1). Texts of the record live in `arena` or in the document.

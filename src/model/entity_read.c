@@ -344,11 +344,49 @@ static void set_fallback(const struct field *field, void *record)
         *(int64_t *)((char *)record + field->offset) = INSTANT_UNSET;
 }
 
-/* Null counts as absent, so that the older name then counts. */
-static const struct json_value *given_value(const struct field *field, const struct json_value *object)
+/* A bit for each length that the name of an input field has: most members that are none's are told by that.
+ */
+static uint64_t lengths_of(const struct field *fields, size_t field_count)
 {
-    const struct json_value *value = json_member(object, field->name);
+    uint64_t lengths = 0;
 
+    for (size_t i = 0; i < field_count; i++)
+        if (fields[i].flags & FIELD_INPUT) {
+            assert(fields[i].name.length < 64);
+            lengths |= UINT64_C(1) << fields[i].name.length;
+        }
+    return lengths;
+}
+
+static void find_member(const struct field *fields, size_t field_count, const struct json_value *key,
+                        const struct json_value **values)
+{
+    for (size_t i = 0; i < field_count; i++)
+        if (fields[i].flags & FIELD_INPUT && text_equal(key->text, fields[i].name)) {
+            values[i] = json_next(key);
+            return;
+        }
+}
+
+const struct json_value **fields_find(const struct field *fields, size_t field_count,
+                                      const struct json_value *object, struct arena *arena)
+{
+    const struct json_value **values = ARENA_ARRAY(arena, const struct json_value *, field_count);
+    const struct json_value *key = json_first(object);
+    uint64_t lengths = lengths_of(fields, field_count);
+
+    if (object->type != JSON_OBJECT)
+        return values;
+    for (uint32_t i = 0; i < object->count; i++, key = json_next(json_next(key)))
+        if (key->text.length < 64 && lengths >> key->text.length & 1)
+            find_member(fields, field_count, key, values);
+    return values;
+}
+
+/* Null counts as absent, so that the older name then counts; few fields have one. */
+static const struct json_value *given_value(const struct field *field, const struct json_value *value,
+                                            const struct json_value *object)
+{
     if (text_is_set(field->alias) && (!value || value->type == JSON_NULL))
         return json_member(object, field->alias);
     return value;
@@ -358,11 +396,12 @@ void fields_read_json(const struct field *fields, size_t field_count, const stru
                       void *record, struct arena *arena, struct failure **failure)
 {
     struct reading reading = {arena, failure};
+    const struct json_value **values = fields_find(fields, field_count, object, arena);
 
     for (const struct field *field = fields, *end = fields + field_count; field < end; field++) {
         if (!(field->flags & FIELD_INPUT))
             continue;
-        const struct json_value *value = given_value(field, object);
+        const struct json_value *value = given_value(field, values[field - fields], object);
 
         set_fallback(field, record);
         if (value && value->type != JSON_NULL)
@@ -381,12 +420,13 @@ uint64_t fields_read_change(const struct field *fields, size_t field_count, cons
                             void *record, struct arena *arena, struct failure **failure)
 {
     struct reading reading = {arena, failure};
+    const struct json_value **values = fields_find(fields, field_count, object, arena);
     uint64_t given = 0;
 
     assert(field_count <= 64);
     for (size_t i = 0; i < field_count; i++) {
         const struct field *field = &fields[i];
-        const struct json_value *value = field->flags & FIELD_INPUT ? json_member(object, field->name) : NULL;
+        const struct json_value *value = values[i];
 
         if (!value || value->type == JSON_NULL)
             continue;

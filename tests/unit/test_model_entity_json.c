@@ -197,6 +197,26 @@ static void test_unknown_members_are_ignored_and_the_last_duplicate_wins(void **
     expect_details("{" MINIMUM ",\"name\":null}", "name: is required\n");
 }
 
+/* As many as a body has room for; the record's own are found among them, wherever they stand. */
+static void test_an_object_of_very_many_members(void **state)
+{
+    struct buffer buffer = {0};
+    struct customer customer;
+
+    (void)state;
+    buffer_append(&buffer, TEXT("{\"name\":3"));
+    for (unsigned i = 0; i < 100000; i++) {
+        buffer_append_format(&buffer, ",\"%x\":0,\"namf\":0", i);
+        if (i == 50000)
+            buffer_append(&buffer, TEXT("," MINIMUM ",\"email\":\"a@b.example\""));
+    }
+    buffer_append(&buffer, TEXT(",\"name\":\"Last\"}"));
+    assert_null(read_text(buffer_text(&buffer), &customer));
+    assert_text(customer.name, "Last");
+    assert_text(customer.email, "a@b.example");
+    buffer_free(&buffer);
+}
+
 static void test_members_of_what_is_no_object(void **state)
 {
     struct customer customer;
@@ -614,6 +634,7 @@ int main(void)
         JSON_TEST(test_wrong_types_name_field_and_expected_type),
         JSON_TEST(test_lengths_are_counted_in_code_points),
         JSON_TEST(test_unknown_members_are_ignored_and_the_last_duplicate_wins),
+        JSON_TEST(test_an_object_of_very_many_members),
         JSON_TEST(test_members_of_what_is_no_object),
         JSON_TEST(test_metadata_is_made_compact),
         JSON_TEST(test_metadata_has_at_most_256_keys),
