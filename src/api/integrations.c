@@ -160,7 +160,7 @@ static void render_mappings(struct exchange *exchange, struct json_writer *write
 static const struct failure *run_config(struct exchange *exchange, struct transaction *transaction)
 {
     exchange->result = ARENA_NEW(exchange->arena, struct record_list);
-    *(struct record_list *)exchange->result = connections_published(transaction);
+    *(struct record_list *)exchange->result = connections_synchronized(transaction);
     return NULL;
 }
 
@@ -192,7 +192,7 @@ static bool is_on(const struct json_value *subject, struct text direction)
     return value && value->type == JSON_TRUE;
 }
 
-static void write_current(struct json_writer *writer, const struct connection_record *connection,
+static void write_current(struct json_writer *writer, const struct connection_sync *connection,
                           struct arena *arena)
 {
     struct text config =
@@ -215,7 +215,7 @@ static void write_current(struct json_writer *writer, const struct connection_re
 static void render_config(struct exchange *exchange, struct json_writer *writer)
 {
     const struct record_list *list = exchange->result;
-    const struct connection_record *connections = list->records;
+    const struct connection_sync *connections = list->records;
 
     json_begin_object(writer);
     json_key(writer, TEXT("integrations"));
@@ -223,8 +223,6 @@ static void render_config(struct exchange *exchange, struct json_writer *writer)
     for (size_t i = 0; i < list->count; i++) {
         const struct provider *provider = provider_find(connections[i].provider_type);
 
-        if (!provider || !provider->has_capabilities)
-            continue;
         json_begin_object(writer);
         json_key(writer, TEXT("provider"));
         json_string(writer, provider->name);

@@ -15,6 +15,20 @@ const struct field connection_options[] = {
 };
 const size_t connection_option_count = sizeof connection_options / sizeof connection_options[0];
 
+struct number {
+    int64_t count;
+};
+static const struct field number_fields[] = {{FIELD(struct number, count, FIELD_INTEGER)}};
+static const struct entity number_entity = {
+    .name = TEXT_LITERAL("connection"),
+    ENTITY_FIELDS(number_fields),
+    .struct_size = sizeof(struct number),
+};
+
+STORE_QUERY(
+    connections_of_provider, &number_entity,
+    "SELECT COUNT(*) FROM connections WHERE scope = $1 AND provider_type = $2 AND status = 'published'");
+
 /* What a provider needs to be told beside its secrets. */
 void connection_sync_check(const struct provider *provider, struct text sync_config, struct arena *arena,
                            struct failure **failure)
@@ -67,6 +81,36 @@ static const struct failure *is_there(struct arena *arena, struct text provider_
     return failure_add(failure, arena, TEXT("existing_connection_id"), id);
 }
 
+/* Two that are made at the same moment may both be let in: it is no more than a guard. */
+static const struct failure *check_number(struct transaction *transaction, struct text provider_type)
+{
+    struct number number = {0};
+    struct arena *arena = transaction->arena;
+
+    query_record(transaction, &connections_of_provider,
+                 VALUES(value_integer(transaction->call->scope->number), value_text(provider_type)), &number);
+    if (number.count < CONNECTIONS_OF_PROVIDER_MAX)
+        return NULL;
+    return failure_add(
+        failure_new(arena, FAILURE_VALIDATION,
+                    arena_format(arena,
+                                 "an environment may have %d connections to %.*s, and has them "
+                                 "already; change or delete one",
+                                 CONNECTIONS_OF_PROVIDER_MAX, TEXT_FORMAT(provider_type))),
+        arena, TEXT("provider_type"), provider_type);
+}
+
+static const struct failure *check_others(struct transaction *transaction, const struct provider *provider)
+{
+    struct text existing_id;
+
+    if (provider->may_be_many)
+        return check_number(transaction, provider->name);
+    return connection_find_published(transaction, provider->name, &existing_id)
+               ? is_there(transaction->arena, provider->name, existing_id)
+               : NULL;
+}
+
 const struct failure *connection_create(struct transaction *transaction, const struct envelope_keys *keys,
                                         const struct connection_creation *creation,
                                         struct connection_record *created)
@@ -74,12 +118,11 @@ const struct failure *connection_create(struct transaction *transaction, const s
     const struct call *call = transaction->call;
     const struct provider *provider = provider_find(creation->connection.provider_type);
     struct connection_record *connection = ARENA_NEW(transaction->arena, struct connection_record);
-    struct text existing_id;
+    const struct failure *failure = check_others(transaction, provider);
 
+    if (failure)
+        return failure;
     *connection = creation->connection;
-    if (!provider->may_be_many &&
-        connection_find_published(transaction, connection->provider_type, &existing_id))
-        return is_there(transaction->arena, connection->provider_type, existing_id);
     connection->id = ulid_make_id(transaction->arena, connection_entity.id_prefix, call->now_us);
     connection->encrypted_secret_data =
         connection_secrets_close(transaction, keys, connection->id,

@@ -15,6 +15,7 @@
 
 /* Limits. */
 enum {
+    CONNECTIONS_OF_PROVIDER_MAX = 100, /* published ones of an environment, where there may be many */
     CONNECTION_SECRETS_MAX = 64,
     CONNECTION_SECRET_BYTES_MAX = 16 * 1024,
     CONNECTION_SECRETS_BYTES_MAX = 128 * 1024, /* all of them, as JSON */
@@ -63,7 +64,8 @@ struct connection_creation {
 /* Reads and validates a connection to be made; needs no transaction. */
 const struct failure *connection_read_creation(const struct json_value *object, struct arena *arena,
                                                struct connection_creation *creation);
-/* Makes it. One that is published already for a provider that there can be one of fails the command. */
+/* Makes it. One that is published already for a provider that there can be one of fails the command, and so
+ * do CONNECTIONS_OF_PROVIDER_MAX of another. */
 const struct failure *connection_create(struct transaction *transaction, const struct envelope_keys *keys,
                                         const struct connection_creation *creation,
                                         struct connection_record *created);
@@ -96,8 +98,14 @@ const struct failure *connection_get(struct transaction *transaction, struct tex
                                      struct connection_record *connection);
 /* The id of the first published connection to a provider. False when there is none. */
 bool connection_find_published(struct transaction *transaction, struct text provider_type, struct text *id);
-/* All published connections, newest first: struct connection_record. */
-struct record_list connections_published(struct transaction *transaction);
+/* How a published connection is synchronized. */
+struct connection_sync {
+    struct text provider_type;
+    struct text sync_config; /* unset: nothing was said of it */
+};
+/* Of all published connections to providers that synchronize something, newest first: struct connection_sync.
+ */
+struct record_list connections_synchronized(struct transaction *transaction);
 
 struct connection_filter {
     struct search search;       /* its status does not count: only published ones are shown */

@@ -258,6 +258,15 @@ def test_a_second_connection_to_a_provider(api, place):
     assert [connect(api, "s3")["id"] for _ in range(3)]
 
 
+def test_an_environment_has_at_most_a_hundred_connections_to_a_provider(api):
+    made = [connect(api, "s3")["id"] for _ in range(100)]
+    assert refuse(api, "s3", name="one too many") == {"provider_type": "s3"}
+    connect(api, "stripe")
+    assert len(api.get("/v1/integrations/config").json()["integrations"]) == 1
+    assert delete(api, f"{PATH}/{made[0]}").status == 204
+    connect(api, "s3")
+
+
 @pytest.mark.usefixtures("api")
 def test_connections_that_are_made_at_once(place):
     barrier = threading.Barrier(8)
