@@ -296,7 +296,8 @@ static const struct query_parameter expand_parameter[] = {
     {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`, which a customer always has.")},
     {TEXT_LITERAL("integration_status"),
      TEXT_LITERAL(
-         "`published` (unless said) or `all`: whether `integrations` has those that were delinked.")},
+         "`published` (unless said) or `all`: whether `integrations` has those that were delinked, the "
+         "newest 100 of them.")},
     {{NULL, 0}, {NULL, 0}},
 };
 

@@ -19,10 +19,14 @@ STORE_QUERY(mappings_of_customer, &integration_mapping_entity,
             "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 AND status = 'published' "
             "ORDER BY created_at DESC, id DESC");
 
-STORE_QUERY(every_mapping_of_customer, &integration_mapping_entity,
-            "SELECT {columns} FROM entity_integration_mappings "
-            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 "
-            "ORDER BY created_at DESC, id DESC");
+/* Whoever delinks and links again leaves one behind each time: of these, the newest. */
+STORE_QUERY(
+    mappings_of_customer_of_every_status, &integration_mapping_entity,
+    "SELECT {columns} FROM entity_integration_mappings "
+    "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 AND (status = 'published' OR id IN "
+    "(SELECT id FROM entity_integration_mappings WHERE scope = $1 AND entity_type = 'customer' AND "
+    "entity_id = $2 AND status <> 'published' ORDER BY created_at DESC, id DESC LIMIT $3)) "
+    "ORDER BY created_at DESC, id DESC");
 
 STORE_QUERY(mappings_to_erase, &integration_mapping_entity,
             "SELECT {columns} FROM entity_integration_mappings "
@@ -94,8 +98,9 @@ struct record_list customer_integrations(struct transaction *transaction, struct
 struct record_list customer_integrations_of_every_status(struct transaction *transaction,
                                                          struct text customer_id)
 {
-    return query_records(transaction, &every_mapping_of_customer,
-                         VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
+    return query_records(transaction, &mappings_of_customer_of_every_status,
+                         VALUES(value_integer(transaction->call->scope->number), value_text(customer_id),
+                                value_integer(CUSTOMER_DELINKED_SHOWN_MAX)));
 }
 
 struct record_list customer_integrations_to_erase(struct transaction *transaction, struct text customer_id)

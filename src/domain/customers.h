@@ -151,7 +151,9 @@ struct record_list customers_integrations(struct transaction *transaction,
 
 /* The published integration mappings of a customer, newest first (section 9): struct integration_mapping. */
 struct record_list customer_integrations(struct transaction *transaction, struct text customer_id);
-/* The same with those that were archived (section 9, `integration_status=all`). */
+enum { CUSTOMER_DELINKED_SHOWN_MAX = 100 };
+/* The same with those that were archived, the newest CUSTOMER_DELINKED_SHOWN_MAX of them (section 9,
+ * `integration_status=all`). */
 struct record_list customer_integrations_of_every_status(struct transaction *transaction,
                                                          struct text customer_id);
 /* The same, so that they stay as they are until the commit. Write lane only. */

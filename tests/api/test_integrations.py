@@ -344,6 +344,17 @@ def test_integrations_of_a_status(api, customer, route):
         assert set(details) == {"integration_status"}
 
 
+def test_of_delinked_mappings_the_newest_hundred_are_shown(api, customer):
+    kept = link(api, customer, "paddle")
+    delinked = []
+    for _ in range(103):
+        delinked.insert(0, link(api, customer)["id"])
+        assert by_body(api, naming(customer)).status == 200
+    shown = integrations(api, customer, "?integration_status=all")
+    assert [entry["id"] for entry in shown] == [*delinked[:100], kept["id"]]
+    assert integrations(api, customer) == [kept]
+
+
 # --- what can be synchronized ---------------------------------------------------------------------------------------
 
 SHOWN = ("plan", "subscription", "invoice", "customer", "payment", "deal", "quote")
