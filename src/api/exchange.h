@@ -85,6 +85,7 @@ struct exchange {
     void *input;                        /* what `parse` made of the request */
     void *result;                       /* what `run` found or did, for `render` */
     const struct store_change *changes; /* of a command that is done, for what is kept in memory */
+    struct text rendered;               /* the body of a slow read's reply; unset: it is rendered when sent */
     struct idempotency *idempotency;    /* NULL: there is no Idempotency-Key, or it does not matter */
 };
 

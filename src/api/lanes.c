@@ -9,16 +9,26 @@
 
 #include <stddef.h>
 
+/* What a loop reads and renders in about a millisecond. */
+enum { READ_BYTES_ON_LOOP_MAX = 512 * 1024 };
+
 /* ---- the reply ---- */
+
+static void finish_with_failure(struct exchange *exchange, const struct failure *failure)
+{
+    if (failure_is_overloaded(failure))
+        metrics_add(&metrics_here()->http_requests_rejected[METRICS_REJECTED_OVERLOADED], 1);
+    reply_failure(exchange, failure);
+}
 
 static void finish(struct exchange *exchange, const struct failure *failure)
 {
     if (failure)
-        reply_failure(exchange, failure);
+        finish_with_failure(exchange, failure);
     else if (exchange->idempotency)
         reply_kept(exchange, &exchange->idempotency->reply);
-    else
-        reply_success(exchange);
+    else if (!reply_success(exchange))
+        finish_with_failure(exchange, failure_overloaded(exchange->arena));
 }
 
 /* ---- tasks and jobs ---- */
@@ -117,6 +127,14 @@ static void finish_lane(struct exchange *exchange, const struct failure *failure
 
 /* ---- the lanes themselves ---- */
 
+/* Whether the reply that is made of so much may have as much again. */
+static bool memory_has_room(const struct exchange *exchange, size_t read_bytes)
+{
+    const struct memory_account *account = exchange->arena->account;
+
+    return read_bytes <= STORE_SMALL_READ_BYTES || !account || memory_account_has_room(account, read_bytes);
+}
+
 /* On a thread of the store's. */
 static const struct failure *run_command(struct store_command *command, struct transaction *transaction)
 {
@@ -124,6 +142,24 @@ static const struct failure *run_command(struct store_command *command, struct t
 
     return exchange->idempotency ? idempotency_run(exchange, transaction)
                                  : exchange->route->run(exchange, transaction);
+}
+
+/* On a thread of the store's. What may be large is rendered there as well, so that no loop is held up, and
+ * stays in the arena, where it counts. */
+static const struct failure *run_and_render(struct store_command *command, struct transaction *transaction)
+{
+    struct exchange *exchange = (struct exchange *)command;
+    struct buffer body = {0};
+    const struct failure *failure = exchange->route->run(exchange, transaction);
+
+    if (failure || transaction->failure)
+        return failure;
+    if (!memory_has_room(exchange, transaction_read_bytes(transaction)))
+        return failure_overloaded(exchange->arena);
+    reply_write_success(exchange, &body);
+    exchange->rendered = arena_copy(exchange->arena, buffer_text(&body));
+    buffer_free(&body);
+    return NULL;
 }
 
 /* On a thread of the store's, when the command is done: the reply is the loop's business. */
@@ -155,7 +191,7 @@ static void finish_command(struct http_task *task)
 
 static void run_slow_read(struct exchange *exchange)
 {
-    make_command(exchange, run_command, finish_command);
+    make_command(exchange, run_and_render, finish_command);
     exchange->command.owner = rate_limit_source(exchange->caller.scope.tenant_id);
     exchange->command.is_abandoned = &exchange->http->is_abandoned;
     switch (store_submit_slow_read(exchange->loop->api->store, &exchange->command)) {
@@ -179,15 +215,23 @@ static void finish_quick_read(struct exchange *exchange, const struct failure *f
         finish_lane(exchange, failure);
 }
 
+/* Nothing is done of what turned out to be more than a loop should read. */
 static void run_read_here(struct exchange *exchange)
 {
     struct transaction transaction;
 
     store_reader_begin(exchange->loop->reader, &transaction, exchange->arena, &exchange->call);
+    transaction.read_bytes_max = READ_BYTES_ON_LOOP_MAX;
     const struct failure *failure =
         transaction.failure ? transaction.failure : exchange->route->run(exchange, &transaction);
 
-    finish_quick_read(exchange, transaction.failure ? transaction.failure : failure);
+    if (transaction.failure == &transaction_outgrown) {
+        exchange->is_slow = true;
+        failure = NULL;
+    } else if (transaction.failure) {
+        failure = transaction.failure;
+    }
+    finish_quick_read(exchange, failure);
 }
 
 /* Where commands go, and what is told when no more are taken. */
@@ -309,8 +353,13 @@ static void finish_write(struct http_task *task)
     }
 }
 
+/* The reply to a write cannot be taken back when it is known how large it is. */
 static void run_write(struct exchange *exchange)
 {
+    if (!http_may_reply(exchange->http, HTTP_USUAL_REPLY_BYTES_MAX)) {
+        finish(exchange, failure_overloaded(exchange->arena));
+        return;
+    }
     exchange->command.is_background = exchange->route->is_background;
     exchange->command.looks_first = exchange->route->looks_first;
     submit(exchange, &write_queue, run_command, finish_write);

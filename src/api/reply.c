@@ -21,7 +21,11 @@
 
 static const struct text json_media_type = TEXT_LITERAL("application/json; charset=utf-8");
 
-enum { RETRY_AFTER_SECONDS = 1, FIRST_STATUS_OF_FAILURE = 400 };
+enum {
+    RETRY_AFTER_SECONDS = 1,
+    FIRST_STATUS_OF_FAILURE = 400,
+    BODY_KEPT_BYTES_MAX = 256 * 1024, /* of a loop's buffer for bodies */
+};
 
 struct code {
     struct text name;
@@ -136,13 +140,41 @@ void reply_write_success(struct exchange *exchange, struct buffer *body)
         exchange->route->render(exchange, &writer);
 }
 
-void reply_success(struct exchange *exchange)
+static struct text rendered(struct exchange *exchange)
 {
     struct buffer *body = &exchange->loop->body;
 
+    if (text_is_set(exchange->rendered))
+        return exchange->rendered;
     buffer_clear(body);
     reply_write_success(exchange, body);
-    send(exchange, exchange->status, media_type_of(exchange->route), text_empty, buffer_text(body), false);
+    return buffer_text(body);
+}
+
+/* Whether a client that does not read it may keep the reply. What was written is told of in any case: it was
+ * asked before (lanes.c). */
+static bool may_send(const struct exchange *exchange, struct text body)
+{
+    return exchange->route->lane == LANE_WRITE || http_may_reply(exchange->http, body.length);
+}
+
+/* A large reply is rare enough for its memory to be given back. */
+static void forget_large_body(struct buffer *body)
+{
+    if (body->capacity > BODY_KEPT_BYTES_MAX)
+        buffer_free(body);
+}
+
+bool reply_success(struct exchange *exchange)
+{
+    struct api_loop *loop = exchange->loop; /* the exchange is gone with its reply */
+    struct text body = rendered(exchange);
+    bool may = may_send(exchange, body);
+
+    if (may)
+        send(exchange, exchange->status, media_type_of(exchange->route), text_empty, body, false);
+    forget_large_body(&loop->body);
+    return may;
 }
 
 void reply_kept(struct exchange *exchange, const struct kept_reply *reply)

@@ -12,8 +12,9 @@ enum {
     REPLY_MESSAGE_LENGTH_MAX = 1000,
 };
 
-/* Sends the exchange's status with what `render` of its route writes; no body when there is none to write. */
-void reply_success(struct exchange *exchange);
+/* Sends the exchange's status with what `render` of its route writes, or has written; no body when there is
+ * none to write. False when the server has no memory left for such a reply: nothing was sent. */
+bool reply_success(struct exchange *exchange);
 /* A reply whose body exists already. */
 struct kept_reply {
     int status;

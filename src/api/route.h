@@ -95,7 +95,8 @@ struct route {
     const struct failure *(*work_before)(struct exchange *exchange);
     const struct failure *(*work_after)(struct exchange *exchange);
     /* Writes the reply's body, from what `run` has found, and changes nothing: on the loop, or, when the
-     * reply is kept (api/idempotency.h), before the commit on the lane's thread. NULL: no body. */
+     * reply is kept (api/idempotency.h) or the exchange is_slow, behind `run` on the lane's thread. NULL: no
+     * body. */
     void (*render)(struct exchange *exchange, struct json_writer *writer);
     struct text media_type; /* unset: JSON */
 

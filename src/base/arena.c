@@ -31,6 +31,15 @@ void arena_init(struct arena *arena)
     *arena = (struct arena){0};
 }
 
+/* The first block of the usual size is everybody's, and would only be in the way of counting. */
+static void count_block(struct arena *arena, size_t block_bytes)
+{
+    if (!arena->account || (!arena->block && block_bytes == ARENA_BLOCK_BYTES))
+        return;
+    memory_account_take(arena->account, block_bytes);
+    arena->counted_bytes += block_bytes;
+}
+
 void arena_reset(struct arena *arena)
 {
     struct arena_block *kept = NULL;
@@ -44,7 +53,9 @@ void arena_reset(struct arena *arena)
     }
     if (kept)
         kept->previous = NULL;
-    *arena = (struct arena){.block = kept};
+    if (arena->account)
+        memory_account_give(arena->account, arena->counted_bytes);
+    *arena = (struct arena){.block = kept, .account = arena->account};
 }
 
 void arena_free(struct arena *arena)
@@ -63,6 +74,7 @@ void *arena_allocate(struct arena *arena, size_t size)
     if (!arena->block || arena->block->size_bytes - arena->used_bytes < aligned) {
         size_t block_bytes = aligned > ARENA_BLOCK_BYTES ? aligned : ARENA_BLOCK_BYTES;
 
+        count_block(arena, block_bytes);
         arena->block = new_block(arena->block, block_bytes);
         arena->used_bytes = 0;
     }

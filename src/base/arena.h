@@ -6,6 +6,7 @@
 #ifndef FARTHING_BASE_ARENA_H
 #define FARTHING_BASE_ARENA_H
 
+#include "base/memory_account.h"
 #include "base/text.h"
 
 struct arena_block;
@@ -14,13 +15,17 @@ struct arena {
     struct arena_block *block; /* the newest block; allocation happens here */
     size_t used_bytes;         /* of the newest block */
     size_t total_bytes;        /* handed out since the last reset */
+    /* Where blocks beyond the first one count; NULL: nowhere. Set by the owner of an empty arena. */
+    struct memory_account *account;
+    size_t counted_bytes; /* there */
 };
 
 /* An empty arena holds no memory until it is first used. */
 void arena_init(struct arena *arena);
-/* Empties the arena; what was allocated is gone. Keeps at most one block of the usual size. */
+/* Empties the arena; what was allocated is gone. Keeps at most one block of the usual size, and the account.
+ */
 void arena_reset(struct arena *arena);
-/* Frees all memory. The arena may be used again afterwards. */
+/* Frees all memory. The arena may be used again afterwards, without an account. */
 void arena_free(struct arena *arena);
 
 /* `size` bytes, aligned for any type, not cleared. Never NULL. */

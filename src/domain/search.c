@@ -5,7 +5,8 @@
 #include "model/entity_json.h"
 #include "json/writer.h"
 
-enum { QUICK_ROWS_MAX = 500, QUICK_KEYS_MAX = 16 };
+/* However large the rows are: a loop reads and writes a page. */
+enum { QUICK_OFFSET_MAX = 500, QUICK_PAGE_MAX = 100, QUICK_KEYS_MAX = 16 };
 
 /* ---- what there is ---- */
 
@@ -432,6 +433,6 @@ bool search_is_quick(const struct search *search, size_t key_count)
 
     return is_published && key_count <= QUICK_KEYS_MAX && search->condition_count == 0 &&
            search->sort_count == 0 && search->start_time == INSTANT_UNSET &&
-           search->end_time == INSTANT_UNSET && search->page.offset <= QUICK_ROWS_MAX &&
-           search->page.limit <= QUICK_ROWS_MAX;
+           search->end_time == INSTANT_UNSET && search->page.offset <= QUICK_OFFSET_MAX &&
+           search->page.limit <= QUICK_PAGE_MAX;
 }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-static struct http_exchange_record *new_record(void)
+static struct http_exchange_record *new_record(struct http_server *server)
 {
     struct http_exchange_record *record = malloc(sizeof *record);
 
@@ -11,6 +11,7 @@ static struct http_exchange_record *new_record(void)
         abort();
     record->magic = HTTP_EXCHANGE_MAGIC;
     arena_init(&record->arena);
+    record->arena.account = &server->memory;
     return record;
 }
 
@@ -34,7 +35,7 @@ struct http_exchange_record *http_exchange_take(struct http_connection *connecti
         if (--loop->exchanges_kept < loop->exchanges_spare)
             loop->exchanges_spare = loop->exchanges_kept;
     } else {
-        record = new_record();
+        record = new_record(loop->server);
     }
     record->connection = connection;
     record->has_no_body_yet = false;
@@ -159,6 +160,18 @@ static struct http_connection *connection_of(struct http_exchange *exchange)
     assert(record->connection->phase == HTTP_HANDLING);
     assert(pthread_equal(record->exchange.loop->owner, pthread_self()));
     return record->connection;
+}
+
+bool http_may_reply(const struct http_exchange *exchange, size_t body_bytes)
+{
+    const struct memory_account *memory = &exchange->loop->server->memory;
+    uint64_t bytes_max = memory->bytes_max;
+
+    if (body_bytes <= HTTP_SMALL_REPLY_BYTES_MAX)
+        return true;
+    if (body_bytes <= HTTP_USUAL_REPLY_BYTES_MAX)
+        return memory_account_used(memory) + body_bytes <= 2 * bytes_max;
+    return memory_account_has_room(memory, body_bytes + bytes_max / 8);
 }
 
 struct http_address http_exchange_client(const struct http_exchange *exchange)

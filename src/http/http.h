@@ -23,6 +23,9 @@ enum {
     HTTP_HEADER_BYTES_MAX = 32 * 1024, /* request line and header fields together, the URL counted as well */
     HTTP_HEADER_COUNT_MAX = 100,
     HTTP_SMALL_BODY_BYTES_MAX = 16 * 1024, /* a larger one is taken only with the handler's consent */
+    HTTP_SMALL_REPLY_BYTES_MAX =
+        12 * 1024, /* the body of a reply that fits in a buffer, its head beside it */
+    HTTP_USUAL_REPLY_BYTES_MAX = 128 * 1024, /* of one record, however large */
     HTTP_BODY_BYTES_MAX_DEFAULT = 10 * 1024 * 1024,
     HTTP_BUFFERED_BYTES_MAX_DEFAULT = 64 * 1024 * 1024,
     HTTP_HEADER_TIMEOUT_MS_DEFAULT = 10 * 1000,
@@ -122,6 +125,12 @@ struct http_reply {
 /* The client of a request: the peer, or whom trusted proxies name (http/forwarded.h). Not kept: ask once. */
 struct http_address http_exchange_client(const struct http_exchange *exchange);
 
+/* Whether there is memory for a reply with so large a body until the client has read it. A large one leaves
+ * an eighth of buffered_bytes_max free for other things; one of HTTP_USUAL_REPLY_BYTES_MAX, as of a single
+ * record, may have as much again as buffered_bytes_max, so that what many clients do not read does not keep
+ * it from others; a small one always has room. On the loop's thread. */
+bool http_may_reply(const struct http_exchange *exchange, size_t body_bytes);
+
 /* Gives the reply to an exchange; exactly once, on the loop's thread, inside on_request or later in a task.
  * The texts of the reply are copied out before it returns. The exchange and its arena are gone afterwards. */
 void http_reply(struct http_exchange *exchange, const struct http_reply *reply);
@@ -201,10 +210,12 @@ struct http_config {
     unsigned unix_socket_mode; /* of Unix sockets; that of the admin entrance has always 0600 */
     unsigned loop_count;       /* 0: one for each processor this process may run on */
     size_t body_bytes_max;
-    /* Of all buffers together that are larger than 16 KiB. Beyond it a request that needs more is told 503,
-     * and replies of pipelined requests are sent before more of them are handled; requests that on_head has
-     * not admitted share half of it. Each connection may have one buffer of 16 KiB and one reply all the
-     * same, so that the bound is this plus that for each connection. */
+    /* Of what all requests and replies under way have together: their buffers and their exchanges' arenas,
+     * each as far as it is larger than 16 KiB. Beyond it a request that needs more is told 503, and replies
+     * of pipelined requests are sent before more of them are handled; requests that on_head has not admitted
+     * share half of it. For replies the handler asks (http_may_reply): those of usual size may have as much
+     * again. Each connection may have one buffer of 16 KiB and one exchange all the same, so that the bound
+     * is twice this plus that for each connection. */
     size_t buffered_bytes_max;
     unsigned connections_max; /* at public entrances; beyond, a connection is told 503 and closed */
     /* Those of one client, which is an IPv4 address, an IPv6 /64, but no trusted proxy; beyond, 429. 0: as
@@ -222,7 +233,7 @@ struct http_counters {
     uint64_t connections_open;           /* now */
     uint64_t connections_refused_total;  /* by connections_max */
     uint64_t connections_refused_client; /* by connections_per_client_max */
-    uint64_t buffered_bytes;             /* now, of requests and replies on their way */
+    uint64_t buffered_bytes;             /* now, as in buffered_bytes_max */
     uint64_t accept_pauses;              /* because the process had no descriptor, or the system no memory */
     uint64_t tls_handshakes;             /* that were finished */
     uint64_t tls_resumptions;            /* of them */

@@ -367,7 +367,8 @@ struct http_server {
     _Atomic int64_t accept_complaint_us;  /* when the lack of descriptors was last logged */
     _Atomic int64_t refusal_complaint_us; /* when connections over a limit were */
     struct http_admission admission;
-    struct http_tls *tls; /* NULL: without a certificate */
+    struct memory_account memory; /* of large buffers and of exchanges, up to config.buffered_bytes_max */
+    struct http_tls *tls;         /* NULL: without a certificate */
 
     /* How the loops' threads tell the starter whether they could start. */
     pthread_mutex_t start_lock;
@@ -375,9 +376,9 @@ struct http_server {
     unsigned loops_started, loops_failed;
 };
 
-/* Whether all buffers together may take `more` bytes (config.buffered_bytes_max); for a request that the
- * handler has not admitted, half of that is all. Looks at every loop: only for those who need much. Two that
- * ask at the same moment may both be told yes. */
+/* Whether all requests and replies under way may together take `more` bytes (config.buffered_bytes_max); for
+ * a request that the handler has not admitted, half of that is all. Two that ask at the same moment may both
+ * be told yes. */
 bool http_server_may_buffer(const struct http_server *server, size_t more, bool is_admitted);
 /* Called by each loop's thread once. */
 void http_server_loop_started(struct http_server *server, bool success);

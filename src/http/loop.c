@@ -22,6 +22,7 @@ bool http_loop_init(struct http_loop *loop, struct http_server *server, unsigned
     http_list_init(&loop->ready);
     http_waits_init(loop, &server->config);
     http_pool_init(&loop->buffers, HTTP_BUFFER_BYTES, HTTP_BUFFERS_KEPT_MAX);
+    loop->buffers.account = &server->memory;
     http_pool_init(&loop->connections, sizeof(struct http_connection), HTTP_CONNECTIONS_KEPT_MAX);
     pthread_mutex_init(&loop->task_lock, NULL);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -68,14 +68,19 @@ void http_pool_shrink(struct http_pool *pool, unsigned kept_min)
 
 /* Each connection may have a block; only what is beyond it counts, or strangers with a byte each would use up
  * what others need. */
-static int64_t counted(const struct http_pool *pool, size_t capacity)
+static size_t counted(const struct http_pool *pool, size_t capacity)
 {
-    return capacity > pool->block_bytes ? (int64_t)capacity : 0;
+    return pool->account && capacity > pool->block_bytes ? capacity : 0;
 }
 
 static void note(struct http_pool *pool, size_t freed, size_t taken)
 {
-    http_count(&pool->buffered_bytes, counted(pool, taken) - counted(pool, freed));
+    size_t more = counted(pool, taken), less = counted(pool, freed);
+
+    if (more)
+        memory_account_take(pool->account, more);
+    if (less)
+        memory_account_give(pool->account, less);
 }
 
 static void free_memory(struct http_bytes *bytes, struct http_pool *pool)

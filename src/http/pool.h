@@ -3,6 +3,8 @@
 #ifndef FARTHING_HTTP_POOL_H
 #define FARTHING_HTTP_POOL_H
 
+#include "base/memory_account.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,11 +21,11 @@ struct http_pool {
     struct http_pool_block *free;
     size_t block_bytes;
     unsigned kept, kept_max;
-    unsigned spare;                  /* of those kept, how many nobody has needed since the last
-                                        http_pool_shrink */
-    size_t freed_bytes;              /* given back to the allocator since somebody last cleared this */
-    _Atomic uint64_t buffered_bytes; /* memory of those http_bytes of this pool that one block is too
-                                        small for; other loops look at it */
+    unsigned spare;                 /* of those kept, how many nobody has needed since the last
+                                       http_pool_shrink */
+    size_t freed_bytes;             /* given back to the allocator since somebody last cleared this */
+    struct memory_account *account; /* where those http_bytes count that one block is too small for; NULL:
+                                       nowhere */
 };
 
 void http_pool_init(struct http_pool *pool, size_t block_bytes, unsigned kept_max);

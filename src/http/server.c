@@ -67,6 +67,7 @@ static struct http_server *new_server(const struct http_config *config, const st
     server->magic = HTTP_SERVER_MAGIC;
     server->config = *config;
     server->config.loop_count = loop_count;
+    server->memory.bytes_max = config->buffered_bytes_max;
     server->handler = *handler;
     arena_init(&server->arena);
     http_admission_init(&server->admission);
@@ -269,17 +270,14 @@ static uint64_t read_counter(const _Atomic uint64_t *counter)
 
 bool http_server_may_buffer(const struct http_server *server, size_t more, bool is_admitted)
 {
-    size_t bytes_max = server->config.buffered_bytes_max;
-    uint64_t buffered = more;
+    size_t reserved = is_admitted ? 0 : server->config.buffered_bytes_max / 2;
 
-    for (unsigned i = 0; i < server->loop_count; i++)
-        buffered += read_counter(&server->loops[i].buffers.buffered_bytes);
-    return buffered <= (is_admitted ? bytes_max : bytes_max / 2);
+    return memory_account_has_room(&server->memory, more + reserved);
 }
 
 void http_server_counters(const struct http_server *server, struct http_counters *counters)
 {
-    *counters = (struct http_counters){0};
+    *counters = (struct http_counters){.buffered_bytes = memory_account_used(&server->memory)};
     for (unsigned i = 0; i < server->loop_count; i++) {
         const struct http_loop_counters *of_loop = &server->loops[i].counters;
 
@@ -287,7 +285,6 @@ void http_server_counters(const struct http_server *server, struct http_counters
         counters->connections_open += read_counter(&of_loop->open);
         counters->connections_refused_total += read_counter(&of_loop->refused_total);
         counters->connections_refused_client += read_counter(&of_loop->refused_client);
-        counters->buffered_bytes += read_counter(&server->loops[i].buffers.buffered_bytes);
         counters->accept_pauses += read_counter(&of_loop->accept_pauses);
         counters->tls_handshakes += read_counter(&of_loop->tls_handshakes);
         counters->tls_resumptions += read_counter(&of_loop->tls_resumptions);

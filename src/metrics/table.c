@@ -58,7 +58,7 @@ const struct metric metrics_table[] = {
      BY("reason", connection_refusals),
      .help = "Connections closed at once, or pauses in accepting them, by reason."},
     {"farthing_http_buffers_bytes", METRIC_GAUGE, SAMPLES(http_buffered_bytes),
-     .help = "Memory of the buffers of more than 16 KiB that hold bytes of requests and replies."},
+     .help = "Memory of requests and replies under way, as far as each needs more than 16 KiB."},
     {"farthing_http_tls_handshakes_total", METRIC_COUNTER, SAMPLES(tls_handshakes),
      .help = "TLS handshakes that were finished."},
     {"farthing_http_tls_resumptions_total", METRIC_COUNTER, SAMPLES(tls_resumptions),

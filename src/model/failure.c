@@ -45,3 +45,17 @@ struct failure *failure_copy(const struct failure *failure, struct arena *arena)
         add(copy, arena, arena_copy(arena, detail->name), arena_copy(arena, detail->value), detail->is_json);
     return copy;
 }
+
+static const struct text overloaded =
+    TEXT_LITERAL("the server has no memory left for large replies; try again later");
+
+struct failure *failure_overloaded(struct arena *arena)
+{
+    return failure_add(failure_new(arena, FAILURE_SERVICE_UNAVAILABLE, overloaded), arena, TEXT("reason"),
+                       TEXT("overloaded"));
+}
+
+bool failure_is_overloaded(const struct failure *failure)
+{
+    return failure->message.data == overloaded.data;
+}

@@ -51,4 +51,8 @@ struct failure *failure_add(struct failure *failure, struct arena *arena, struct
 struct failure *failure_add_json(struct failure *failure, struct arena *arena, struct text name,
                                  struct text json);
 
+/* The server has no memory left for so much at once: FAILURE_SERVICE_UNAVAILABLE, reason `overloaded`. */
+struct failure *failure_overloaded(struct arena *arena);
+bool failure_is_overloaded(const struct failure *failure);
+
 #endif

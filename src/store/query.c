@@ -243,6 +243,39 @@ static void *grow(struct arena *arena, void *records, size_t count, size_t capac
     return grown;
 }
 
+const struct failure transaction_outgrown = {.code = FAILURE_INTERNAL};
+
+static const struct failure *too_large(struct arena *arena, uint64_t bytes_max)
+{
+    return failure_add(
+        failure_new(
+            arena, FAILURE_VALIDATION,
+            arena_format(arena,
+                         "what is asked for takes more than the %llu bytes that one reply may; ask for "
+                         "less with limit",
+                         (unsigned long long)bytes_max)),
+        arena, TEXT("limit"), TEXT("must be smaller for records as large as these"));
+}
+
+/* Looked at between two rows: one row is never too much. */
+static bool may_read_more(struct transaction *transaction)
+{
+    const struct memory_account *account = transaction->arena->account;
+    size_t read_bytes = transaction_read_bytes(transaction);
+
+    if (transaction->read_bytes_max && read_bytes > transaction->read_bytes_max) {
+        transaction->failure = &transaction_outgrown;
+        return false;
+    }
+    if (!account || read_bytes <= STORE_SMALL_READ_BYTES)
+        return true;
+    if (read_bytes > account->bytes_max / STORE_READ_PART)
+        transaction->failure = too_large(transaction->arena, account->bytes_max / STORE_READ_PART);
+    else if (!memory_account_has_room(account, 0))
+        transaction->failure = failure_overloaded(transaction->arena);
+    return !transaction->failure;
+}
+
 struct record_list query_records(struct transaction *transaction, const struct query *query,
                                  const struct value *parameters, size_t parameter_count)
 {
@@ -255,7 +288,8 @@ struct record_list query_records(struct transaction *transaction, const struct q
     const struct engine *engine = transaction->connection->engine;
     enum step step = engine->start(statement, parameters, parameter_count);
 
-    for (; step == STEP_ROW; step = engine->next(statement)) {
+    for (; step == STEP_ROW && (list.count == 0 || may_read_more(transaction));
+         step = engine->next(statement)) {
         if (list.count == capacity) {
             capacity = capacity ? capacity * 2 : RECORD_LIST_FIRST;
             list.records = grow(transaction->arena, list.records, list.count, capacity, size);
@@ -264,7 +298,8 @@ struct record_list query_records(struct transaction *transaction, const struct q
                          (char *)list.records + list.count * size);
         list.count++;
     }
-    take_end(transaction, step);
+    if (step != STEP_ROW)
+        take_end(transaction, step);
     engine->end(statement);
     return list;
 }

@@ -76,7 +76,25 @@ struct transaction {
     struct buffer *scratch;             /* the write lane's; NULL in the read lane */
     struct envelope_keys *customer_key; /* the one that was used last (store/customer_key.h); NULL: none */
     struct write *customer_key_write;   /* its row, to be written; NULL: it is */
+    size_t arena_bytes_before;          /* that the arena had handed out when this began */
+    /* Of a reader on a loop: more than this is not read there, and the failure is transaction_outgrown. 0:
+     * all is. */
+    size_t read_bytes_max;
 };
+
+/* What a transaction reads into an arena that counts somewhere (base/arena.h) is bounded: a part of what all
+ * such arenas may have, and, beyond a little, by what of that is left. */
+enum {
+    STORE_READ_PART = 4,
+    STORE_SMALL_READ_BYTES = 128 * 1024,
+};
+/* What was read is more than a loop should read: to be done again in the slow lane. Nobody is told of it. */
+extern const struct failure transaction_outgrown;
+/* How much it has read so far, with what else is in the arena since it began. */
+static inline size_t transaction_read_bytes(const struct transaction *transaction)
+{
+    return transaction->arena->total_bytes - transaction->arena_bytes_before;
+}
 
 /* ---- queries ---- */
 
@@ -135,7 +153,9 @@ bool query_record(struct transaction *transaction, const struct query *query, co
 void query_ahead(struct transaction *transaction, const struct query *query, const struct value *parameters,
                  size_t parameter_count);
 
-/* All rows, as an array of the entity's struct in the transaction's arena. */
+/* All rows, as an array of the entity's struct in the transaction's arena. More of them than may be read, or
+ * than there is memory for, are a failure, which the transaction keeps: FAILURE_VALIDATION, naming `limit`,
+ * or failure_overloaded. */
 struct record_list {
     void *records;
     size_t count;

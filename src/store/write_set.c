@@ -7,7 +7,8 @@
 void transaction_init(struct transaction *transaction, struct connection *connection, struct arena *arena,
                       const struct call *call)
 {
-    *transaction = (struct transaction){.connection = connection, .arena = arena, .call = call};
+    *transaction = (struct transaction){
+        .connection = connection, .arena = arena, .call = call, .arena_bytes_before = arena->total_bytes};
     transaction->writes_end = &transaction->writes;
 }
 

@@ -218,3 +218,54 @@ def test_large_bodies_are_forgotten(target):
             body = b'{"external_id":"%d","name":"Acme"}' % number + b" " * 9_000_000
             assert client.post("/v1/customers", body).status == 201
     target.assert_given_back()
+
+
+# What one reply may take of the memory for all of them (store/store.h).
+PAGE_BYTES_MAX = BUFFERED_BYTES_MAX // 4
+
+
+def add_large_customers(target, count):
+    """Each with metadata of nearly 64 KiB. What the database keeps of them in memory is not the crowd's."""
+    metadata = {f"key{number}": "v" * 250 for number in range(240)}
+    with target.client() as client:
+        for number in range(count):
+            client.create({"external_id": f"large-{number}", "name": "Acme", "metadata": metadata})
+    with crowd(target, 8, request_bytes("GET", f"/v1/customers?limit={count}", target.key)) as connections:
+        assert {connection.read_reply().status for connection in connections} <= {200, 400, 503}
+    time.sleep(2)
+    target.before = target.memory()
+
+
+def test_large_pages_that_nobody_reads_are_bounded(target):
+    """Each asks for a page of nearly four megabytes and takes nothing: 150 MiB if all were answered."""
+    add_large_customers(target, 60)
+    get = request_bytes("GET", "/v1/customers?limit=1000", target.key)
+    with crowd(target, 40, get) as connections:
+        time.sleep(1)
+        # Beside what is counted: a page each of those that are being read and written just now.
+        assert target.grown() < BUFFERED_BYTES_MAX + 4 * PAGE_BYTES_MAX + SLACK
+        target.assert_served()
+        with target.client() as client:
+            assert client.post("/v1/customers", {"external_id": "meanwhile", "name": "Acme"}).status == 201
+        replies = [connection.read_reply() for connection in connections]
+    refused = [reply for reply in replies if reply.status == 503]
+    assert refused and {reply.status for reply in replies} == {200, 503}
+    for reply in refused:
+        assert reply.json()["code"] == "service_unavailable"
+        assert reply.json()["error"]["details"] == {"reason": "overloaded"}
+        assert int(reply.header("Retry-After")) >= 1
+    target.assert_given_back()
+    with target.client() as client:
+        page = client.get("/v1/customers?limit=1000")
+        assert page.status == 200 and len(page.body) > PAGE_BYTES_MAX * 3 // 4
+
+
+def test_a_page_that_is_larger_than_a_reply_may_be(target):
+    add_large_customers(target, 80)
+    with target.client() as client:
+        for path in ("/v1/customers?limit=1000", "/v1/customers?limit=75"):
+            reply = client.get(path)
+            assert reply.status == 400 and reply.json()["code"] == "validation_error"
+            assert set(reply.json()["error"]["details"]) == {"limit"}
+        assert len(client.get("/v1/customers?limit=50").json()["items"]) == 50
+    target.assert_given_back()

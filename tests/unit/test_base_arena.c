@@ -133,6 +133,28 @@ static void test_texts(void **state)
     arena_free(&arena);
 }
 
+static void test_what_is_beyond_the_first_block_counts(void **state)
+{
+    struct memory_account account = {.bytes_max = 1 << 20};
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    arena.account = &account;
+    arena_allocate(&arena, 100);
+    assert_int_equal(memory_account_used(&account), 0);
+    arena_allocate(&arena, 100000);
+    assert_true(memory_account_used(&account) >= 100000);
+    assert_true(memory_account_has_room(&account, 900000));
+    assert_false(memory_account_has_room(&account, 1000000));
+    arena_reset(&arena);
+    assert_int_equal(memory_account_used(&account), 0);
+    arena_allocate(&arena, 100000); /* the account stays */
+    assert_true(memory_account_used(&account) >= 100000);
+    arena_free(&arena);
+    assert_int_equal(memory_account_used(&account), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_reset_keeps_one_block),
         cmocka_unit_test(test_reset_drops_a_large_block),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_what_is_beyond_the_first_block_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
