@@ -125,11 +125,11 @@ def favourable_schema():
     """The tables that a create writes to, from our migrations: the same columns and every index, but to PostgreSQL's advantage
     no checks, no indexes for searching, and JSON as plain text, which it need not parse."""
     ours = "".join(path.read_text() for path in sorted((measure.CHECKOUT / "migrations/postgres").glob("*.sql")))
-    about = re.compile(r"(CREATE TABLE|CREATE (UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (customers|audit_log|system_events)\b"
+    about = re.compile(r"(CREATE TABLE|CREATE (UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (customers|customer_keys|audit_log|system_events)\b"
                        r"|DROP INDEX (customers|audit_log|system_events)_")
     statements = [one.strip() for one in re.sub("--.*", "", ours).split(";")]
     kept = "".join(one + ";\n" for one in statements if about.match(one) and "USING gin" not in one)
-    return re.sub(r"\bjsonb?\b", 'text COLLATE "C"', re.sub(r" CHECK \(.*?\)", "", kept))
+    return re.sub(r"\bjsonb?\b", 'text COLLATE "C"', re.sub(r" CHECK \((?:[^()]|\([^()]*\))*\)", "", kept))
 
 
 def rates_over_creates(ours, postgres, plan, stream):
@@ -154,15 +154,16 @@ def rates_over_creates(ours, postgres, plan, stream):
 ROW_BYTES = {  # text of one create's rows; instants and numbers are fixed in size
     "customers": "id external_id name email contact address_line1 address_line2 address_city address_state "
                  "address_postal_code address_country timezone metadata status created_by updated_by",
+    "customer_keys": "id secret",
     "audit_log": "tenant_id hash entity_type entity_id action actor_id request_id changes",
     "system_events": "id event_name entity_type entity_id payload created_by",
 }
-CREATED = {"customers": "1 = 1", "audit_log": "entity_type = 'customer'", "system_events": "entity_type = 'customer'"}
+CREATED = {"customers": "1 = 1", "customer_keys": "1 = 1", "audit_log": "entity_type = 'customer'", "system_events": "entity_type = 'customer'"}
 
 
 def row_bytes_query(table, length):
     columns = " + ".join(f"coalesce({length.format(column)}, 0)" for column in ROW_BYTES[table].split())
-    order = "created_at" if table == "customers" else "sequence"
+    order = {"customers": "created_at", "customer_keys": "id"}.get(table, "sequence")
     return (f"SELECT avg(bytes) FROM (SELECT {columns} AS bytes FROM {table} WHERE {CREATED[table]} "
             f"ORDER BY {order} DESC LIMIT {SAMPLED_ROWS}) AS sampled")
 
@@ -182,9 +183,9 @@ def require_equal_rows(ours, theirs):
 
 
 def require_all_created(count_rows, created):
-    """Each acknowledged create has its three rows. `count_rows`: a query -> its number."""
+    """Each acknowledged create has its four rows. `count_rows`: a query -> its number."""
     for table, condition in CREATED.items():
         count = int(count_rows(f"SELECT count(*) FROM {table} WHERE {condition}"))
         if count != created:
             raise Failure(f"{created} creates were acknowledged, but {table} has {count} rows")
-    note(f"  {created:,} creates acknowledged, each with its customer, audit and outbox row")
+    note(f"  {created:,} creates acknowledged, each with its customer, key, audit and outbox row")

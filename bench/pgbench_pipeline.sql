@@ -16,23 +16,16 @@ VALUES (1, 'cust_01KDVDNA00' || :id::text, 'acct_' || :external::text, 'Northwin
     'Portland', 'OR', '97201', 'US', 'America/Denver',
     '{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"}', 'published', now(), now(),
     'user_01KDVDN9ZZ0000000000000002', 'user_01KDVDN9ZZ0000000000000002');
+INSERT INTO customer_keys (scope, id, secret)
+VALUES (1, 'cust_01KDVDNA00' || :id::text, '00f3a52b7c91d6e8' || :external::text || repeat('e', 32));
 INSERT INTO audit_log (scope, tenant_id, chain, position, hash, entity_type, entity_id, action, actor_id, request_id,
     occurred_at, changes)
 VALUES (1, '', 1, :count, '00f3a52b7c91d6e8' || :request::text || :external::text || repeat('e', 16), 'customer', 'cust_01KDVDNA00' || :id::text, 'created', 'user_01KDVDN9ZZ0000000000000002',
     '01KDVDNA00' || :request::text, now(),
-    '{"after":{"external_id":"acct_' || :external::text || '","name":"Northwind Traders ' || :number::text
-        || '","email":"billing+' || :number::text || '@northwind.example.com","contact":"+49 30 ' || :number::text
-        || '","address_line1":"221 Main Street","address_line2":"Floor 12","address_city":"Portland",'
-        || '"address_state":"OR","address_postal_code":"97201","address_country":"US","timezone":"America/Denver",'
-        || '"metadata":{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"},"status":"published"}}');
+    '{"sealed":"cust_01KDVDNA00' || :id::text || ':' || repeat('e', 568) || '"}');
 INSERT INTO system_events (scope, id, event_name, entity_type, entity_id, payload, created_at, created_by)
 VALUES (1, 'sys_event_01KDVDNA00' || :event::text, 'customer.created', 'customer', 'cust_01KDVDNA00' || :id::text,
-    '{"event_type":"customer.created","customer":{"id":"cust_01KDVDNA00' || :id::text
-        || '","environment_id":"env_01KDVDN9ZZ0000000000000001","external_id":"acct_' || :external::text || '","name":"Northwind Traders ' || :number::text
-        || '","email":"billing+' || :number::text || '@northwind.example.com","contact":"+49 30 ' || :number::text
-        || '","address_line1":"221 Main Street","address_line2":"Floor 12","address_city":"Portland",'
-        || '"address_state":"OR","address_postal_code":"97201","address_country":"US","timezone":"America/Denver",'
-        || '"metadata":{"plan":"growth","crm_id":"00' || :number::text || '","segment":"mid-market"},"status":"published","updated_at":"2026-01-01T00:00:00.000123Z"}}', now(),
+    '{"sealed":"cust_01KDVDNA00' || :id::text || ':' || repeat('e', 836) || '"}', now(),
     'user_01KDVDN9ZZ0000000000000002');
 COMMIT;
 \endpipeline

@@ -134,6 +134,7 @@ def insert(database, count, scope):
     database.executemany(f"INSERT INTO customers ({', '.join(columns)}) VALUES ({places})", customers(count, scope))
     for _, sql in indexes:
         database.execute(sql)
+    database.execute("INSERT INTO customer_keys SELECT key, scope, id, lower(hex(randomblob(32))) FROM customers")
     database.execute("COMMIT")
 
 

@@ -56,7 +56,7 @@ def columns_of(postgres):
 def copy_in(postgres, count):
     """In the transaction that empties the table, which needs no log then."""
     copy = subprocess.Popen(postgres.psql_command(DATABASE), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    copy.stdin.write(f"BEGIN; TRUNCATE customers; COPY customers ({', '.join(columns_of(postgres))}) FROM STDIN;\n")
+    copy.stdin.write(f"BEGIN; TRUNCATE customers, customer_keys; COPY customers ({', '.join(columns_of(postgres))}) FROM STDIN;\n")
     held = []
     for line in lines(count):
         held.append(line)
@@ -64,7 +64,8 @@ def copy_in(postgres, count):
             copy.stdin.write("".join(held))
             held.clear()
     copy.stdin.write("".join(held))
-    _, errors = copy.communicate("\\.\nCOMMIT;\n")
+    _, errors = copy.communicate("\\.\nINSERT INTO customer_keys SELECT scope, id, replace(gen_random_uuid()::text || "
+                                 "gen_random_uuid()::text, '-', '') FROM customers;\nCOMMIT;\n")
     if copy.returncode != 0:
         raise Failure(f"COPY failed: {errors.strip()}")
 

@@ -86,6 +86,7 @@ static const struct route routes[] = {
      .lane = LANE_NONE,
      .status = 202,
      .has_body = true,
+     .ignores_idempotency_key = true, /* one at a time, each into a file that must not exist */
      .parse = parse_begin,
      .render = render_state},
     {.method = HTTP_GET,

@@ -58,6 +58,10 @@ const struct failure *customer_create(struct transaction *transaction,
     *created = creation->customer;
     created->id = ulid_make_id(transaction->arena, customer_entity.id_prefix, call->now_us);
     RECORD_STAMP_CREATED(created, call);
-    transaction_insert(transaction, call->scope, &customer_entity, created);
-    return customer_mappings_apply(transaction, created->id, &creation->mappings);
+    /* What is refused has changed nothing: an import goes on with the same transaction. */
+    const struct failure *failure = customer_mappings_apply(transaction, created->id, &creation->mappings);
+
+    if (!failure)
+        transaction_insert(transaction, call->scope, &customer_entity, created);
+    return failure;
 }

@@ -98,8 +98,8 @@ def test_everything_that_is_held_is_told(place):
     (mapping,) = export["integrations"]
     assert (mapping["provider_entity_id"], mapping["metadata"]) == ("cus_zyx", {"note": "mapping-note"})
     assert [(item["entity_type"], item["action"]) for item in export["activity"]] == [
-        ("customer", "created"), ("entity_integration_mapping", "created"), ("customer", "updated")]
-    assert export["activity"][0]["changes"]["after"]["name"] == PERSON["name"]
+        ("entity_integration_mapping", "created"), ("customer", "created"), ("customer", "updated")]
+    assert export["activity"][1]["changes"]["after"]["name"] == PERSON["name"]
     assert export["activity"][2]["changes"]["before"]["name"] == PERSON["name"]
     assert [(event["event_name"], event["payload"]["customer"]["name"]) for event in export["events"]] == [
         ("customer.created", PERSON["name"]), ("customer.updated", "Wilhelmine X. Zyx")]

@@ -14,7 +14,8 @@ enum { CLAIM_ATTEMPTS_MAX = 100, POSITION_COLUMN = 0, HASH_COLUMN = 1 };
 
 static const char free_sql[] = "SELECT c.chain FROM audit_chains c WHERE c.chain > 0 AND NOT EXISTS (SELECT "
                                "1 FROM pg_locks l WHERE l.locktype "
-                               "= 'advisory' AND l.classid = " CHAIN_LOCK
+                               "= 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = "
+                               "current_database()) AND l.classid = " CHAIN_LOCK
                                " AND l.objid = c.chain AND l.objsubid = 2) ORDER BY c.chain LIMIT 1";
 static const char make_sql[] = "INSERT INTO audit_chains (position, hash) VALUES (0, '') RETURNING chain";
 static const char lock_sql[] =
