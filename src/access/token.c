@@ -6,23 +6,11 @@
 static const struct text portal_type = TEXT_LITERAL("portal"), user_type = TEXT_LITERAL("user");
 /* More exact than `iat`, and as the database has it, so that clocks that are set, or that differ, do not
  * matter. */
-static const char password_claim[] = "password_set_at_us";
+static const struct text password_claim = TEXT_LITERAL("password_set_at_us");
 /* Part of the format of every portal token under way: never to be changed. */
 static const struct text portal_use = TEXT_LITERAL("farthing portal token");
 
 /* ---- issuing ---- */
-
-static void write_text(struct json_writer *writer, const char *name, struct text value)
-{
-    json_key(writer, text_from_string(name));
-    json_string(writer, value);
-}
-
-static void write_number(struct json_writer *writer, const char *name, int64_t number)
-{
-    json_key(writer, text_from_string(name));
-    json_int64(writer, number);
-}
 
 static void begin(struct json_writer *writer, struct buffer *buffer, int64_t now_us, int64_t lifetime_seconds)
 {
@@ -30,8 +18,8 @@ static void begin(struct json_writer *writer, struct buffer *buffer, int64_t now
 
     json_writer_init(writer, buffer);
     json_begin_object(writer);
-    write_number(writer, "iat", now_seconds);
-    write_number(writer, "exp", now_seconds + lifetime_seconds);
+    json_put_int64(writer, TEXT("iat"), now_seconds);
+    json_put_int64(writer, TEXT("exp"), now_seconds + lifetime_seconds);
 }
 
 static struct text end(struct json_writer *writer, struct buffer *buffer, struct text key,
@@ -59,12 +47,12 @@ struct text token_issue_user(struct secrets *secrets, const struct user_token *u
     struct json_writer writer;
 
     begin(&writer, &buffer, now_us, TOKEN_USER_SECONDS);
-    write_text(&writer, "user_id", user->user_id);
-    write_text(&writer, "tenant_id", user->tenant_id);
+    json_put_string(&writer, TEXT("user_id"), user->user_id);
+    json_put_string(&writer, TEXT("tenant_id"), user->tenant_id);
     if (text_is_set(user->environment_id))
-        write_text(&writer, "environment_id", user->environment_id);
+        json_put_string(&writer, TEXT("environment_id"), user->environment_id);
     if (user->password_set_at_us != INSTANT_UNSET)
-        write_number(&writer, password_claim, user->password_set_at_us);
+        json_put_int64(&writer, password_claim, user->password_set_at_us);
     return end(&writer, &buffer, present_key(secrets, now_us, arena), arena);
 }
 
@@ -75,12 +63,12 @@ struct text token_issue_portal(struct secrets *secrets, const struct portal_toke
     struct json_writer writer;
 
     begin(&writer, &buffer, now_us, lifetime_seconds);
-    write_text(&writer, "typ", portal_type);
-    write_text(&writer, "aud", portal_type);
-    write_text(&writer, "customer_id", portal->customer_id);
-    write_text(&writer, "external_customer_id", portal->external_customer_id);
-    write_text(&writer, "tenant_id", portal->tenant_id);
-    write_text(&writer, "environment_id", portal->environment_id);
+    json_put_string(&writer, TEXT("typ"), portal_type);
+    json_put_string(&writer, TEXT("aud"), portal_type);
+    json_put_string(&writer, TEXT("customer_id"), portal->customer_id);
+    json_put_string(&writer, TEXT("external_customer_id"), portal->external_customer_id);
+    json_put_string(&writer, TEXT("tenant_id"), portal->tenant_id);
+    json_put_string(&writer, TEXT("environment_id"), portal->environment_id);
     return end(&writer, &buffer, secret_derive(present_key(secrets, now_us, arena), portal_use, arena),
                arena);
 }
@@ -112,7 +100,7 @@ static bool is_for_users(const struct json_value *claims)
 /* False when it is there and no instant. */
 static bool read_password_set_at(const struct json_value *claims, int64_t *instant_us)
 {
-    const struct json_value *value = json_member(claims, text_from_string(password_claim));
+    const struct json_value *value = json_member(claims, password_claim);
 
     *instant_us = INSTANT_UNSET;
     return !value || (value->type == JSON_NUMBER && text_to_int64(value->text, instant_us));

@@ -18,12 +18,6 @@ static const struct failure *run_heads(struct exchange *exchange, struct transac
     return NULL;
 }
 
-static void write_number(struct json_writer *writer, const char *name, int64_t number)
-{
-    json_key(writer, text_from_string(name));
-    json_int64(writer, number);
-}
-
 /* Whatever somebody may have stored in its place. */
 static void write_hash(struct json_writer *writer, struct text hash)
 {
@@ -39,21 +33,21 @@ static void render_heads(struct exchange *exchange, struct json_writer *writer)
     const struct audit_chain_row *chains = heads->chains.records;
 
     json_begin_object(writer);
-    write_number(writer, "last_sequence", heads->extent.last_sequence);
+    json_put_int64(writer, TEXT("last_sequence"), heads->extent.last_sequence);
     if (heads->extent.since != INSTANT_UNSET)
-        write_number(writer, "since_us", heads->extent.since);
+        json_put_int64(writer, TEXT("since_us"), heads->extent.since);
     json_key(writer, TEXT("chains"));
     json_begin_array(writer);
     for (size_t i = 0; i < heads->chains.count; i++) {
         json_begin_object(writer);
-        write_number(writer, "chain", chains[i].chain);
-        write_number(writer, "position", chains[i].position);
+        json_put_int64(writer, TEXT("chain"), chains[i].chain);
+        json_put_int64(writer, TEXT("position"), chains[i].position);
         json_key(writer, TEXT("hash"));
         write_hash(writer, chains[i].hash);
-        write_number(writer, "first_position", chains[i].first_position);
+        json_put_int64(writer, TEXT("first_position"), chains[i].first_position);
         json_key(writer, TEXT("first_hash"));
         write_hash(writer, chains[i].first_hash);
-        write_number(writer, "last_sequence", chains[i].last_sequence);
+        json_put_int64(writer, TEXT("last_sequence"), chains[i].last_sequence);
         json_end_object(writer);
     }
     json_end_array(writer);
@@ -112,8 +106,7 @@ static void render_rows(struct exchange *exchange, struct json_writer *writer)
         json_end_array(writer);
     }
     json_end_array(writer);
-    json_key(writer, TEXT("more"));
-    json_bool(writer, slice->rows.count == AUDIT_SLICE_ROWS_MAX);
+    json_put_bool(writer, TEXT("more"), slice->rows.count == AUDIT_SLICE_ROWS_MAX);
     json_end_object(writer);
     buffer_free(&scratch);
 }

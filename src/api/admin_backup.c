@@ -48,34 +48,22 @@ static struct text state_name(enum store_backup_state state)
     return names[state];
 }
 
-static void write_number(struct json_writer *writer, struct text key, int64_t number)
-{
-    json_key(writer, key);
-    json_int64(writer, number);
-}
-
-static void write_text(struct json_writer *writer, struct text key, struct text text)
-{
-    json_key(writer, key);
-    json_string(writer, text);
-}
-
 static void render_state(struct exchange *exchange, struct json_writer *writer)
 {
     struct store_backup backup;
 
     store_backup_tell(exchange->loop->api->store, &backup, exchange->arena);
     json_begin_object(writer);
-    write_text(writer, TEXT("state"), state_name(backup.state));
-    write_text(writer, TEXT("path"), backup.path);
-    write_number(writer, TEXT("bytes_copied"), backup.pages_copied * backup.page_bytes);
-    write_number(writer, TEXT("bytes_total"), backup.page_count * backup.page_bytes);
+    json_put_string(writer, TEXT("state"), state_name(backup.state));
+    json_put_string(writer, TEXT("path"), backup.path);
+    json_put_int64(writer, TEXT("bytes_copied"), backup.pages_copied * backup.page_bytes);
+    json_put_int64(writer, TEXT("bytes_total"), backup.page_count * backup.page_bytes);
     if (backup.state == STORE_BACKUP_DONE) {
-        write_text(writer, TEXT("sha256"), backup.sha256);
-        write_number(writer, TEXT("finished_at_us"), backup.finished_at);
+        json_put_string(writer, TEXT("sha256"), backup.sha256);
+        json_put_int64(writer, TEXT("finished_at_us"), backup.finished_at);
     }
     if (backup.state == STORE_BACKUP_FAILED)
-        write_text(writer, TEXT("reason"), backup.reason);
+        json_put_string(writer, TEXT("reason"), backup.reason);
     json_end_object(writer);
 }
 

@@ -163,23 +163,15 @@ static const struct failure *run_erase(struct exchange *exchange, struct transac
     return failure ? failure : customer_erase(transaction, answer->customer.id, &answer->erasure);
 }
 
-static void write_count(struct json_writer *writer, struct text key, int64_t count)
-{
-    json_key(writer, key);
-    json_int64(writer, count);
-}
-
 static void render_erase(struct exchange *exchange, struct json_writer *writer)
 {
     const struct customer_answer *answer = exchange->result;
 
     json_begin_object(writer);
-    json_key(writer, TEXT("id"));
-    json_string(writer, answer->customer.id);
-    json_key(writer, TEXT("was_erased_before"));
-    json_bool(writer, answer->erasure.was_erased);
-    write_count(writer, TEXT("integrations"), answer->erasure.integration_count);
-    write_count(writer, TEXT("plain_activity"), answer->erasure.plain_activity_count);
+    json_put_string(writer, TEXT("id"), answer->customer.id);
+    json_put_bool(writer, TEXT("was_erased_before"), answer->erasure.was_erased);
+    json_put_int64(writer, TEXT("integrations"), answer->erasure.integration_count);
+    json_put_int64(writer, TEXT("plain_activity"), answer->erasure.plain_activity_count);
     json_end_object(writer);
 }
 

@@ -170,12 +170,9 @@ static void render_refusal(struct arena *arena, struct json_writer *writer, size
                               TEXT_FORMAT(detail->name));
     }
     json_begin_object(writer);
-    json_key(writer, TEXT("row"));
-    json_int64(writer, (int64_t)index);
-    json_key(writer, TEXT("field"));
-    json_string(writer, fields);
-    json_key(writer, TEXT("reason"));
-    json_string(writer, reason.length ? reason : refusal->message);
+    json_put_int64(writer, TEXT("row"), (int64_t)index);
+    json_put_string(writer, TEXT("field"), fields);
+    json_put_string(writer, TEXT("reason"), reason.length ? reason : refusal->message);
     json_end_object(writer);
 }
 
@@ -193,8 +190,7 @@ static void render_import(struct exchange *exchange, struct json_writer *writer)
     for (size_t i = 0; i < chunk->row_count; i++)
         counts[chunk->rows[i].outcome]++;
     json_begin_object(writer);
-    json_key(writer, TEXT("environment_id"));
-    json_string(writer, chunk->scope.environment_id);
+    json_put_string(writer, TEXT("environment_id"), chunk->scope.environment_id);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         json_key(writer, names[i]);
         json_int64(writer, counts[i]);

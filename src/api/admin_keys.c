@@ -113,8 +113,7 @@ static void render_create(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     entity_write_members(writer, &secret_entity, &result->secret, &result->scope);
     json_end_object(writer);
-    json_key(writer, TEXT("api_key"));
-    json_string(writer, result->plain_key);
+    json_put_string(writer, TEXT("api_key"), result->plain_key);
     json_end_object(writer);
 }
 
@@ -143,10 +142,8 @@ static void write_names(struct json_writer *writer, const struct api_key_listing
 
     for (size_t i = 0; i < list->count; i++)
         if (text_equal(environments[i].id, key->environment_id)) {
-            json_key(writer, TEXT("environment_name"));
-            json_string(writer, environments[i].name);
-            json_key(writer, TEXT("tenant_name"));
-            json_string(writer, environments[i].tenant_name);
+            json_put_string(writer, TEXT("environment_name"), environments[i].name);
+            json_put_string(writer, TEXT("tenant_name"), environments[i].tenant_name);
             return;
         }
 }

@@ -36,8 +36,7 @@ static void render_level(struct exchange *exchange, struct json_writer *writer)
     if (to && *to < from)
         tell(from, *to);
     json_begin_object(writer);
-    json_key(writer, TEXT("level"));
-    json_string(writer, log_level_name(log_get_level()));
+    json_put_string(writer, TEXT("level"), log_level_name(log_get_level()));
     json_end_object(writer);
 }
 

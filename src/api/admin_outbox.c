@@ -116,10 +116,9 @@ static void render_follow(struct exchange *exchange, struct json_writer *writer)
             !answer->is_of_one || text_equal(events[i].environment_id, answer->scope.environment_id);
 
         json_begin_object(writer);
-        json_key(writer, TEXT("sequence"));
-        json_int64(writer, events[i].sequence);
-        json_key(writer, TEXT("age_ms"));
-        json_int64(writer, (exchange->call.now_us - events[i].created_at) / MICROSECONDS_PER_MILLISECOND);
+        json_put_int64(writer, TEXT("sequence"), events[i].sequence);
+        json_put_int64(writer, TEXT("age_ms"),
+                       (exchange->call.now_us - events[i].created_at) / MICROSECONDS_PER_MILLISECOND);
         if (is_wanted) {
             json_key(writer, TEXT("event"));
             write_event(writer, &events[i]);
@@ -127,8 +126,7 @@ static void render_follow(struct exchange *exchange, struct json_writer *writer)
         json_end_object(writer);
     }
     json_end_array(writer);
-    json_key(writer, TEXT("more"));
-    json_bool(writer, answer->events.count == FOLLOW_MAX);
+    json_put_bool(writer, TEXT("more"), answer->events.count == FOLLOW_MAX);
     json_end_object(writer);
 }
 

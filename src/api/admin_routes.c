@@ -36,36 +36,24 @@ static struct text access_name(enum access access)
     return TEXT("nobody");
 }
 
-static void write_text(struct json_writer *writer, struct text key, struct text value)
-{
-    json_key(writer, key);
-    json_string(writer, value);
-}
-
-static void write_flag(struct json_writer *writer, struct text key, bool value)
-{
-    json_key(writer, key);
-    json_bool(writer, value);
-}
-
 static void write_route(struct json_writer *writer, const struct route *route)
 {
     const struct permission *permission = &route->permission;
 
     json_begin_object(writer);
-    write_text(writer, TEXT("method"), method_name(route->method));
-    write_text(writer, TEXT("path"), route->path);
-    write_text(writer, TEXT("access"), access_name(route->access));
-    write_text(writer, TEXT("entity"), permission->entity);
-    write_text(writer, TEXT("action"), permission->action == PERMISSION_WRITE ? TEXT("write") : TEXT("read"));
-    write_flag(writer, TEXT("super_admins_only"), permission->is_super_admins);
-    write_flag(writer, TEXT("always_gated"), permission->is_always_read);
-    write_flag(writer, TEXT("without_environment"), route->without_environment);
-    write_flag(writer, TEXT("has_body"), route->has_body);
-    write_flag(writer, TEXT("writes"), route->lane == LANE_WRITE);
-    json_key(writer, TEXT("status"));
-    json_int64(writer, route->status);
-    write_text(writer, TEXT("operation_id"), route->operation_id);
+    json_put_string(writer, TEXT("method"), method_name(route->method));
+    json_put_string(writer, TEXT("path"), route->path);
+    json_put_string(writer, TEXT("access"), access_name(route->access));
+    json_put_string(writer, TEXT("entity"), permission->entity);
+    json_put_string(writer, TEXT("action"),
+                    permission->action == PERMISSION_WRITE ? TEXT("write") : TEXT("read"));
+    json_put_bool(writer, TEXT("super_admins_only"), permission->is_super_admins);
+    json_put_bool(writer, TEXT("always_gated"), permission->is_always_read);
+    json_put_bool(writer, TEXT("without_environment"), route->without_environment);
+    json_put_bool(writer, TEXT("has_body"), route->has_body);
+    json_put_bool(writer, TEXT("writes"), route->lane == LANE_WRITE);
+    json_put_int64(writer, TEXT("status"), route->status);
+    json_put_string(writer, TEXT("operation_id"), route->operation_id);
     json_end_object(writer);
 }
 

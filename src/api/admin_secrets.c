@@ -28,8 +28,7 @@ static void write_instant(struct json_writer *writer, struct text key, int64_t i
     if (instant_us == INT64_MIN || instant_us == SECRET_WITHOUT_END)
         return;
     instant_append_seconds(&buffer, instant_us);
-    json_key(writer, key);
-    json_string(writer, buffer_text(&buffer));
+    json_put_string(writer, key, buffer_text(&buffer));
     buffer_free(&buffer);
 }
 
@@ -64,8 +63,7 @@ static void write_connections(struct json_writer *writer, struct text id, const 
 {
     for (unsigned i = 0; i < found->count; i++)
         if (text_equal(found->ids[i], id)) {
-            json_key(writer, TEXT("connections"));
-            json_int64(writer, found->connections[i]);
+            json_put_int64(writer, TEXT("connections"), found->connections[i]);
         }
 }
 
@@ -77,14 +75,10 @@ static void write_key(struct json_writer *writer, const struct secret_set *set, 
     const struct secret_key *key = &ring->keys[index];
 
     json_begin_object(writer);
-    json_key(writer, TEXT("id"));
-    json_string(writer, (struct text){key->id, SECRET_ID_LENGTH});
-    json_key(writer, TEXT("purpose"));
-    json_string(writer, text_from_string(secret_purpose_name(purpose)));
-    json_key(writer, TEXT("state"));
-    json_string(writer, state_of(ring, index, now_us));
-    json_key(writer, TEXT("source"));
-    json_string(writer, ring->is_given ? TEXT("setting") : TEXT("file"));
+    json_put_string(writer, TEXT("id"), (struct text){key->id, SECRET_ID_LENGTH});
+    json_put_string(writer, TEXT("purpose"), text_from_string(secret_purpose_name(purpose)));
+    json_put_string(writer, TEXT("state"), state_of(ring, index, now_us));
+    json_put_string(writer, TEXT("source"), ring->is_given ? TEXT("setting") : TEXT("file"));
     write_instant(writer, TEXT("created_at"), key->created_at_us);
     if (index > 0)
         write_instant(writer, TEXT("honoured_until"), key->honoured_until_us);

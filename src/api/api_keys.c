@@ -36,8 +36,7 @@ static void render_create(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     entity_write_members(writer, &secret_entity, &result->secret, exchange->call.scope);
     json_end_object(writer);
-    json_key(writer, TEXT("api_key"));
-    json_string(writer, result->plain_key);
+    json_put_string(writer, TEXT("api_key"), result->plain_key);
     json_end_object(writer);
 }
 
@@ -76,8 +75,7 @@ static void write_owner_name(struct json_writer *writer, const struct secret *se
 
     for (size_t i = 0; i < service_accounts->count; i++)
         if (text_equal(users[i].id, secret->user_id) && users[i].name.length > 0) {
-            json_key(writer, TEXT("service_account_name"));
-            json_string(writer, users[i].name);
+            json_put_string(writer, TEXT("service_account_name"), users[i].name);
             return;
         }
 }

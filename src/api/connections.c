@@ -143,12 +143,9 @@ static void render_page(struct exchange *exchange, struct json_writer *writer)
     for (size_t i = 0; i < result->connections.count; i++)
         write_connection(writer, &connections[i], exchange->call.scope);
     json_end_array(writer);
-    json_key(writer, TEXT("total"));
-    json_int64(writer, result->total);
-    json_key(writer, TEXT("limit"));
-    json_int64(writer, filter->search.page.limit);
-    json_key(writer, TEXT("offset"));
-    json_int64(writer, filter->search.page.offset);
+    json_put_int64(writer, TEXT("total"), result->total);
+    json_put_int64(writer, TEXT("limit"), filter->search.page.limit);
+    json_put_int64(writer, TEXT("offset"), filter->search.page.offset);
     json_end_object(writer);
 }
 

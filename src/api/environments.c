@@ -99,12 +99,9 @@ static void render_list(struct exchange *exchange, struct json_writer *writer)
         json_end_object(writer);
     }
     json_end_array(writer);
-    json_key(writer, TEXT("total"));
-    json_int64(writer, (int64_t)list->count);
-    json_key(writer, TEXT("offset"));
-    json_int64(writer, options->page.offset);
-    json_key(writer, TEXT("limit"));
-    json_int64(writer, options->page.limit);
+    json_put_int64(writer, TEXT("total"), (int64_t)list->count);
+    json_put_int64(writer, TEXT("offset"), options->page.offset);
+    json_put_int64(writer, TEXT("limit"), options->page.limit);
     json_end_object(writer);
 }
 

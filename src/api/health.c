@@ -5,8 +5,7 @@ static void render_alive(struct exchange *exchange, struct json_writer *writer)
 {
     (void)exchange;
     json_begin_object(writer);
-    json_key(writer, TEXT("status"));
-    json_string(writer, TEXT("ok"));
+    json_put_string(writer, TEXT("status"), TEXT("ok"));
     json_end_object(writer);
 }
 
@@ -43,8 +42,7 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
 
     exchange->status = database && !draining && state == STORE_WELL ? 200 : 503;
     json_begin_object(writer);
-    json_key(writer, TEXT("status"));
-    json_string(writer, exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
+    json_put_string(writer, TEXT("status"), exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
     json_key(writer, TEXT("checks"));
     json_begin_object(writer);
     json_key(writer, TEXT("database"));
@@ -52,10 +50,9 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     json_string(writer, text_from_string(is_of_database ? store_state_name(state)
                                          : database     ? "ok"
                                                         : "unavailable"));
-    json_key(writer, TEXT("disk"));
-    json_string(writer, text_from_string(store_state_name(is_of_database ? STORE_WELL : state)));
-    json_key(writer, TEXT("server"));
-    json_string(writer, draining ? TEXT("draining") : TEXT("ok"));
+    json_put_string(writer, TEXT("disk"),
+                    text_from_string(store_state_name(is_of_database ? STORE_WELL : state)));
+    json_put_string(writer, TEXT("server"), draining ? TEXT("draining") : TEXT("ok"));
     json_end_object(writer);
     json_end_object(writer);
 }

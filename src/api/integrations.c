@@ -53,8 +53,7 @@ static const struct failure *add_naming(struct exchange *exchange, const struct 
     const struct failure *failure = exchange_query(exchange, field->name, &text);
 
     if (!failure && text_is_set(text)) {
-        json_key(writer, field->name);
-        json_string(writer, text);
+        json_put_string(writer, field->name, text);
     }
     return failure;
 }
@@ -168,10 +167,8 @@ static void write_switches(struct json_writer *writer, enum sync_subject subject
 {
     json_key(writer, sync_subject_names[subject]);
     json_begin_object(writer);
-    json_key(writer, TEXT("inbound"));
-    json_bool(writer, inbound);
-    json_key(writer, TEXT("outbound"));
-    json_bool(writer, outbound);
+    json_put_bool(writer, TEXT("inbound"), inbound);
+    json_put_bool(writer, TEXT("outbound"), outbound);
     json_end_object(writer);
 }
 
@@ -224,8 +221,7 @@ static void render_config(struct exchange *exchange, struct json_writer *writer)
         const struct provider *provider = provider_find(connections[i].provider_type);
 
         json_begin_object(writer);
-        json_key(writer, TEXT("provider"));
-        json_string(writer, provider->name);
+        json_put_string(writer, TEXT("provider"), provider->name);
         write_base(writer, provider);
         write_current(writer, &connections[i], exchange->arena);
         json_end_object(writer);

@@ -12,8 +12,7 @@ static const struct text error_schema = TEXT_LITERAL("ErrorResponse");
 
 static void string_member(struct json_writer *writer, const char *key, struct text value)
 {
-    json_key(writer, text_from_string(key));
-    json_string(writer, value);
+    json_put_string(writer, text_from_string(key), value);
 }
 
 static void begin_member(struct json_writer *writer, const char *key)
@@ -46,8 +45,7 @@ static void write_string_schema(struct json_writer *writer, const struct field *
 {
     string_member(writer, "type", TEXT("string"));
     if (field->length_max) {
-        json_key(writer, TEXT("maxLength"));
-        json_int64(writer, (int64_t)field->length_max);
+        json_put_int64(writer, TEXT("maxLength"), (int64_t)field->length_max);
     }
     if (field->values)
         write_values(writer, field->values);
@@ -79,8 +77,7 @@ static void write_field_schema(struct json_writer *writer, const struct field *f
         break;
     case FIELD_STRING_MAP:
         string_member(writer, "type", TEXT("object"));
-        json_key(writer, TEXT("nullable"));
-        json_bool(writer, true);
+        json_put_bool(writer, TEXT("nullable"), true);
         begin_member(writer, "additionalProperties");
         string_member(writer, "type", TEXT("string"));
         json_end_object(writer);
@@ -445,8 +442,7 @@ static void write_parameter(struct json_writer *writer, struct text name, struct
     json_begin_object(writer);
     string_member(writer, "name", name);
     string_member(writer, "in", place);
-    json_key(writer, TEXT("required"));
-    json_bool(writer, text_equal(place, TEXT("path")));
+    json_put_bool(writer, TEXT("required"), text_equal(place, TEXT("path")));
     if (text_is_set(description))
         string_member(writer, "description", description);
     write_string_type(writer);
@@ -494,8 +490,7 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     write_parameters(writer, route);
     if (route->body) {
         begin_member(writer, "requestBody");
-        json_key(writer, TEXT("required"));
-        json_bool(writer, true);
+        json_put_bool(writer, TEXT("required"), true);
         write_content(writer, route->body->name);
         json_end_object(writer);
     }

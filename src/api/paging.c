@@ -123,10 +123,8 @@ static void write_sort(struct json_writer *writer, struct text part, struct text
     struct text direction = colon < part.length ? text_from(part, colon + 1) : order;
 
     json_begin_object(writer);
-    json_key(writer, TEXT("field"));
-    json_string(writer, text_slice(part, 0, colon));
-    json_key(writer, TEXT("direction"));
-    json_string(writer, direction);
+    json_put_string(writer, TEXT("field"), text_slice(part, 0, colon));
+    json_put_string(writer, TEXT("direction"), direction);
     json_end_object(writer);
 }
 
@@ -321,11 +319,8 @@ void paging_write(struct json_writer *writer, const struct page *page, int64_t t
 {
     json_key(writer, TEXT("pagination"));
     json_begin_object(writer);
-    json_key(writer, TEXT("total"));
-    json_int64(writer, total);
-    json_key(writer, TEXT("limit"));
-    json_int64(writer, page->limit);
-    json_key(writer, TEXT("offset"));
-    json_int64(writer, page->offset + page->limit);
+    json_put_int64(writer, TEXT("total"), total);
+    json_put_int64(writer, TEXT("limit"), page->limit);
+    json_put_int64(writer, TEXT("offset"), page->offset + page->limit);
     json_end_object(writer);
 }

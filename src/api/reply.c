@@ -219,20 +219,16 @@ static void write_envelope(struct buffer *body, const struct failure *failure, i
 
     json_writer_init(&writer, body);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("code"));
-    json_string(&writer, failure_code_name(failure->code));
+    json_put_string(&writer, TEXT("code"), failure_code_name(failure->code));
     write_message(&writer, failure);
-    json_key(&writer, TEXT("http_status_code"));
-    json_int64(&writer, status);
+    json_put_int64(&writer, TEXT("http_status_code"), status);
     if (failure->details)
         write_details(&writer, failure);
-    json_key(&writer, TEXT("success"));
-    json_bool(&writer, false);
+    json_put_bool(&writer, TEXT("success"), false);
     json_key(&writer, TEXT("error"));
     json_begin_object(&writer);
     write_message(&writer, failure);
-    json_key(&writer, TEXT("internal_error"));
-    json_string(&writer, failure_code_name(failure->code));
+    json_put_string(&writer, TEXT("internal_error"), failure_code_name(failure->code));
     write_details(&writer, failure);
     json_end_object(&writer);
     json_end_object(&writer);

@@ -35,12 +35,9 @@ static void write_permissions(struct json_writer *writer, const struct role *rol
 static void write_role(struct json_writer *writer, const struct role *role)
 {
     json_begin_object(writer);
-    json_key(writer, TEXT("id"));
-    json_string(writer, role->id);
-    json_key(writer, TEXT("name"));
-    json_string(writer, role->name);
-    json_key(writer, TEXT("description"));
-    json_string(writer, role->description);
+    json_put_string(writer, TEXT("id"), role->id);
+    json_put_string(writer, TEXT("name"), role->name);
+    json_put_string(writer, TEXT("description"), role->description);
     write_permissions(writer, role);
     json_end_object(writer);
 }

@@ -31,8 +31,7 @@ static void render(struct exchange *exchange, struct json_writer *writer)
     json_begin_object(writer);
     write_user(writer, &result->user, &result->tenant, exchange->arena);
     if (text_is_set(result->password)) {
-        json_key(writer, TEXT("password"));
-        json_string(writer, result->password);
+        json_put_string(writer, TEXT("password"), result->password);
     }
     json_end_object(writer);
 }

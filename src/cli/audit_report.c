@@ -156,12 +156,6 @@ void audit_report_text(const struct audit_report *report)
 
 /* ---- as JSON ---- */
 
-static void write_number(struct json_writer *writer, const char *name, int64_t number)
-{
-    json_key(writer, text_from_string(name));
-    json_int64(writer, number);
-}
-
 static void write_findings(struct json_writer *writer, const struct audit_report *report)
 {
     size_t count;
@@ -171,15 +165,14 @@ static void write_findings(struct json_writer *writer, const struct audit_report
     json_begin_array(writer);
     for (size_t i = 0; i < count; i++) {
         json_begin_object(writer);
-        json_key(writer, TEXT("fault"));
-        json_string(writer, audit_fault_name(findings[i].fault));
+        json_put_string(writer, TEXT("fault"), audit_fault_name(findings[i].fault));
         if (findings[i].fault != AUDIT_UNACCOUNTED) {
-            write_number(writer, "chain", findings[i].chain);
-            write_number(writer, "first_position", findings[i].first_position);
-            write_number(writer, "last_position", findings[i].last_position);
+            json_put_int64(writer, TEXT("chain"), findings[i].chain);
+            json_put_int64(writer, TEXT("first_position"), findings[i].first_position);
+            json_put_int64(writer, TEXT("last_position"), findings[i].last_position);
         }
         if (findings[i].sequence)
-            write_number(writer, "sequence", findings[i].sequence);
+            json_put_int64(writer, TEXT("sequence"), findings[i].sequence);
         json_end_object(writer);
     }
     json_end_array(writer);
@@ -195,16 +188,15 @@ static void write_beginning(struct json_writer *writer, const struct audit_repor
     };
 
     json_begin_object(writer);
-    write_number(writer, "chain", beginning->chain);
-    write_number(writer, "rows", beginning->row_count);
-    json_key(writer, TEXT("before"));
-    json_string(writer, names[beginning->before]);
-    write_number(writer, "removed", beginning->removed_count);
+    json_put_int64(writer, TEXT("chain"), beginning->chain);
+    json_put_int64(writer, TEXT("rows"), beginning->row_count);
+    json_put_string(writer, TEXT("before"), names[beginning->before]);
+    json_put_int64(writer, TEXT("removed"), beginning->removed_count);
     if (beginning->row_count > 0) {
-        write_number(writer, "first_position", beginning->first_position);
-        write_number(writer, "first_sequence", beginning->first_sequence);
-        json_key(writer, TEXT("first_occurred_at"));
-        json_string(writer, instant_text(report->arena, beginning->first_occurred_at));
+        json_put_int64(writer, TEXT("first_position"), beginning->first_position);
+        json_put_int64(writer, TEXT("first_sequence"), beginning->first_sequence);
+        json_put_string(writer, TEXT("first_occurred_at"),
+                        instant_text(report->arena, beginning->first_occurred_at));
     }
     json_end_object(writer);
 }
@@ -227,13 +219,13 @@ void audit_report_json(const struct audit_report *report)
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("is_whole"));
-    json_bool(&writer, report->finding_count == 0 && audit_check_is_complete(report->check));
-    write_number(&writer, "rows", audit_check_row_count(report->check));
+    json_put_bool(&writer, TEXT("is_whole"),
+                  report->finding_count == 0 && audit_check_is_complete(report->check));
+    json_put_int64(&writer, TEXT("rows"), audit_check_row_count(report->check));
     json_key(&writer, TEXT("chains"));
     json_raw(&writer, report->chains->text);
     write_beginnings(&writer, report);
-    write_number(&writer, "finding_count", (int64_t)report->finding_count);
+    json_put_int64(&writer, TEXT("finding_count"), (int64_t)report->finding_count);
     write_findings(&writer, report);
     json_end_object(&writer);
     printf("%.*s\n", TEXT_FORMAT(buffer_text(&buffer)));

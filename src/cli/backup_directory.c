@@ -20,18 +20,6 @@ struct backup_directory backup_directory_at(struct arena *arena, struct text pat
     };
 }
 
-static void write_text(struct json_writer *writer, struct text key, struct text text)
-{
-    json_key(writer, key);
-    json_string(writer, text);
-}
-
-static void write_number(struct json_writer *writer, struct text key, int64_t number)
-{
-    json_key(writer, key);
-    json_int64(writer, number);
-}
-
 struct text backup_manifest_json(const struct backup_manifest *manifest, struct arena *arena)
 {
     struct buffer buffer = {0}, instant = {0};
@@ -40,16 +28,14 @@ struct text backup_manifest_json(const struct backup_manifest *manifest, struct 
     instant_append(&instant, manifest->finished_at);
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    write_number(&writer, TEXT("format"), FORMAT);
-    write_text(&writer, TEXT("version"), manifest->version);
-    write_number(&writer, TEXT("schema_version"), manifest->schema_version);
-    json_key(&writer, TEXT("finished_at"));
-    json_string(&writer, buffer_text(&instant));
-    write_number(&writer, TEXT("finished_at_us"), manifest->finished_at);
-    write_number(&writer, TEXT("bytes"), manifest->bytes);
-    write_text(&writer, TEXT("sha256"), manifest->sha256);
-    json_key(&writer, TEXT("has_secrets"));
-    json_bool(&writer, manifest->has_secrets);
+    json_put_int64(&writer, TEXT("format"), FORMAT);
+    json_put_string(&writer, TEXT("version"), manifest->version);
+    json_put_int64(&writer, TEXT("schema_version"), manifest->schema_version);
+    json_put_string(&writer, TEXT("finished_at"), buffer_text(&instant));
+    json_put_int64(&writer, TEXT("finished_at_us"), manifest->finished_at);
+    json_put_int64(&writer, TEXT("bytes"), manifest->bytes);
+    json_put_string(&writer, TEXT("sha256"), manifest->sha256);
+    json_put_bool(&writer, TEXT("has_secrets"), manifest->has_secrets);
     json_end_object(&writer);
     buffer_append_char(&buffer, '\n');
     struct text json = arena_copy(arena, buffer_text(&buffer));

@@ -142,17 +142,13 @@ static void write_origin(struct json_writer *writer, const struct settings *sett
     static const char *const words[] = {"default", "file", "environment", "flag"};
     const struct setting_state *state = &settings->states[index];
 
-    json_key(writer, TEXT("origin"));
-    json_string(writer, text_from_string(words[state->origin]));
+    json_put_string(writer, TEXT("origin"), text_from_string(words[state->origin]));
     if (state->origin == ORIGIN_FILE) {
-        json_key(writer, TEXT("file"));
-        json_string(writer, printed_utf8(settings->file, arena));
-        json_key(writer, TEXT("line"));
-        json_int64(writer, state->line);
+        json_put_string(writer, TEXT("file"), printed_utf8(settings->file, arena));
+        json_put_int64(writer, TEXT("line"), state->line);
     }
     if (state->origin == ORIGIN_ENVIRONMENT) {
-        json_key(writer, TEXT("variable"));
-        json_string(writer, setting_variable(&settings_table[index], arena));
+        json_put_string(writer, TEXT("variable"), setting_variable(&settings_table[index], arena));
     }
 }
 
@@ -167,13 +163,11 @@ static void print_json(const struct settings *settings, struct arena *arena)
     json_begin_array(&writer);
     for (int i = 0; settings_table[i].name; i++) {
         json_begin_object(&writer);
-        json_key(&writer, TEXT("name"));
-        json_string(&writer, text_from_string(settings_table[i].name));
+        json_put_string(&writer, TEXT("name"), text_from_string(settings_table[i].name));
         json_key(&writer, TEXT("value"));
         write_value(&writer, settings, i, arena);
         write_origin(&writer, settings, i, arena);
-        json_key(&writer, TEXT("reloads"));
-        json_bool(&writer, settings_table[i].traits & RELOADS);
+        json_put_bool(&writer, TEXT("reloads"), settings_table[i].traits & RELOADS);
         json_end_object(&writer);
     }
     json_end_array(&writer);

@@ -115,12 +115,9 @@ static void write_elements(struct json_writer *writer, struct text value)
 static void write_value(struct json_writer *writer, struct text value, struct arena *arena)
 {
     json_begin_object(writer);
-    json_key(writer, TEXT("string"));
-    json_string(writer, value);
-    json_key(writer, TEXT("number"));
-    json_string(writer, value);
-    json_key(writer, TEXT("date"));
-    json_string(writer, instant_of(value, arena));
+    json_put_string(writer, TEXT("string"), value);
+    json_put_string(writer, TEXT("number"), value);
+    json_put_string(writer, TEXT("date"), instant_of(value, arena));
     json_key(writer, TEXT("array"));
     write_elements(writer, value);
     json_end_object(writer);
@@ -135,10 +132,8 @@ static bool write_condition(struct json_writer *writer, struct invocation *invoc
     if (!read_condition(invocation, argument, &condition))
         return false;
     json_begin_object(writer);
-    json_key(writer, TEXT("field"));
-    json_string(writer, condition.field);
-    json_key(writer, TEXT("operator"));
-    json_string(writer, condition.comparison);
+    json_put_string(writer, TEXT("field"), condition.field);
+    json_put_string(writer, TEXT("operator"), condition.comparison);
     json_key(writer, TEXT("value"));
     write_value(writer, condition.value, &invocation->arena);
     json_end_object(writer);
@@ -198,10 +193,8 @@ static bool write_order(struct json_writer *writer, struct invocation *invocatio
         if (!is_right)
             break;
         json_begin_object(writer);
-        json_key(writer, TEXT("field"));
-        json_string(writer, sorts[i]);
-        json_key(writer, TEXT("direction"));
-        json_string(writer, text_is_set(order) ? order : TEXT("asc"));
+        json_put_string(writer, TEXT("field"), sorts[i]);
+        json_put_string(writer, TEXT("direction"), text_is_set(order) ? order : TEXT("asc"));
         json_end_object(writer);
     }
     if (is_right)
@@ -220,8 +213,7 @@ static bool write_entry(struct json_writer *writer, struct invocation *invocatio
     }
     if (!utf8_valid(entry))
         return admin_write_text(writer, "--metadata", entry);
-    json_key(writer, text_slice(entry, 0, equals));
-    json_string(writer, text_from(entry, equals + 1));
+    json_put_string(writer, text_slice(entry, 0, equals), text_from(entry, equals + 1));
     return true;
 }
 
@@ -247,8 +239,7 @@ static bool write_number(struct json_writer *writer, struct invocation *invocati
 
     if (!invocation_number(invocation, flag, minimum, maximum, &number))
         return false;
-    json_key(writer, text_from_string(flag));
-    json_int64(writer, number);
+    json_put_int64(writer, text_from_string(flag), number);
     return true;
 }
 

@@ -26,12 +26,9 @@ void doctor_say(struct doctor *doctor, enum verdict verdict, const char *subject
         return;
     }
     json_begin_object(writer);
-    json_key(writer, TEXT("verdict"));
-    json_string(writer, text_from_string(verdicts[verdict]));
-    json_key(writer, TEXT("subject"));
-    json_string(writer, text_from_string(subject));
-    json_key(writer, TEXT("finding"));
-    json_string(writer, printed_utf8(finding, doctor->arena));
+    json_put_string(writer, TEXT("verdict"), text_from_string(verdicts[verdict]));
+    json_put_string(writer, TEXT("subject"), text_from_string(subject));
+    json_put_string(writer, TEXT("finding"), printed_utf8(finding, doctor->arena));
     json_key(writer, TEXT("advice"));
     if (text_is_set(advice))
         json_string(writer, printed_utf8(advice, doctor->arena));

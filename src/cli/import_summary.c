@@ -11,8 +11,7 @@ uint64_t import_not_sent(const struct import_counts *counts)
 
 static void write_count(struct json_writer *writer, const char *name, uint64_t count)
 {
-    json_key(writer, text_from_string(name));
-    json_int64(writer, (int64_t)count);
+    json_put_int64(writer, text_from_string(name), (int64_t)count);
 }
 
 static void print_json(const struct import_summary *summary)
@@ -23,14 +22,10 @@ static void print_json(const struct import_summary *summary)
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("import_id"));
-    json_string(&writer, summary->id);
-    json_key(&writer, TEXT("environment_id"));
-    json_string(&writer, summary->environment_id);
-    json_key(&writer, TEXT("dry_run"));
-    json_bool(&writer, summary->options->is_check);
-    json_key(&writer, TEXT("complete"));
-    json_bool(&writer, summary->is_whole);
+    json_put_string(&writer, TEXT("import_id"), summary->id);
+    json_put_string(&writer, TEXT("environment_id"), summary->environment_id);
+    json_put_bool(&writer, TEXT("dry_run"), summary->options->is_check);
+    json_put_bool(&writer, TEXT("complete"), summary->is_whole);
     write_count(&writer, "rows", counts->rows);
     write_count(&writer, "created", counts->created);
     write_count(&writer, "updated", counts->updated);

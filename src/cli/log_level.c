@@ -12,8 +12,7 @@ static struct text body_of(struct invocation *invocation, struct text level)
 
     json_writer_init(&writer, &buffer);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("level"));
-    json_string(&writer, level);
+    json_put_string(&writer, TEXT("level"), level);
     json_end_object(&writer);
     struct text body = arena_copy(&invocation->arena, buffer_text(&buffer));
 

@@ -62,8 +62,7 @@ static void write_given(struct json_writer *writer, const struct field *fields, 
 {
     for (const struct field *field = fields; field < fields + count; field++)
         if (field_text_of(field, details).length > 0) {
-            json_key(writer, field->name);
-            json_string(writer, field_text_of(field, details));
+            json_put_string(writer, field->name, field_text_of(field, details));
         }
 }
 

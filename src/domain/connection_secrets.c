@@ -107,8 +107,7 @@ void connection_secrets_read(const struct json_value *object, const struct provi
     for (uint32_t i = 0; i < given->count; i++, key = json_next(json_next(key)))
         if (json_member(given, key->text) == json_next(key) && !is_passed_over(key, json_next(key)) &&
             is_valid(&reading, key, json_next(key))) {
-            json_key(&writer, key->text);
-            json_string(&writer, json_next(key)->text);
+            json_put_string(&writer, key->text, json_next(key)->text);
         }
     json_end_object(&writer);
     *secrets = arena_copy(arena, buffer_text(&buffer));
@@ -150,8 +149,7 @@ static void write_members(struct json_writer *writer, const struct json_value *o
 
     for (uint32_t i = 0; i < object->count; i++, key = json_next(json_next(key)))
         if (json_next(key)->text.length > 0 && !(others && json_member(others, key->text))) {
-            json_key(writer, key->text);
-            json_string(writer, json_next(key)->text);
+            json_put_string(writer, key->text, json_next(key)->text);
         }
 }
 

@@ -96,10 +96,10 @@ static void read_subject(const struct reading *reading, const struct json_value 
     path = path_of(reading, path, name);
     json_key(writer, subject_name);
     json_begin_object(writer);
-    json_key(writer, TEXT("inbound"));
-    json_bool(writer, read_switch(reading, value, path, "inbound", forbidden[subject] & SYNC_INBOUND));
-    json_key(writer, TEXT("outbound"));
-    json_bool(writer, read_switch(reading, value, path, "outbound", forbidden[subject] & SYNC_OUTBOUND));
+    json_put_bool(writer, TEXT("inbound"),
+                  read_switch(reading, value, path, "inbound", forbidden[subject] & SYNC_INBOUND));
+    json_put_bool(writer, TEXT("outbound"),
+                  read_switch(reading, value, path, "outbound", forbidden[subject] & SYNC_OUTBOUND));
     json_end_object(writer);
 }
 

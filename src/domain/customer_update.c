@@ -126,14 +126,12 @@ static struct text with_list(const struct json_value *map, struct text list, str
         const struct json_value *value = json_next(key);
 
         if (!text_equal(key->text, old_external_ids)) {
-            json_key(&writer, key->text);
-            json_string(&writer, value->text);
+            json_put_string(&writer, key->text, value->text);
         }
         key = json_next(value);
     }
     if (list.length) {
-        json_key(&writer, old_external_ids);
-        json_string(&writer, list);
+        json_put_string(&writer, old_external_ids, list);
     }
     json_end_object(&writer);
     struct text metadata = arena_copy(arena, buffer_text(&buffer));

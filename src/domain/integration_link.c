@@ -121,8 +121,7 @@ static struct text stamped_metadata(struct transaction *transaction, struct text
             json_key(&writer, key->text);
             json_copy(&writer, json_next(key));
         }
-    json_key(&writer, via);
-    json_string(&writer, TEXT("integrations_mapping_link_api"));
+    json_put_string(&writer, via, TEXT("integrations_mapping_link_api"));
     json_key(&writer, at);
     instant_append_seconds(&instant, transaction->call->now_us);
     json_string(&writer, buffer_text(&instant));

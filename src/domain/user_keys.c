@@ -6,10 +6,8 @@
 static void write_key(struct json_writer *writer, const struct owned_key *key)
 {
     json_begin_object(writer);
-    json_key(writer, TEXT("id"));
-    json_string(writer, key->id);
-    json_key(writer, TEXT("key_name"));
-    json_string(writer, key->name);
+    json_put_string(writer, TEXT("id"), key->id);
+    json_put_string(writer, TEXT("key_name"), key->name);
     json_end_object(writer);
 }
 
@@ -26,8 +24,7 @@ static void write_environments(struct json_writer *writer, const struct record_l
 
         json_key(writer, environment_id);
         json_begin_object(writer);
-        json_key(writer, TEXT("env_name"));
-        json_string(writer, keys[i].environment_name);
+        json_put_string(writer, TEXT("env_name"), keys[i].environment_name);
         json_key(writer, TEXT("api_keys"));
         json_begin_array(writer);
         for (; i < list->count && text_equal(keys[i].environment_id, environment_id); i++)

@@ -59,15 +59,11 @@ void row_json_write_rejected(struct text line, uint64_t number, struct text fiel
     json_begin_object(&writer);
     json_key(&writer, row_json_rejected);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("line"));
-    json_int64(&writer, (int64_t)number);
-    json_key(&writer, TEXT("field"));
-    json_string(&writer, field);
-    json_key(&writer, TEXT("reason"));
-    json_string(&writer, reason);
+    json_put_int64(&writer, TEXT("line"), (int64_t)number);
+    json_put_string(&writer, TEXT("field"), field);
+    json_put_string(&writer, TEXT("reason"), reason);
     if (!is_object) {
-        json_key(&writer, TEXT("row"));
-        json_string(&writer, as_utf8(line, arena));
+        json_put_string(&writer, TEXT("row"), as_utf8(line, arena));
     }
     json_end_object(&writer);
     if (is_object)

@@ -38,6 +38,23 @@ void json_string(struct json_writer *writer, struct text text);
 void json_bool(struct json_writer *writer, bool value);
 void json_int64(struct json_writer *writer, int64_t value);
 void json_null(struct json_writer *writer);
+/* A member: its key and its value. */
+static inline void json_put_string(struct json_writer *writer, struct text name, struct text text)
+{
+    json_key(writer, name);
+    json_string(writer, text);
+}
+static inline void json_put_int64(struct json_writer *writer, struct text name, int64_t value)
+{
+    json_key(writer, name);
+    json_int64(writer, value);
+}
+static inline void json_put_bool(struct json_writer *writer, struct text name, bool value)
+{
+    json_key(writer, name);
+    json_bool(writer, value);
+}
+
 /* A value that is JSON text already. */
 void json_raw(struct json_writer *writer, struct text json);
 /* A value that was read, as compact JSON: numbers keep their digits; of members with one name the last one is

@@ -132,8 +132,7 @@ static struct text compact_string_map(struct arena *arena, const struct json_val
         const struct json_value *value = json_next(key);
 
         if (json_member(object, key->text) == value) {
-            json_key(&writer, key->text);
-            json_string(&writer, value->type == JSON_STRING ? value->text : text_empty);
+            json_put_string(&writer, key->text, value->type == JSON_STRING ? value->text : text_empty);
             *content_bytes += key->text.length + (value->type == JSON_STRING ? value->text.length : 0);
             ++*count;
         }

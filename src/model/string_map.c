@@ -23,8 +23,7 @@ static void write_members(struct json_writer *writer, const struct json_value *m
 
     for (uint32_t i = 0; i < map->count; i++, key = json_next(json_next(key)))
         if (!others || !json_member(others, key->text)) {
-            json_key(writer, key->text);
-            json_string(writer, json_next(key)->text);
+            json_put_string(writer, key->text, json_next(key)->text);
         }
 }
 

@@ -165,8 +165,7 @@ static struct text event_json(const struct write *write, struct text name, struc
     buffer_clear(scratch);
     json_writer_init(&writer, scratch);
     json_begin_object(&writer);
-    json_key(&writer, TEXT("event_type"));
-    json_string(&writer, name);
+    json_put_string(&writer, TEXT("event_type"), name);
     json_key(&writer, write->entity->name);
     json_begin_object(&writer);
     entity_write_event_members(&writer, write->entity, write->record, write->scope);

@@ -46,8 +46,7 @@ static void places_commas(void **state)
 {
     (void)state;
     json_begin_object(&writer);
-    json_key(&writer, TEXT("id"));
-    json_string(&writer, TEXT("cust_1"));
+    json_put_string(&writer, TEXT("id"), TEXT("cust_1"));
     json_key(&writer, TEXT("tags"));
     json_begin_array(&writer);
     json_string(&writer, TEXT("a"));
@@ -59,17 +58,14 @@ static void places_commas(void **state)
     json_end_array(&writer);
     json_key(&writer, TEXT("nested"));
     json_begin_object(&writer);
-    json_key(&writer, TEXT("yes"));
-    json_bool(&writer, true);
-    json_key(&writer, TEXT("no"));
-    json_bool(&writer, false);
+    json_put_bool(&writer, TEXT("yes"), true);
+    json_put_bool(&writer, TEXT("no"), false);
     json_end_object(&writer);
     json_key(&writer, TEXT("nothing"));
     json_null(&writer);
     json_key(&writer, TEXT("raw"));
     json_raw(&writer, TEXT("[1.10]"));
-    json_key(&writer, TEXT("last"));
-    json_int64(&writer, 1);
+    json_put_int64(&writer, TEXT("last"), 1);
     json_end_object(&writer);
     assert_written(TEXT("{\"id\":\"cust_1\",\"tags\":[\"a\",{},[],-7],\"nested\":{\"yes\":true,\"no\":false},"
                         "\"nothing\":null,\"raw\":[1.10],\"last\":1}"));
