@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/completion.h"
 #include "cli/nearest.h"
 
 #include <assert.h>
@@ -245,6 +246,8 @@ static enum exit_code find_and_run(int argument_count, char **arguments)
 
     if (argument_count == 0)
         return complain(EXIT_USAGE, "which command? `farthing help` lists them");
+    if (strcmp(arguments[0], COMPLETION_COMMAND) == 0)
+        return completion_offer(argument_count - 1, arguments + 1);
     if (strcmp(arguments[0], "help") == 0 && !asks_for_help(argument_count, arguments))
         return command_help(argument_count - 1, arguments + 1);
     if (strcmp(arguments[0], "--version") == 0)

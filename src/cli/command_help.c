@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "cli/commands.h"
+#include "cli/flag_help.h"
 #include "cli/nearest.h"
 #include "cli/printed.h"
 
@@ -84,26 +85,16 @@ enum exit_code command_unknown(int word_count, char **words)
 static void print_flag(const struct flag *flag, struct arena *arena)
 {
     printf("  --%s%s%s\n", flag->name, flag->argument ? " " : "", flag->argument ? flag->argument : "");
-    print_paragraph("      ", arena_format(arena, "%s%s%s%s%s", flag->help,
-                                           flag->may_repeat ? "; may be given several times" : "",
-                                           flag->fallback ? " (default " : "",
-                                           flag->fallback ? flag->fallback : "", flag->fallback ? ")" : ""));
+    print_paragraph("      ", flag_help(flag, arena));
 }
 
 static void print_setting(const struct setting *setting, struct arena *arena)
 {
-    struct text help = setting_help(setting, arena);
     char variable[VARIABLE_NAME_BYTES_MAX];
 
     variable_name(setting->name, variable);
     printf("  --%s %s\n", setting->name, setting->argument);
-    if (setting->type == SETTING_LIST)
-        help = arena_format(arena, "%.*s; may be given several times", TEXT_FORMAT(help));
-    if (setting->fallback)
-        help = arena_format(arena, "%.*s (default %s)", TEXT_FORMAT(help), setting->fallback);
-    else if (setting->example)
-        help = arena_format(arena, "%.*s (for example %s)", TEXT_FORMAT(help), setting->example);
-    print_paragraph("      ", help);
+    print_paragraph("      ", setting_flag_help(setting, arena));
     printf("      %s%s\n", variable, setting->type == SETTING_LIST ? ", values separated by commas" : "");
 }
 

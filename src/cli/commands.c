@@ -249,6 +249,9 @@ const struct command commands[] = {
      command_config_show, SETTINGS_ALL},
     {"doctor", NULL, "Look at everything a server needs and say what to do", doctor_flags, command_doctor,
      SETTINGS_LATER},
+    {"completion", "bash|zsh|fish", "Print what makes a shell complete the commands and their flags",
+     no_flags, command_completion, SETTINGS_NONE},
+    {"manual", NULL, "Print the manual page, farthing(1)", no_flags, command_manual, SETTINGS_NONE},
     {"version", NULL, "Print the version", no_flags, command_version, SETTINGS_NONE},
     {0},
 };

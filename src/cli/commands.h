@@ -39,6 +39,8 @@ enum exit_code command_config_check(struct invocation *invocation);
 enum exit_code command_config_show(struct invocation *invocation);
 enum exit_code command_doctor(struct invocation *invocation);
 enum exit_code command_import_customers(struct invocation *invocation);
+enum exit_code command_completion(struct invocation *invocation);
+enum exit_code command_manual(struct invocation *invocation);
 enum exit_code command_version(struct invocation *invocation);
 
 #endif
