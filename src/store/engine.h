@@ -74,8 +74,9 @@ struct engine {
     enum step (*next)(struct statement *statement);
     /* Must be called after every `start`, before its parameters go. */
     void (*end)(struct statement *statement);
-    /* The row that the statement stands on, into a record; its texts are copied into the arena. */
-    void (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
+    /* The row that the statement stands on, into a record; its texts are copied into the arena. False on a
+     * failure: the record is not what the row is. */
+    bool (*read_row)(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record);
 
     /* Sends the statement ahead of a `start` with the same parameters, unless that was done before. NULL

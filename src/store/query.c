@@ -213,9 +213,9 @@ bool query_record(struct transaction *transaction, const struct query *query, co
     const struct engine *engine = transaction->connection->engine;
     enum step step = engine->start(statement, parameters, parameter_count);
 
-    if (step == STEP_ROW)
-        engine->read_row(statement, query->entity, transaction->arena, record);
-    else
+    if (step == STEP_ROW && !engine->read_row(statement, query->entity, transaction->arena, record))
+        step = STEP_FAILED;
+    if (step != STEP_ROW)
         take_end(transaction, step);
     engine->end(statement);
     return step == STEP_ROW;
@@ -294,8 +294,11 @@ struct record_list query_records(struct transaction *transaction, const struct q
             capacity = capacity ? capacity * 2 : RECORD_LIST_FIRST;
             list.records = grow(transaction->arena, list.records, list.count, capacity, size);
         }
-        engine->read_row(statement, query->entity, transaction->arena,
-                         (char *)list.records + list.count * size);
+        if (!engine->read_row(statement, query->entity, transaction->arena,
+                              (char *)list.records + list.count * size)) {
+            step = STEP_FAILED;
+            break;
+        }
         list.count++;
     }
     if (step != STEP_ROW)

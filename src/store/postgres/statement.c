@@ -362,7 +362,7 @@ static void read_column(const PGresult *result, int row, int column, const struc
     }
 }
 
-static void read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
+static bool read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record)
 {
     int column = 0;
@@ -371,6 +371,7 @@ static void read_row(struct statement *statement, const struct entity *entity, s
          field++)
         if (field_is_column(field))
             read_column(statement->result, statement->row, column++, field, arena, record);
+    return true; /* all of it is here */
 }
 
 /* ---- errors ---- */

@@ -140,9 +140,22 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
     return NULL;
 }
 
+/* Whether commits and checkpoints wait for the disk, as they must again after a checkpoint that did not. A
+ * setting that failed for want of memory may have been made all the same. */
+static bool wait_for_disk(struct connection *connection)
+{
+    struct sqlite_connection *writer = sqlite_of(connection);
+
+    if (writer->is_unsynced && sqlite_execute(connection, "PRAGMA synchronous=FULL"))
+        writer->is_unsynced = false;
+    return !writer->is_unsynced;
+}
+
 void sqlite_connection_close(struct connection *connection)
 {
     assert(sqlite_of(connection)->magic == CONNECTION_MAGIC);
+    if (!wait_for_disk(connection))
+        sqlite_keep_log(connection);
     sqlite_statements_free(connection);
     sqlite_sample_free(sqlite_of(connection)->sample);
     buffer_free(&connection->audit_scratch);
@@ -330,7 +343,8 @@ bool sqlite_begin_read(struct connection *connection)
 
 bool sqlite_begin_write(struct connection *connection)
 {
-    return run_kept(connection, begin_write);
+    sqlite_rollback(connection); /* of one that could not be rolled back, for want of memory */
+    return wait_for_disk(connection) && run_kept(connection, begin_write);
 }
 
 bool sqlite_commit(struct connection *connection)
@@ -414,15 +428,16 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
 {
     int copied_pages = 0;
 
+    if (!wait_for_disk(connection))
+        return 0;
     switch (mode) {
     case CHECKPOINT_WITH_SYNC:
         return copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
     case CHECKPOINT_WITHOUT_SYNC:
-        if (!sqlite_execute(connection, "PRAGMA synchronous=OFF"))
-            return 0;
-        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
-        if (!sqlite_execute(connection, "PRAGMA synchronous=FULL"))
-            abort(); /* no commit may be answered without a sync */
+        sqlite_of(connection)->is_unsynced = true;
+        if (sqlite_execute(connection, "PRAGMA synchronous=OFF"))
+            copied_pages = copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
+        wait_for_disk(connection); /* if not now, then before anything is committed */
         return copied_pages;
     case CHECKPOINT_AND_RESTART:
         sqlite3_busy_timeout(sqlite_of(connection)->handle, RESTART_WAIT_MS);

@@ -24,6 +24,7 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
+    bool is_unsynced;              /* of a writer: for all we know it does not wait for the disk */
     bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */
     void *is_over_context;
     enum store_state trouble;      /* of the last write */
@@ -42,7 +43,7 @@ struct statement *sqlite_prepare(struct connection *connection, uint64_t key, en
 enum step sqlite_start(struct statement *statement, const struct value *parameters, size_t parameter_count);
 enum step sqlite_next(struct statement *statement);
 void sqlite_end(struct statement *statement);
-void sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
+bool sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record);
 enum step sqlite_change(struct statement *statement, const struct value *parameters, size_t parameter_count,
                         const struct write *write);

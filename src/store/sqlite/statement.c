@@ -142,18 +142,23 @@ static int64_t column_integer(sqlite3_stmt *handle, int column)
     return sqlite3_column_type(handle, column) == SQLITE_INTEGER ? sqlite3_column_int64(handle, column) : 0;
 }
 
-static struct text column_text(sqlite3_stmt *handle, int column)
+/* A text of several pages is ended by a zero byte when it is asked for, which takes memory: false when there
+ * is none. */
+static bool column_text(sqlite3_stmt *handle, int column, struct text *text)
 {
-    bool is_blob = sqlite3_column_type(handle, column) == SQLITE_BLOB;
-    const char *data = is_blob ? NULL : (const char *)sqlite3_column_text(handle, column);
+    int type = sqlite3_column_type(handle, column);
+    bool is_read = type != SQLITE_BLOB && type != SQLITE_NULL;
+    const char *data = is_read ? (const char *)sqlite3_column_text(handle, column) : NULL;
 
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(handle, column)} : text_none;
+    *text = data ? (struct text){data, (size_t)sqlite3_column_bytes(handle, column)} : text_none;
+    return data || !is_read;
 }
 
-static void read_column(sqlite3_stmt *handle, int column, const struct field *field, struct arena *arena,
+static bool read_column(sqlite3_stmt *handle, int column, const struct field *field, struct arena *arena,
                         void *record)
 {
     char *member = (char *)record + field->offset;
+    struct text text;
 
     switch (field->type) {
     case FIELD_INSTANT:
@@ -168,17 +173,21 @@ static void read_column(sqlite3_stmt *handle, int column, const struct field *fi
         *(bool *)member = column_integer(handle, column) != 0;
         break;
     default:
-        *(struct text *)member = arena_copy(arena, column_text(handle, column));
+        if (!column_text(handle, column, &text))
+            return false;
+        *(struct text *)member = arena_copy(arena, text);
         break;
     }
+    return true;
 }
 
-void sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
+bool sqlite_read_row(struct statement *statement, const struct entity *entity, struct arena *arena,
                      void *record)
 {
     int column = 0;
 
     for (const struct field *field = entity->fields, *end = field + entity->field_count; field < end; field++)
-        if (field_is_column(field))
-            read_column(statement->handle, column++, field, arena, record);
+        if (field_is_column(field) && !read_column(statement->handle, column++, field, arena, record))
+            return false;
+    return true;
 }

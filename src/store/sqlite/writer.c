@@ -106,6 +106,7 @@ static bool run_batch(struct writer *writer, struct command_list *pending, struc
 static bool run_in_savepoint(struct writer *writer, struct store_command *command)
 {
     struct connection *connection = writer->connection;
+    struct audit_head head = connection->head;
 
     if (!sqlite_savepoint(connection)) {
         command->failure = sqlite_failure(connection, command->arena);
@@ -116,6 +117,7 @@ static bool run_in_savepoint(struct writer *writer, struct store_command *comman
         return true;
     if (!command->failure)
         command->failure = sqlite_failure(connection, command->arena);
+    connection->head = head; /* also when it is only the release that has failed */
     return sqlite_in_transaction(connection) && sqlite_rollback_to(connection);
 }
 
