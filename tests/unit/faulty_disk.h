@@ -7,6 +7,8 @@
 
 /* What each kind of access answers instead of being done; SQLITE_OK: it is done. */
 static atomic_int fault_of_writes, fault_of_reads, fault_of_syncs;
+/* Of a fault of syncs: how many more of them fail; 0: all. */
+static atomic_int failing_syncs;
 
 struct faulty_file {
     sqlite3_file base;
@@ -46,6 +48,8 @@ static int faulty_sync(sqlite3_file *file, int flags)
 {
     int fault = atomic_load(&fault_of_syncs);
 
+    if (fault && atomic_load(&failing_syncs) > 0 && atomic_fetch_sub(&failing_syncs, 1) == 1)
+        atomic_store(&fault_of_syncs, SQLITE_OK);
     return fault ? fault : real_file(file)->pMethods->xSync(real_file(file), flags);
 }
 
@@ -157,6 +161,7 @@ static inline void faulty_disk_repair(void)
     atomic_store(&fault_of_writes, SQLITE_OK);
     atomic_store(&fault_of_reads, SQLITE_OK);
     atomic_store(&fault_of_syncs, SQLITE_OK);
+    atomic_store(&failing_syncs, 0);
 }
 
 #endif

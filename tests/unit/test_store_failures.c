@@ -97,6 +97,25 @@ static void test_failing_syncs(void **state)
     check_failing_writes(*state, &fault_of_syncs, SQLITE_IOERR_FSYNC, "io_error");
 }
 
+/* The first thing that a new database syncs is that it has a log; without one, SQLite keeps another journal,
+ * with which a power cut can undo what was acknowledged. */
+static void test_database_that_cannot_be_given_a_log_is_not_opened(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct text reason;
+
+    store_close(fixture->store);
+    unlink(fixture->database);
+    atomic_store(&failing_syncs, 1);
+    atomic_store(&fault_of_syncs, SQLITE_IOERR_FSYNC);
+    fixture->store = fixture_try_open(fixture, &reason);
+    assert_int_equal(atomic_load(&fault_of_syncs), SQLITE_OK);
+    assert_null(fixture->store);
+    assert_true(text_is_set(reason));
+    fixture_reopen(fixture);
+    assert_text(fixture_select(fixture, "PRAGMA journal_mode"), "wal;");
+}
+
 /* It writes nothing, and so proves nothing. */
 static void test_refused_command_does_not_end_the_trouble(void **state)
 {
@@ -308,6 +327,7 @@ int main(void)
         FAULTY_TEST(test_failing_writes),
         FAULTY_TEST(test_disk_turned_read_only),
         FAULTY_TEST(test_failing_syncs),
+        FAULTY_TEST(test_database_that_cannot_be_given_a_log_is_not_opened),
         FAULTY_TEST(test_refused_command_does_not_end_the_trouble),
         FAULTY_TEST(test_trouble_ends_without_a_write),
         FAULTY_TEST(test_disk_that_fills_within_a_transaction),

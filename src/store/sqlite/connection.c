@@ -57,6 +57,9 @@ static bool begin_log(struct connection *connection, struct text *reason)
     if (code == SQLITE_ROW && !is_wal)
         *reason = TEXT("the file system of the data directory cannot hold a write-ahead log; "
                        "name a directory on a local disk with --data");
+    /* The row only says what will be: the file is changed after it. */
+    if (is_wal)
+        is_wal = sqlite3_step(handle) == SQLITE_DONE;
     sqlite3_finalize(handle);
     return is_wal;
 }
