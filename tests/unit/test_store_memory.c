@@ -4,23 +4,35 @@
 
 #include "audit_trail.h"
 
+#include <stdatomic.h>
+
 /* ---- what fails ---- */
 
-static struct {
-    const char *sql;       /* the statement that fails; NULL: none */
-    unsigned times;        /* how often it still does */
-    bool is_done;          /* it is done all the same, as some are when memory fails them behind that */
-    size_t text_bytes_max; /* longer ones cannot be read; 0: all can */
-} fault;
+/* Read by the store's threads at any time. */
+static _Atomic(const char *) failing_sql; /* the statement that fails, once; NULL: none */
+static atomic_bool is_done_all_the_same;  /* as when memory fails it behind that */
+static atomic_size_t text_bytes_max;      /* longer texts cannot be read; 0: all can */
+static _Atomic(const char *) setting;     /* of `synchronous`, as it was made last */
 
-static const char *setting; /* of `synchronous`, as it was made last */
+static void fail_once(const char *sql, bool is_done)
+{
+    atomic_store(&is_done_all_the_same, is_done);
+    atomic_store(&failing_sql, sql);
+}
+
+static bool has_failed(void)
+{
+    return !atomic_load(&failing_sql);
+}
 
 /* Whether this statement is to fail now. */
 static bool is_failing(const char *sql)
 {
-    if (!fault.sql || fault.times == 0 || strncmp(sql, fault.sql, strlen(fault.sql)) != 0)
+    const char *failing = atomic_load(&failing_sql);
+
+    if (!failing || strncmp(sql, failing, strlen(failing)) != 0)
         return false;
-    fault.times--;
+    atomic_store(&failing_sql, NULL);
     return true;
 }
 
@@ -43,11 +55,11 @@ int __wrap_sqlite3_exec(sqlite3 *handle, const char *sql, row_callback *callback
 int __wrap_sqlite3_exec(sqlite3 *handle, const char *sql, row_callback *callback, void *context,
                         char **message)
 {
-    bool fails = is_failing(sql), is_done = !fails || fault.is_done;
+    bool fails = is_failing(sql), is_done = !fails || atomic_load(&is_done_all_the_same);
     int code = is_done ? __real_sqlite3_exec(handle, sql, callback, context, message) : SQLITE_NOMEM;
 
     if (is_done && text_starts_with(text_from_string(sql), TEXT("PRAGMA synchronous=")))
-        setting = sql + strlen("PRAGMA synchronous=");
+        atomic_store(&setting, sql + strlen("PRAGMA synchronous="));
     return fails ? SQLITE_NOMEM : code;
 }
 
@@ -65,8 +77,8 @@ static int repair_and_tear_down(void **state)
 {
     struct store_fixture *fixture = *state;
 
-    fault.times = 0;
-    fault.text_bytes_max = 0;
+    atomic_store(&failing_sql, NULL);
+    atomic_store(&text_bytes_max, 0);
     assert_int_equal(trail_fault_count(fixture->store, &fixture->arena, NULL, NULL), 0);
     return fixture_tear_down(state);
 }
@@ -74,40 +86,33 @@ static int repair_and_tear_down(void **state)
 
 /* ---- a batch that runs again ---- */
 
-/* A customer, and then one whose external id is taken: the whole batch is rolled back for it. */
-static const struct failure *create_in_vain(struct probe *probe, struct transaction *transaction)
+/* Creates a customer; the first time it is refused behind that, so that the batch is rolled back and run
+ * again. */
+static const struct failure *create_at_second_run(struct probe *probe, struct transaction *transaction)
 {
     const struct failure *failure = probe_create(probe, transaction);
 
     if (!failure)
         failure = transaction_apply(transaction);
-    return failure ? failure : probe_create(probe, transaction);
+    if (!failure && probe->runs == 1)
+        failure = failure_new(transaction->arena, FAILURE_VALIDATION, TEXT("once"));
+    return failure;
 }
 
-/* Runs three commands in one batch, of which the second one has to be undone; `sql` fails once meanwhile.
- * Who was acknowledged, by the number of the bit. */
-static unsigned run_batch(struct store_fixture *fixture, const char *sql)
+/* Runs the command; `sql` fails once meanwhile. Whether it was acknowledged. */
+static bool run_again(struct store_fixture *fixture, const char *sql)
 {
-    struct probe probes[3];
-    struct gate gate;
-    unsigned acknowledged = 0;
+    struct probe probe;
 
-    gate_close(&gate, fixture);
-    probe_init(&probes[0], fixture, probe_create, "one");
-    probe_init(&probes[1], fixture, create_in_vain, "in vain");
-    probe_init(&probes[2], fixture, probe_create, "three");
-    for (unsigned i = 0; i < 3; i++)
-        assert_true(store_submit(fixture->store, &probes[i].command));
-    fault.sql = sql;
-    fault.times = 1;
-    gate_open(&gate);
-    for (unsigned i = 0; i < 3; i++) {
-        probe_wait(&probes[i]);
-        acknowledged |= (unsigned)!probes[i].command.failure << i;
-        probe_free(&probes[i]);
-    }
-    assert_int_equal(fault.times, 0);
-    return acknowledged;
+    fail_once(sql, false);
+    probe_init(&probe, fixture, create_at_second_run, "again");
+    assert_true(store_submit(fixture->store, &probe.command));
+    probe_wait(&probe);
+    bool is_acknowledged = !probe.command.failure;
+
+    probe_free(&probe);
+    assert_true(has_failed());
+    return is_acknowledged;
 }
 
 /* Its audit rows were undone, but the chain went on behind them: a gap for ever. */
@@ -115,18 +120,20 @@ static void test_savepoint_that_is_not_released_leaves_no_gap_in_the_audit_trail
 {
     struct store_fixture *fixture = *state;
 
-    assert_int_equal(run_batch(fixture, "RELEASE"), 1u << 2);
-    assert_text(fixture_select(fixture, "SELECT external_id FROM customers"), "three;");
+    assert_false(run_again(fixture, "RELEASE"));
+    assert_null(fixture_create(fixture, "next", NULL));
+    assert_text(fixture_select(fixture, "SELECT external_id FROM customers"), "next;");
 }
 
-/* The next batch was refused for it, too. */
+/* It was refused, and so was the next batch. */
 static void test_rollback_that_fails_is_made_up_for(void **state)
 {
     struct store_fixture *fixture = *state;
 
-    assert_int_equal(run_batch(fixture, "ROLLBACK"), 1u << 0 | 1u << 2);
+    assert_true(run_again(fixture, "ROLLBACK"));
+    assert_null(fixture_create(fixture, "next", NULL));
     assert_text(fixture_select(fixture, "SELECT external_id FROM customers ORDER BY external_id"),
-                "one;three;");
+                "again;next;");
 }
 
 /* ---- waiting for the disk ---- */
@@ -150,41 +157,43 @@ static const struct failure *create_large(struct probe *probe, struct transactio
 }
 
 static void create_with(struct store_fixture *fixture,
-                        const struct failure *(*use)(struct probe *, struct transaction *))
+                        const struct failure *(*use)(struct probe *, struct transaction *),
+                        const char *external_id)
 {
     struct probe probe;
 
-    probe_init(&probe, fixture, use, "large");
+    probe_init(&probe, fixture, use, external_id);
     assert_true(store_submit(fixture->store, &probe.command));
     probe_wait(&probe);
     assert_null(probe.command.failure);
     probe_free(&probe);
 }
 
+static const struct failure *create_synced(struct probe *probe, struct transaction *transaction)
+{
+    if (!has_failed() || strcmp(atomic_load(&setting), "FULL") != 0) /* in a transaction it stays as it is */
+        return failure_new(transaction->arena, FAILURE_INTERNAL, TEXT("it will not wait for the disk"));
+    return probe_create(probe, transaction);
+}
+
 /* A command behind the large one finds the checkpoint begun. */
 static void commit_around_a_checkpoint(struct store_fixture *fixture)
 {
-    create_with(fixture, create_large);
-    assert_null(fixture_create(fixture, "behind it", NULL));
-    assert_int_equal(fault.times, 0);
-    assert_string_equal(setting, "FULL");
+    create_with(fixture, create_large, "large");
+    create_with(fixture, create_synced, "behind it");
 }
 
 /* The process ended there. */
 static void test_commits_wait_for_the_disk_again_when_that_could_not_be_set(void **state)
 {
-    fault.sql = "PRAGMA synchronous=FULL";
-    fault.times = 1;
-    fault.is_done = false;
+    fail_once("PRAGMA synchronous=FULL", false);
     commit_around_a_checkpoint(*state);
 }
 
 /* The store took it for not done, and commits did not wait for the disk any more. */
 static void test_commits_wait_for_the_disk_after_a_setting_that_was_made_and_failed(void **state)
 {
-    fault.sql = "PRAGMA synchronous=OFF";
-    fault.times = 1;
-    fault.is_done = true;
+    fail_once("PRAGMA synchronous=OFF", true);
     commit_around_a_checkpoint(*state);
 }
 
@@ -201,14 +210,14 @@ static void test_text_that_cannot_be_read_is_a_failure(void **state)
     struct store_fixture *fixture = *state;
     struct customer customer;
 
-    create_with(fixture, create_large);
-    fault.text_bytes_max = 10 * 1000;
+    create_with(fixture, create_large, "large");
+    atomic_store(&text_bytes_max, 10 * 1000);
     const struct failure *failure =
         store_read(fixture->store, &fixture->arena, &fixture->call, get, &customer);
 
     assert_non_null(failure);
     assert_int_not_equal(failure->code, FAILURE_NOT_FOUND);
-    fault.text_bytes_max = 0;
+    atomic_store(&text_bytes_max, 0);
     assert_null(store_read(fixture->store, &fixture->arena, &fixture->call, get, &customer));
     assert_int_equal(customer.metadata.length, 60 * 1000);
 }
