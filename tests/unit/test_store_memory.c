@@ -67,8 +67,8 @@ const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int col
 const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
 const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
 {
-    bool fails =
-        fault.text_bytes_max > 0 && (size_t)sqlite3_column_bytes(statement, column) > fault.text_bytes_max;
+    size_t bytes_max = atomic_load(&text_bytes_max);
+    bool fails = bytes_max > 0 && (size_t)sqlite3_column_bytes(statement, column) > bytes_max;
 
     return fails ? NULL : __real_sqlite3_column_text(statement, column);
 }
