@@ -87,6 +87,7 @@ def test_a_socket_of_systemd(installed):
     installed.run_ok("systemctl", "daemon-reload")
     installed.run_ok("systemctl", "enable", "--now", "farthing.socket")
     assert '"status":"ok"' in installed.run_ok("curl", "--fail", "--silent", "http://127.0.0.1/ready")
+    installed.run_ok("systemctl", "start", "farthing")  # waits until it has said that it is ready
     assert is_active(installed) == "active"
 
 
@@ -117,7 +118,7 @@ def test_upgrade_remove_purge(installed, package):
 
 def test_a_purge_leaves_nothing_of_what_was_never_used(installed):
     installed.run_ok("dpkg", "--purge", "farthing")
-    installed.run_ok("test", "!", "-e", DATA, "-a", "!", "-e", "/etc/farthing")
+    installed.run_ok("test", "!", "-e", DATA, "-a", "!", "-e", "/etc/farthing", "-a", "!", "-e", "/var/backups/farthing")
     assert installed.run("id", "farthing").returncode != 0
 
 

@@ -76,11 +76,11 @@ def test_every_command_of_the_document(place):
     assert "nightly-report" in process.stdout
     assert re.search(rf"^700 \w+ {place.data}$", process.stdout, re.M)
     (backup,) = (place.folder / "var/backups/farthing").iterdir()
-    assert {"farthing.db", "secrets", "backup.json"} <= {path.name for path in backup.iterdir()}
-    assert any(path.name.startswith("replaced-") for path in place.data.iterdir()), "what was before the restoring is kept"
+    assert {"farthing.db", "secrets", "backup.json"} == {path.name for path in backup.iterdir()}
     assert (place.data / "farthing.conf").is_symlink()
     assert place.run("systemctl stop farthing").returncode == 0
     assert "idle-timeout-ms = 60000" in (place.folder / "etc/farthing/farthing.conf").read_text()
+    assert len(list(place.data.glob("replaced-*/farthing.db"))) == 1, "what was before the restoring is kept"
     shutil.rmtree(place.folder, ignore_errors=True)
 
 
