@@ -2,7 +2,7 @@
  * not given. Afterwards the database opens and is whole, each acknowledged write is there, nothing half-done
  * is, and the store goes on.
  *
- *     test_faults [--long] [--seed NUMBER] [--points FIRST LAST]
+ *     test_faults [--long] [--sample NUMBER] [--seed NUMBER] [--points FIRST LAST]
  *
  * A point is one fault at one place of the script. Without --long a sample of them is covered, which follows
  * from the seed. */
@@ -38,6 +38,7 @@ static struct reference references[PARTS];
 
 static struct {
     uint64_t seed, stride;
+    uint64_t sample;      /* about how many points are covered without --long */
     uint64_t first, last; /* the points that are covered; 0: a sample of all */
     uint64_t points, covered, lost, corrupted;
     bool is_counting; /* nothing is covered yet */
@@ -349,16 +350,20 @@ static void walk_all(bool is_told)
 static void read_arguments(int count, char **arguments, bool *is_long)
 {
     test.seed = 1;
+    test.sample = SAMPLE_POINTS;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--long") == 0)
             *is_long = true;
         else if (strcmp(arguments[i], "--seed") == 0 && i + 1 < count)
             test.seed = strtoull(arguments[++i], NULL, 10);
+        else if (strcmp(arguments[i], "--sample") == 0 && i + 1 < count)
+            test.sample = strtoull(arguments[++i], NULL, 10);
         else if (strcmp(arguments[i], "--points") == 0 && i + 2 < count) {
             test.first = strtoull(arguments[++i], NULL, 10);
             test.last = strtoull(arguments[++i], NULL, 10);
         } else
-            fail_msg("test_faults [--long] [--seed NUMBER] [--points FIRST LAST], not %s", arguments[i]);
+            fail_msg("test_faults [--long] [--sample NUMBER] [--seed NUMBER] [--points FIRST LAST], not %s",
+                     arguments[i]);
     }
 }
 
@@ -376,7 +381,7 @@ int main(int count, char **arguments)
     test.is_counting = true;
     walk_all(false);
     test.is_counting = false;
-    test.stride = is_long || test.points < SAMPLE_POINTS ? 1 : test.points / SAMPLE_POINTS;
+    test.stride = is_long || test.points < test.sample || test.sample == 0 ? 1 : test.points / test.sample;
     walk_all(true);
     printf("points covered %llu of %llu, lost %llu, corrupted %llu\n", (unsigned long long)test.covered,
            (unsigned long long)test.points, (unsigned long long)test.lost,

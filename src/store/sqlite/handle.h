@@ -24,7 +24,7 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
-    bool is_unsynced;              /* of a writer: for all we know it does not wait for the disk */
+    bool is_unsynced;               /* of a writer: for all we know it does not wait for the disk */
     bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */
     void *is_over_context;
     enum store_state trouble;      /* of the last write */
