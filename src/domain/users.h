@@ -21,8 +21,8 @@ static inline bool user_is_service_account(const struct user *user)
 const struct failure *user_read_creation(const struct json_value *object, struct arena *arena,
                                          struct user *creation);
 
-/* Says of a field `roles` what is wrong with these (a JSON array of ids) for a user of this type. */
-void user_check_roles(const struct user *user, struct text roles, struct arena *arena,
+/* Says of a field `roles` what is wrong with those given (a JSON array of ids) for a user of this type. */
+void user_check_roles(const struct user *user, struct text given, struct arena *arena,
                       struct failure **failure);
 
 /* Makes a user of a tenant. An email that any published user has fails the command. */

@@ -42,9 +42,9 @@ void sqlite_rollback(struct connection *connection);
 bool sqlite_savepoint(struct connection *connection);
 bool sqlite_release(struct connection *connection);
 bool sqlite_rollback_to(struct connection *connection);
-/* Interrupts what runs when `is_over` says so, which is asked every now and then; until then it offers the
+/* Interrupts what runs when `limit` says so, which is asked every now and then; until then it offers the
  * processor to others. NULL: neither. */
-void sqlite_limit(struct connection *connection, bool (*is_over)(void *context), void *context);
+void sqlite_limit(struct connection *connection, bool (*limit)(void *context), void *context);
 /* Whether a transaction is open: some errors end it. */
 bool sqlite_in_transaction(struct connection *connection);
 
