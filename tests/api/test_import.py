@@ -395,22 +395,22 @@ def test_zeros_behind_a_gzip_file_are_padding(place):
 @pytest.mark.parametrize("pack", packers())
 def test_packed_and_truncated(place, pack):
     generator = random.Random(1)
-    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(30000))
+    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(12000))
     packed = pack(content.encode())
     process = place.run(place.file(packed[: len(packed) // 2]))
     summary = json.loads(process.stdout)
     assert process.returncode == 1 and "ends in the middle of its compressed data" in process.stderr
-    assert not summary["complete"] and 0 < summary["created"] < 30000 and summary["refused"] == 0
+    assert not summary["complete"] and 0 < summary["created"] < 12000 and summary["refused"] == 0
     for external_id, name in place.rows("SELECT external_id, name FROM customers"):
         assert f"\n{external_id},{name}\n" in content  # no half row
-    place.expect(place.file(packed), created=30000 - summary["created"], unchanged=summary["created"])
-    place.require_trail(30000)
+    place.expect(place.file(packed), created=12000 - summary["created"], unchanged=summary["created"])
+    place.require_trail(12000)
 
 
 @pytest.mark.parametrize("pack", packers())
 def test_packed_and_damaged(place, pack):
     generator = random.Random(2)
-    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(30000))
+    content = "external_id,name\n" + "".join(f"c{i},{generator.random()}\n" for i in range(12000))
     packed = bytearray(pack(content.encode()))
     packed[len(packed) // 2 : len(packed) // 2 + 64] = bytes(64)
     process = place.run(place.file(bytes(packed)))
@@ -627,7 +627,7 @@ def test_the_bar_on_a_terminal_fits_its_width(place):
     import struct
     import termios
 
-    path = place.file(many(20000))
+    path = place.file(many(12000))
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     command = ["import", "customers", path, "--data", place.directory]
@@ -762,7 +762,7 @@ def count_customers(place):
     return place.rows("SELECT count(*) FROM customers")[0][0]
 
 
-MANY = 30000
+MANY = 20000
 
 
 @pytest.mark.parametrize("with_server", [True, False])
