@@ -249,7 +249,8 @@ def test_large_pages_that_nobody_reads_are_bounded(target):
             assert client.post("/v1/customers", {"external_id": "meanwhile", "name": "Acme"}).status == 201
         replies = [connection.read_reply() for connection in connections]
     refused = [reply for reply in replies if reply.status == 503]
-    assert refused and {reply.status for reply in replies} == {200, 503}
+    # One tenant's searches that wait are few: more are told 429, which also bounds them.
+    assert refused and {200, 503} <= {reply.status for reply in replies} <= {200, 429, 503}
     for reply in refused:
         assert reply.json()["code"] == "service_unavailable"
         assert reply.json()["error"]["details"] == {"reason": "overloaded"}
