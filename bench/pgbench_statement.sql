@@ -20,7 +20,7 @@ INSERT INTO audit_log (scope, tenant_id, chain, position, hash, entity_type, ent
     occurred_at, changes)
 VALUES (1, '', 1, :count, '00f3a52b7c91d6e8' || :request::text || :external::text || repeat('e', 16), 'customer', 'cust_01KDVDNA00' || :id::text, 'created', 'user_01KDVDN9ZZ0000000000000002',
     '01KDVDNA00' || :request::text, now(),
-    '{"sealed":"cust_01KDVDNA00' || :id::text || ':' || repeat('e', 568) || '"}')
+    '{"sealed":"cust_01KDVDNA00' || :id::text || ':' || repeat('e', 633) || '"}')
 ), customer_key AS (
 INSERT INTO customer_keys (scope, id, secret)
 VALUES (1, 'cust_01KDVDNA00' || :id::text, '00f3a52b7c91d6e8' || :external::text || repeat('e', 32))
