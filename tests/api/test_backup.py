@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -173,6 +174,15 @@ def test_one_backup_at_a_time(place):
     assert second.returncode == 1 and "another backup is under way" in second.stderr
     assert first.wait() == 0
     place.back_up("second")
+
+
+def test_a_backup_under_the_name_of_the_one_before(place):
+    """The end of the one before once removed the file of the one under way."""
+    client = place.start()
+    for number in range(100):
+        client.create({"external_id": f"c{number}", "name": "C" * 250, "metadata": {"m": "x" * 8000}})
+    for _ in range(3):
+        shutil.rmtree(place.back_up("backup", "--rate", "2"))
 
 
 # ---- restoring ----

@@ -358,6 +358,7 @@ void backup_free(struct backup *backup)
     pthread_mutex_unlock(&backup->mutex);
     pthread_join(backup->thread, NULL);
     end_copying(backup);
-    unlink(backup->partial_path); /* of one that is done it has another name */
+    if (backup->state != STORE_BACKUP_DONE) /* else it has another name, and a newer one may have this */
+        unlink(backup->partial_path);
     free_parts(backup);
 }
