@@ -2,7 +2,7 @@
 #include "cli/admin_command.h"
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
-#include "cli/file_content.h"
+#include "base/file.h"
 #include "cli/progress.h"
 
 #include "base/buffer.h"

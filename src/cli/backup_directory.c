@@ -2,7 +2,7 @@
 
 #include "base/instant.h"
 #include "cli/admin_command.h"
-#include "cli/file_content.h"
+#include "base/file.h"
 #include "json/writer.h"
 
 #include <errno.h>

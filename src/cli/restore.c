@@ -2,7 +2,7 @@
  * the backup cannot is carried over (domain/carry_over.h), and that database is put aside, never removed. */
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
-#include "cli/file_content.h"
+#include "base/file.h"
 #include "cli/instance.h"
 #include "cli/progress.h"
 #include "domain/api_keys.h"

@@ -1,6 +1,6 @@
 #include "cli/roles_file.h"
 
-#include "cli/file_content.h"
+#include "base/file.h"
 #include "model/role.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "cli/secrets_file.h"
 
-#include "cli/file_content.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

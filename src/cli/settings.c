@@ -1,7 +1,7 @@
 #include "cli/settings.h"
 
 #include "cli/config_file.h"
-#include "cli/file_content.h"
+#include "base/file.h"
 #include "cli/nearest.h"
 #include "cli/variables.h"
 

@@ -1,5 +1,7 @@
 #include "store/data_directory.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -93,34 +95,19 @@ struct belonging data_directory_belongs_to(const struct data_directory *director
     return belonging;
 }
 
-/* Also to the disk, so that the new name of the file never stands for less than was written. */
-static bool write_file(const char *path, struct text content)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool is_written =
-        fd >= 0 && write(fd, content.data, content.length) == (ssize_t)content.length && fsync(fd) == 0;
-
-    if (fd >= 0 && close(fd) != 0)
-        is_written = false;
-    return is_written;
-}
-
 bool data_directory_belong(const struct data_directory *directory, struct belonging belonging,
                            struct arena *arena, struct text *reason)
 {
     const char *path = directory->belongs_path.data;
-    char *new_path = arena_string(arena, arena_format(arena, "%s.new", path));
     struct belonging before = data_directory_belongs_to(directory, arena);
 
     if (text_equal(before.name, belonging.name) &&
         text_equal(before.installation_id, belonging.installation_id))
         return true;
-    if (write_file(new_path, arena_format(arena, "%.*s\n%.*s\n", TEXT_FORMAT(belonging.name),
-                                          TEXT_FORMAT(belonging.installation_id))) &&
-        rename(new_path, path) == 0)
+    if (file_replace(path, arena_format(arena, "%.*s\n%.*s\n", TEXT_FORMAT(belonging.name),
+                                        TEXT_FORMAT(belonging.installation_id))))
         return true;
     *reason = arena_format(arena, "cannot write %s: %s", path, strerror(errno));
-    unlink(new_path);
     return false;
 }
 

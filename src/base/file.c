@@ -1,7 +1,11 @@
-#include "cli/file_content.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct text read_all(int fd, size_t bytes_max, struct arena *arena)
@@ -58,6 +62,38 @@ bool file_make(const char *path, struct text content)
         close(fd);
     errno = why;
     return is_made;
+}
+
+/* The directory that a file is in has its name on the disk. */
+static bool parent_sync(const char *path)
+{
+    char *copy = strdup(path);
+
+    if (!copy)
+        abort();
+    bool is_synced = directory_sync(dirname(copy));
+    int why = errno;
+
+    free(copy);
+    errno = why;
+    return is_synced;
+}
+
+bool file_replace(const char *path, struct text content)
+{
+    char *new_path;
+
+    if (asprintf(&new_path, "%s.new", path) < 0)
+        abort();
+    unlink(new_path); /* of an attempt that was cut short */
+    bool is_done = file_make(new_path, content) && rename(new_path, path) == 0 && parent_sync(path);
+    int why = errno;
+
+    if (!is_done)
+        unlink(new_path);
+    free(new_path);
+    errno = why;
+    return is_done;
 }
 
 bool directory_sync(const char *path)

@@ -1,6 +1,6 @@
-/* file_content.h: small files that are read whole: of settings, roles, secrets. */
-#ifndef FARTHING_CLI_FILE_CONTENT_H
-#define FARTHING_CLI_FILE_CONTENT_H
+/* file.h: small files that are read and written whole: of settings, roles, secrets, states. */
+#ifndef FARTHING_BASE_FILE_H
+#define FARTHING_BASE_FILE_H
 
 #include "base/arena.h"
 #include "base/text.h"
@@ -15,6 +15,10 @@ bool file_write_all(int fd, struct text bytes);
 /* Makes a file, which must not exist, of mode 0600 with this content, on the disk when it returns; its name
  * is as soon as the directory is (directory_sync). False with errno. */
 bool file_make(const char *path, struct text content);
+
+/* The same in place of what is there, or not at all, and with its name on the disk: first it is `path`.new.
+ * False with errno. */
+bool file_replace(const char *path, struct text content);
 
 /* Has the names in a directory be on the disk. False with errno. */
 bool directory_sync(const char *path);
