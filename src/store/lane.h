@@ -12,6 +12,7 @@ struct store {
     uint32_t magic;
     struct postgres *postgres; /* NULL: the database is the embedded one, and the rest is for it */
     char *database_path;
+    struct follower *follower; /* of the log; NULL: nobody follows it */
     struct writer *writer;
     struct read_pool *read_pool;
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews

@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include "store/follower.h"
 #include "store/lane.h"
 #include "store/migration.h"
 #include "store/postgres/postgres.h"
@@ -42,7 +43,17 @@ static struct store *new_store(void)
     return store;
 }
 
-static struct store *open_embedded(struct text path, struct arena *arena, struct text *reason)
+/* What is in the log already, and who follows it does not have, is told like any commit: by a page that holds
+ * what it held. */
+static void let_follow(struct store *store, struct connection *connection)
+{
+    follower_attach(store->follower, store->database_path);
+    sqlite_try_write(connection);
+    follower_note(store->follower, sqlite_wal_pages(connection));
+}
+
+static struct store *open_embedded(struct text path, struct follower *follower, struct arena *arena,
+                                   struct text *reason)
 {
     static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
@@ -60,6 +71,9 @@ static struct store *open_embedded(struct text path, struct arena *arena, struct
     store->database_path = strndup(path.data, path.length);
     if (!store->database_path)
         abort();
+    store->follower = follower;
+    if (follower)
+        let_follow(store, connection);
     store->writer = writer_start(store, connection, arena, reason);
     if (store->writer) {
         store->read_pool = read_pool_new(store);
@@ -88,7 +102,7 @@ struct store *store_open_with(struct text database, const struct store_options *
                               struct text *reason)
 {
     return store_is_url(database) ? open_server(database, options, arena, reason)
-                                  : open_embedded(database, arena, reason);
+                                  : open_embedded(database, options->follower, arena, reason);
 }
 
 struct store *store_open(struct text database, struct arena *arena, struct text *reason)

@@ -316,8 +316,9 @@ const struct failure *store_index_searched(struct store *store, struct transacti
  * one-line reason (in `arena`) on failure; a file that this process may not write is named in it, and nothing
  * is made beside it. */
 struct store_options {
-    unsigned connections; /* to a PostgreSQL database */
-    bool must_exist;      /* a PostgreSQL database without our tables is not given them, but refused */
+    unsigned connections;      /* to a PostgreSQL database */
+    bool must_exist;           /* a PostgreSQL database without our tables is not given them, but refused */
+    struct follower *follower; /* of the embedded database's log, borrowed (store/follower.h); NULL: nobody */
 };
 struct store *store_open_with(struct text database, const struct store_options *options, struct arena *arena,
                               struct text *reason);

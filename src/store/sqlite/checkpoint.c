@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
+#include "store/follower.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +23,7 @@ struct checkpointer {
     uint32_t magic;
     struct connection *writer;
     struct connection *guard;
+    struct follower *follower; /* NULL: nobody follows the log */
     int database_fd; /* closed last: closing any descriptor of the file drops SQLite's locks on it */
     int copied_pages;
     int steps;       /* since the log was last copied whole */
@@ -96,8 +98,8 @@ static void set_state(struct checkpointer *checkpointer, enum sync_state state)
 
 /* ---- making and closing ---- */
 
-struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct arena *arena,
-                                      struct text *reason)
+struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct follower *follower,
+                                      struct arena *arena, struct text *reason)
 {
     struct connection *guard = sqlite_connection_open(path, SQLITE_READER, arena, reason);
     int fd = guard ? open(arena_string(arena, path), O_RDONLY | O_CLOEXEC) : -1;
@@ -124,6 +126,7 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
     checkpointer->magic = CHECKPOINTER_MAGIC;
     checkpointer->writer = writer;
     checkpointer->guard = guard;
+    checkpointer->follower = follower;
     checkpointer->database_fd = fd;
     database_files_remember(&checkpointer->files, path); /* both connections have them open */
     pthread_mutex_init(&checkpointer->mutex, NULL);
@@ -154,8 +157,18 @@ static bool raise_guard(struct checkpointer *checkpointer)
            sqlite_pragma_integer(checkpointer->guard, "user_version", &version);
 }
 
+/* Before the log can begin anew: whoever follows it has what it holds. */
+static void let_follow(struct checkpointer *checkpointer)
+{
+    if (!checkpointer->follower)
+        return;
+    follower_note(checkpointer->follower, sqlite_wal_pages(checkpointer->writer));
+    follower_take(checkpointer->follower);
+}
+
 static void lower_guard(struct checkpointer *checkpointer)
 {
+    let_follow(checkpointer);
     if (!sqlite_commit(checkpointer->guard))
         sqlite_rollback(checkpointer->guard);
 }
@@ -177,6 +190,7 @@ static void begin_step(struct checkpointer *checkpointer)
 /* Copies what is left and waits for the disk: the log can begin anew with the next commit. */
 static void last_step(struct checkpointer *checkpointer, bool restart)
 {
+    let_follow(checkpointer);
     checkpointer->copied_pages =
         sqlite_checkpoint(checkpointer->writer, restart ? CHECKPOINT_AND_RESTART : CHECKPOINT_WITH_SYNC);
     checkpointer->steps = 0;
@@ -277,6 +291,7 @@ void checkpointer_close(struct checkpointer *checkpointer)
     look_for_files(checkpointer);
     if (checkpointer->keeps_log)
         sqlite_keep_log(checkpointer->writer);
+    let_follow(checkpointer);
     sqlite_connection_close(checkpointer->guard);
     sqlite_connection_close(checkpointer->writer);
     close(checkpointer->database_fd);

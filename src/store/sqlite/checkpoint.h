@@ -20,10 +20,12 @@ enum {
 };
 
 struct checkpointer;
+struct follower;
 
-/* For the writer's connection to the file at `path`. NULL and a reason on failure. */
-struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct arena *arena,
-                                      struct text *reason);
+/* For the writer's connection to the file at `path`, whose log is followed by `follower` (NULL: by nobody).
+ * NULL and a reason on failure. */
+struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct follower *follower,
+                                      struct arena *arena, struct text *reason);
 
 /* Does what is due; on the writer's thread, outside a transaction. `idle`: nothing was written for a while.
  */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/processor.h"
 #include "metrics/metrics.h"
+#include "store/follower.h"
 #include "store/sqlite/backup.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/write.h"
@@ -152,6 +153,8 @@ static bool commit(struct writer *writer, struct arena *arena)
 
     if (is_done)
         audit_chain_keep(writer->connection);
+    if (is_done && writer->store->follower)
+        follower_note(writer->store->follower, sqlite_wal_pages(writer->connection));
     if (is_done && writer->connection->has_searched)
         atomic_store(&writer->store->has_unindexed, true);
     writer->connection->has_searched = false;
@@ -367,7 +370,7 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
                             struct text *reason)
 {
     struct text path = text_from_string(store->database_path);
-    struct checkpointer *checkpointer = checkpointer_new(connection, path, arena, reason);
+    struct checkpointer *checkpointer = checkpointer_new(connection, path, store->follower, arena, reason);
     struct writer *writer = calloc(1, sizeof *writer);
     pthread_condattr_t attributes;
 

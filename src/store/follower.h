@@ -1,0 +1,75 @@
+/* follower.h: follows the write-ahead log of the embedded database, so that whoever keeps a copy elsewhere
+ * gets every page that a commit has changed, in the order of the commits.
+ *
+ * A follower takes committed pages out of the log into a file of its own (unlinked, beside the database),
+ * from which they are handed on in cuts. The log begins anew only when everything in it was taken: the writer
+ * sees to that itself (store/sqlite/checkpoint.c), so that neither a slow disk elsewhere nor a lost network
+ * is ever in the way of a commit. When a follower cannot keep up, it is lost and says why; the database goes
+ * on. */
+#ifndef FARTHING_STORE_FOLLOWER_H
+#define FARTHING_STORE_FOLLOWER_H
+
+#include "base/arena.h"
+#include "base/text.h"
+
+/* A place in the log, as it can be found again after a restart: how many frames of the log with these salts,
+ * and the checksum of the last of them (sqlite.org/fileformat2.html, section 4.1). */
+struct log_position {
+    uint32_t salts[2], checksums[2];
+    int64_t frames;
+};
+
+/* From where a follower is to go on. */
+enum follow_from {
+    FOLLOW_FROM_NOW,      /* nothing is known of what was before */
+    FOLLOW_FROM_REST,     /* everything up to when the database was last closed is known */
+    FOLLOW_FROM_POSITION, /* everything up to the position is known */
+};
+
+/* What was committed since the cut before: the last state of each page that was changed. */
+struct follower_cut {
+    int64_t taken_at;             /* wall clock: whatever was acknowledged before this instant is in it */
+    uint32_t page_bytes;          /* the size of every page */
+    uint32_t database_pages;      /* how many the database has */
+    size_t page_count;            /* how many are in the cut, in the order of their numbers */
+    struct log_position position; /* behind it */
+};
+
+enum follower_state {
+    FOLLOWER_FOLLOWS,
+    FOLLOWER_LOST, /* what was committed since cannot all be had; `follower_begin_anew` */
+};
+
+struct follower;
+
+/* A follower that keeps at most `spool_bytes_max` of what was not cut yet in an unlinked file in `directory`.
+ */
+struct follower *follower_new(const char *directory, int64_t spool_bytes_max, enum follow_from from,
+                              const struct log_position *position);
+void follower_free(struct follower *follower);
+
+/* Whether it goes on from where it was told to, without a gap; after the store was opened with it. */
+bool follower_is_continuous(const struct follower *follower);
+/* Forgets what was lost: follows from this instant on, as if new. */
+void follower_begin_anew(struct follower *follower);
+
+/* Takes what was committed meanwhile out of the log; to be called some times a second, so that little is left
+ * for the writer to take. Any thread. */
+enum follower_state follower_take(struct follower *follower);
+/* The same, and begins a cut with it: *cut says what is in it, nothing when page_count is 0. The cut before
+ * is gone. Of one thread; also after the store was closed. *reason (in `arena`) says why it is lost. */
+enum follower_state follower_cut(struct follower *follower, struct follower_cut *cut, struct arena *arena,
+                                 struct text *reason);
+/* A page of the last cut: its number, from 1, and its page_bytes bytes. False with errno. */
+bool follower_page(struct follower *follower, size_t index, uint32_t *number, void *bytes);
+/* Since when (wall clock) something that was committed waits to be cut; 0: nothing does. Any thread. */
+int64_t follower_waits_since(struct follower *follower);
+
+/* ---- for the writer alone ---- */
+
+/* Before anything is committed: looks for its place in the log of the database at `path`. */
+void follower_attach(struct follower *follower, const char *path);
+/* After each commit, before it is acknowledged: the log holds so many frames. */
+void follower_note(struct follower *follower, int frames);
+
+#endif
