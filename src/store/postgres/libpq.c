@@ -1,6 +1,7 @@
 #include "store/postgres/libpq.h"
 
-#include <dlfcn.h>
+#include "base/shared_library.h"
+
 #include <pthread.h>
 
 #define LIBPQ_FILE "libpq.so.5"
@@ -10,10 +11,7 @@ struct libpq libpq;
 static pthread_once_t loaded = PTHREAD_ONCE_INIT;
 static const char *missing; /* what could not be loaded; NULL: nothing */
 
-static const struct {
-    const char *name;
-    void **member;
-} functions[] = {
+static const struct shared_function functions[] = {
 #define LIBPQ_ROW(name) {#name, (void **)&libpq.name},
     LIBPQ_FUNCTIONS(LIBPQ_ROW)
 #undef LIBPQ_ROW
@@ -21,17 +19,7 @@ static const struct {
 
 static void load(void)
 {
-    void *library = dlopen(LIBPQ_FILE, RTLD_NOW | RTLD_LOCAL);
-
-    if (!library) {
-        missing = LIBPQ_FILE;
-        return;
-    }
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        *functions[i].member = dlsym(library, functions[i].name);
-        if (!*functions[i].member)
-            missing = functions[i].name;
-    }
+    missing = shared_library_load(LIBPQ_FILE, functions, sizeof functions / sizeof functions[0]);
 }
 
 bool libpq_load(struct arena *arena, struct text *reason)
