@@ -1,8 +1,8 @@
 /* backup.c: `farthing backup`: a copy of everything, beside a running server or without one. */
+#include "base/file.h"
 #include "cli/admin_command.h"
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
-#include "base/file.h"
 #include "cli/progress.h"
 
 #include "base/buffer.h"

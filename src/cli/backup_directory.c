@@ -1,8 +1,8 @@
 #include "cli/backup_directory.h"
 
+#include "base/file.h"
 #include "base/instant.h"
 #include "cli/admin_command.h"
-#include "base/file.h"
 #include "json/writer.h"
 
 #include <errno.h>

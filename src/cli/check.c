@@ -1,13 +1,19 @@
-/* check.c: `farthing check`: whether a data directory at rest, or a backup, is sound. */
+/* check.c: `farthing check`: whether a data directory at rest, or a backup, is sound; a continuous one by
+ * restoring it. */
 #include "domain/check.h"
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
+#include "cli/continuous_backup.h"
 #include "cli/instance.h"
 #include "cli/printed.h"
 #include "domain/audit_check.h"
 #include "domain/audit_trail.h"
 
+#include "base/instant.h"
+
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,6 +132,21 @@ static enum exit_code check_file(struct checking *checking, struct text path, en
     return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
 }
 
+static enum exit_code check_copy(struct checking *checking, const char *path,
+                                 const struct backup_manifest *manifest)
+{
+    if (manifest->schema_version > store_schema_version(text_none))
+        return complain(EXIT_FAILED, "the backup is of schema %lld, later than this program's %d",
+                        (long long)manifest->schema_version, store_schema_version(text_none));
+    if (manifest->schema_version < store_schema_version(text_none))
+        return complain(
+            EXIT_FAILED,
+            "the backup is of schema %lld, before this program's %d: restore it into a directory of its "
+            "own, which brings it up to date, and check that",
+            (long long)manifest->schema_version, store_schema_version(text_none));
+    return check_file(checking, text_from_string(path), STORE_REST_WHOLE);
+}
+
 static enum exit_code check_backup(struct checking *checking, struct text path)
 {
     const struct backup_directory directory = backup_directory_at(checking->arena, path);
@@ -134,16 +155,43 @@ static enum exit_code check_backup(struct checking *checking, struct text path)
 
     if (!backup_manifest_read(&directory, &manifest, checking->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (manifest.schema_version > store_schema_version(text_none))
-        return complain(EXIT_FAILED, "the backup is of schema %lld, later than this program's %d",
-                        (long long)manifest.schema_version, store_schema_version(text_none));
-    if (manifest.schema_version < store_schema_version(text_none))
-        return complain(
-            EXIT_FAILED,
-            "the backup is of schema %lld, before this program's %d: restore it into a directory of its "
-            "own, which brings it up to date, and check that",
-            (long long)manifest.schema_version, store_schema_version(text_none));
-    return check_file(checking, text_from_string(directory.database_path), STORE_REST_WHOLE);
+    return check_copy(checking, directory.database_path, &manifest);
+}
+
+/* Restores it, into a directory that is removed again. */
+static enum exit_code check_continuous(struct checking *checking, const struct settings *settings,
+                                       struct text place)
+{
+    const char *temporary = getenv("TMPDIR");
+    char *path =
+        arena_string(checking->arena, arena_format(checking->arena, "%s/farthing-check-XXXXXX",
+                                                   temporary && *temporary ? temporary : "/var/tmp"));
+    enum exit_code code = EXIT_FAILED;
+    struct backup_manifest manifest;
+    struct text reason;
+
+    if (!mkdtemp(path))
+        return complain(EXIT_FAILED, "cannot make %s: %s", path, strerror(errno));
+    const char *database =
+                   arena_string(checking->arena, arena_format(checking->arena, "%s/farthing.db", path)),
+               *secrets = arena_string(checking->arena, arena_format(checking->arena, "%s/secrets", path)),
+               *fetched = arena_string(checking->arena, arena_format(checking->arena, "%s/fetched", path));
+
+    if (continuous_backup_rebuild(settings, place, INT64_MAX, database, secrets, fetched, &manifest,
+                                  checking->arena, &reason)) {
+        struct buffer instant = {0};
+
+        instant_append(&instant, manifest.finished_at);
+        printf("restored as it was at %.*s\n", TEXT_FORMAT(buffer_text(&instant)));
+        buffer_free(&instant);
+        code = check_copy(checking, database, &manifest);
+    } else {
+        complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    }
+    unlink(database);
+    unlink(secrets);
+    rmdir(path);
+    return code;
 }
 
 static enum exit_code check_data(struct checking *checking, const struct place *place)
@@ -174,6 +222,14 @@ enum exit_code command_check(struct invocation *invocation)
     struct checking checking = {.arena = &invocation->arena};
     const struct place place = place_of(&invocation->settings);
 
-    return text_is_set(invocation->operand) ? check_backup(&checking, invocation->operand)
-                                            : check_data(&checking, &place);
+    struct text reason;
+    bool is_continuous;
+
+    if (!text_is_set(invocation->operand))
+        return check_data(&checking, &place);
+    if (!continuous_backup_is(&invocation->settings, invocation->operand, &is_continuous, checking.arena,
+                              &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    return is_continuous ? check_continuous(&checking, &invocation->settings, invocation->operand)
+                         : check_backup(&checking, invocation->operand);
 }

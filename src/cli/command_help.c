@@ -131,7 +131,7 @@ static void print_end_of_help(const struct command *command, struct arena *arena
     if (describes_settings(command))
         puts("\nA flag wins over the environment, that over the configuration file, that over the default.\n"
              "`farthing config example` prints a configuration file.");
-    else if (command->settings == SETTINGS_DATA)
+    else if (command->settings != SETTINGS_NONE && command->settings < SETTINGS_ALL)
         printf("\nAlso %.*s; `farthing help serve` tells of them.\n",
                TEXT_FORMAT(other_settings(command, arena)));
     else if (command->settings >= SETTINGS_ALL)

@@ -126,6 +126,10 @@ static const struct flag backup_flags[] = {
 };
 
 static const struct flag restore_flags[] = {
+    {"at", "INSTANT", NULL,
+     "of a continuous backup (backup-to): as it was then, such as 2027-01-02T03:04:05Z; without it, the "
+     "newest there is",
+     false},
     {"replace", NULL, NULL, "put aside the database that is there, and carry over what only it knows", false},
     {"forget", NULL, NULL, "... also when it cannot be read, so that nothing can be carried over", false},
     {0},
@@ -220,9 +224,9 @@ const struct command commands[] = {
     {"backup", "DIRECTORY", "Copy everything into a new directory, while the server goes on", backup_flags,
      command_backup, SETTINGS_DATA},
     {"check", "[BACKUP]", "Say whether a data directory that is not in use, or a backup, is sound", no_flags,
-     command_check, SETTINGS_DATA},
-    {"restore", "DIRECTORY", "Make a data directory out of a backup, or put one back into it", restore_flags,
-     command_restore, SETTINGS_DATA},
+     command_check, SETTINGS_BACKUP},
+    {"restore", "BACKUP", "Make a data directory out of a backup, or put one back into it", restore_flags,
+     command_restore, SETTINGS_BACKUP},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

@@ -95,9 +95,11 @@ static bool open_store(struct instance *instance, const struct place *place, con
 
     /* A database that this directory has used before, and that holds nothing now, was lost: it must not look
      * as if all were well. */
-    const struct store_options options = {.connections = place->connections,
-                                          .must_exist =
-                                              place->must_exist || text_is_set(making.belonging.name)};
+    const struct store_options options = {
+        .connections = place->connections,
+        .must_exist = place->must_exist || text_is_set(making.belonging.name),
+        .follower = instance->archiver ? archiver_follower(instance->archiver) : NULL,
+    };
 
     instance->store = store_open_with(is_server ? place->database : instance->directory.database_path,
                                       &options, arena, reason);
@@ -215,6 +217,23 @@ static bool is_usable(const struct place *place, struct arena *arena, struct tex
     return false;
 }
 
+/* When the directory is locked, so that nobody goes on with the database meanwhile. */
+static bool open_archiver(struct instance *instance, const struct place *place, struct arena *arena,
+                          struct text *reason)
+{
+    const struct data_directory *directory = &instance->directory;
+
+    if (!place->backup)
+        return true;
+    struct archiver_options options = *place->backup;
+
+    options.data_directory = directory->path;
+    options.database_path = directory->database_path;
+    options.secrets_path = directory->secrets_path;
+    instance->archiver = archiver_new(&options, arena, reason);
+    return instance->archiver;
+}
+
 /* What is wrong with the secrets must not be found after a database was made; and commands that need none can
  * do their work without. */
 static bool open_with_secrets(struct instance *instance, const struct place *place,
@@ -250,8 +269,12 @@ bool instance_open(struct instance *instance, const struct place *place, const s
     umask(077); /* the database, its log and the socket are for this user alone */
     if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
                        arena, reason) &&
-        open_with_secrets(instance, place, founding, arena, reason))
+        open_archiver(instance, place, arena, reason) &&
+        open_with_secrets(instance, place, founding, arena, reason)) {
+        if (instance->archiver)
+            archiver_start(instance->archiver, instance->store, instance->installation.opening.tenant.id);
         return true;
+    }
     instance_close(instance);
     return false;
 }
@@ -276,8 +299,12 @@ void instance_close(struct instance *instance)
 {
     if (instance->api)
         api_end_work(instance->api);
+    if (instance->archiver)
+        archiver_leave_store(instance->archiver);
     if (instance->store)
         store_close(instance->store);
+    if (instance->archiver)
+        archiver_finish(instance->archiver);
     if (instance->api)
         api_close(instance->api);
     secrets_free(instance->secrets);

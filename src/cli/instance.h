@@ -5,6 +5,7 @@
 
 #include "access/secrets.h"
 #include "api/api.h"
+#include "archive/archiver.h"
 #include "cli/settings.h"
 #include "domain/installation.h"
 #include "store/data_directory.h"
@@ -20,6 +21,9 @@ struct place {
     struct text auth_secret, auth_secret_previous, encryption_key, encryption_key_previous;
     struct text roles_file; /* unset: none; read by whoever serves */
     bool accepts_secrets;   /* the database takes whatever secrets there are for its own */
+    /* How the embedded database is backed up while it is open; borrowed; its paths are the instance's matter.
+     * NULL: it is not. */
+    const struct archiver_options *backup;
 };
 
 /* As the settings say: for a command with SETTINGS_DATA or more. */
@@ -32,6 +36,7 @@ bool place_agrees(const struct place *place, const struct data_directory *direct
 
 struct instance {
     struct data_directory directory;
+    struct archiver *archiver; /* NULL: there is no continuous backup */
     struct store *store;
     struct api *api;                  /* after instance_open_api */
     struct secrets *secrets;          /* NULL: `secrets_reason` says why; only where place.must_exist */

@@ -163,12 +163,16 @@ static void put_settings(struct arena *arena)
     for (int i = 0; settings_table[i].name; i++)
         if (settings_in_scope(i, SETTINGS_DATA))
             put_setting(&settings_table[i], arena);
+    puts(".SS Of commands that read a continuous backup, and of the server");
+    for (int i = 0; settings_table[i].name; i++)
+        if (settings_in_scope(i, SETTINGS_BACKUP) && !settings_in_scope(i, SETTINGS_DATA))
+            put_setting(&settings_table[i], arena);
     puts(".SS Of the server");
     put("Taken by these commands as well as the others: ");
     put_names_of_larger_scope();
     puts("\\&.");
     for (int i = 0; settings_table[i].name; i++)
-        if (!settings_in_scope(i, SETTINGS_DATA))
+        if (!settings_in_scope(i, SETTINGS_BACKUP))
             put_setting(&settings_table[i], arena);
 }
 

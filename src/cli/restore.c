@@ -1,8 +1,10 @@
-/* restore.c: `farthing restore`: a data directory out of a backup. What the database in its place knows and
- * the backup cannot is carried over (domain/carry_over.h), and that database is put aside, never removed. */
+/* restore.c: `farthing restore`: a data directory out of a backup, or of a continuous backup as it was at an
+ * instant. What the database in its place knows and the backup cannot is carried over (domain/carry_over.h),
+ * and that database is put aside, never removed. */
+#include "base/file.h"
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
-#include "base/file.h"
+#include "cli/continuous_backup.h"
 #include "cli/instance.h"
 #include "cli/progress.h"
 #include "domain/api_keys.h"
@@ -20,7 +22,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEW_NAME "farthing.db.restoring"
+#define NEW_NAME     "farthing.db.restoring"
+#define SECRETS_NAME "secrets.restoring"
+#define FETCHED_NAME "fetched.restoring"
 
 enum { COPY_BYTES = 1024 * 1024, SECRETS_BYTES_MAX = 1024 * 1024, MEGABYTE = 1000 * 1000 };
 
@@ -29,6 +33,8 @@ struct restoration {
     struct arena *arena;
     struct data_directory directory;
     struct backup_directory source;
+    bool is_continuous; /* the source is a continuous backup */
+    int64_t at;         /* the instant of it that is wanted */
     struct backup_manifest manifest;
     struct text new_path; /* of the database, until it has its place */
     struct call call;
@@ -46,7 +52,8 @@ static struct text inside(struct restoration *restoration, struct text directory
 
 static void remove_unfinished(struct restoration *restoration)
 {
-    static const char *const names[] = {NEW_NAME, NEW_NAME "-wal", NEW_NAME "-shm"};
+    static const char *const names[] = {NEW_NAME, NEW_NAME "-wal", NEW_NAME "-shm", SECRETS_NAME,
+                                        FETCHED_NAME};
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
         unlink(inside(restoration, restoration->directory.path, names[i]).data);
@@ -118,6 +125,22 @@ static enum exit_code copy_database(struct restoration *restoration)
         "%s is not what was backed up: its SHA-256 is another one than backup.json says; the data "
         "directory is as it was",
         restoration->source.database_path);
+}
+
+/* ---- out of a continuous backup ---- */
+
+static enum exit_code rebuild_database(struct restoration *restoration)
+{
+    struct text reason;
+
+    restoration->source.secrets_path = inside(restoration, restoration->directory.path, SECRETS_NAME).data;
+    if (continuous_backup_rebuild(&restoration->invocation->settings, restoration->invocation->operand,
+                                  restoration->at, restoration->new_path.data,
+                                  restoration->source.secrets_path,
+                                  inside(restoration, restoration->directory.path, FETCHED_NAME).data,
+                                  &restoration->manifest, restoration->arena, &reason))
+        return EXIT_DONE;
+    return complain(EXIT_FAILED, "%.*s; the data directory is as it was", TEXT_FORMAT(reason));
 }
 
 /* ---- what is carried over ---- */
@@ -403,20 +426,46 @@ static enum exit_code restore(struct restoration *restoration)
             "%.*s holds a database; --replace puts it aside and carries over which keys were revoked, who "
             "was erased and what was delivered",
             TEXT_FORMAT(restoration->directory.path));
-    enum exit_code code = copy_database(restoration);
+    enum exit_code code =
+        restoration->is_continuous ? rebuild_database(restoration) : copy_database(restoration);
 
     if (code == EXIT_DONE)
         code = open_both(restoration);
     if (code == EXIT_DONE && restoration->present)
         code = carry_over(restoration);
     close_both(restoration);
-    if (code == EXIT_DONE)
-        code = give_place(restoration);
-    else
+    if (code != EXIT_DONE) {
         remove_unfinished(restoration);
-    if (code == EXIT_DONE)
+        return code;
+    }
+    code = give_place(restoration);
+    if (code == EXIT_DONE) {
+        unlink(inside(restoration, restoration->directory.path, SECRETS_NAME).data);
         tell(restoration);
+    }
     return code;
+}
+
+/* What the source is, and of which instant. */
+static enum exit_code find_source(struct restoration *restoration)
+{
+    struct invocation *invocation = restoration->invocation;
+    struct text at = invocation_value(invocation, "at"), reason;
+
+    restoration->at = INT64_MAX;
+    if (text_is_set(at) && !instant_parse(at, &restoration->at))
+        return complain(EXIT_USAGE, "--at must be an instant such as 2027-01-02T03:04:05Z, not '%.*s'",
+                        TEXT_FORMAT(at));
+    if (!continuous_backup_is(&invocation->settings, invocation->operand, &restoration->is_continuous,
+                              restoration->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (!restoration->is_continuous && text_is_set(at))
+        return complain(EXIT_USAGE, "--at is for a continuous backup; %.*s holds none",
+                        TEXT_FORMAT(invocation->operand));
+    if (restoration->is_continuous ||
+        backup_manifest_read(&restoration->source, &restoration->manifest, restoration->arena, &reason))
+        return EXIT_DONE;
+    return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
 }
 
 enum exit_code command_restore(struct invocation *invocation)
@@ -433,11 +482,14 @@ enum exit_code command_restore(struct invocation *invocation)
 
     if (text_is_set(place.database))
         return complain(EXIT_USAGE, "a backup of an embedded database cannot be put into PostgreSQL");
-    if (!backup_manifest_read(&restoration.source, &restoration.manifest, &invocation->arena, &reason) ||
-        !data_directory_lock(&restoration.directory, &invocation->arena, &reason))
+    enum exit_code code = find_source(&restoration);
+
+    if (code != EXIT_DONE)
+        return code;
+    if (!data_directory_lock(&restoration.directory, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     restoration.new_path = inside(&restoration, restoration.directory.path, NEW_NAME);
-    enum exit_code code = restore(&restoration);
+    code = restore(&restoration);
 
     data_directory_unlock(&restoration.directory);
     return code;

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/continuous_backup.h"
 #include "cli/entrances.h"
 #include "cli/instance.h"
 #include "cli/reload.h"
@@ -273,11 +274,13 @@ enum exit_code command_serve(struct invocation *invocation)
     struct arena *arena = &invocation->arena;
     struct http_config config = http_config_of(&invocation->settings);
     struct api_config api_config = {0};
-    const struct place place = place_of(&invocation->settings);
+    struct place place = place_of(&invocation->settings);
     const struct founding founding = founding_here();
+    struct archiver_options backup;
     struct instance instance;
     struct text reason;
     sigset_t signals;
+    bool is_backed_up;
 
     block_signals(&signals); /* first of all: a SIGHUP from the start on means to read the settings again */
     configure_memory();
@@ -288,8 +291,11 @@ enum exit_code command_serve(struct invocation *invocation)
     if (!check_json_setting(&invocation->settings, "static-keys", api_check_static_keys, arena, &reason) ||
         !check_json_setting(&invocation->settings, "environment-allow-list", api_check_environment_allow_list,
                             arena, &reason) ||
-        !roles_file_use(place.roles_file, arena, &reason))
+        !roles_file_use(place.roles_file, arena, &reason) ||
+        !continuous_backup_configure(&invocation->settings, &backup, &is_backed_up, arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    if (is_backed_up)
+        place.backup = &backup;
     if (!http_start_is_possible(&config, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance_open(&instance, &place, &founding, arena, &reason))

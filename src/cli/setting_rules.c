@@ -130,6 +130,16 @@ const char *setting_rule_database(struct text value)
     return store_is_url(value) ? NULL : "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 }
 
+/* What else is wrong with it, destination_open says. */
+const char *setting_rule_backup_place(struct text value)
+{
+    bool has_scheme = memmem(value.data, value.length, "://", 3) != NULL;
+
+    return !has_scheme || text_starts_with(value, TEXT("s3://"))
+               ? NULL
+               : "must be a directory or s3://BUCKET/PREFIX";
+}
+
 const char *setting_rule_json_object(struct text value)
 {
     struct arena arena;

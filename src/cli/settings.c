@@ -1,7 +1,7 @@
 #include "cli/settings.h"
 
-#include "cli/config_file.h"
 #include "base/file.h"
+#include "cli/config_file.h"
 #include "cli/nearest.h"
 #include "cli/variables.h"
 
@@ -38,11 +38,12 @@ bool settings_in_scope(int index, enum settings_scope scope)
         TEXT_LITERAL("database"),       TEXT_LITERAL("rbac-roles-file"),
         TEXT_LITERAL("auth-secret"),    TEXT_LITERAL("auth-secret-previous"),
         TEXT_LITERAL("encryption-key"), TEXT_LITERAL("encryption-key-previous")};
-    bool is_of_data = false;
+    bool is_of_data = false, is_of_backup = text_starts_with(name, TEXT("backup-s3-"));
 
     for (unsigned i = 0; i < sizeof of_data / sizeof of_data[0]; i++)
         is_of_data |= text_equal(name, of_data[i]);
-    return scope >= SETTINGS_ALL || (scope == SETTINGS_DATA && is_of_data);
+    return scope >= SETTINGS_ALL || (scope >= SETTINGS_DATA && is_of_data) ||
+           (scope >= SETTINGS_BACKUP && is_of_backup);
 }
 
 void variable_name(const char *flag, char name[VARIABLE_NAME_BYTES_MAX])
@@ -190,7 +191,7 @@ static struct text file_to_read(const struct settings *settings, enum settings_s
 {
     struct text named = settings_text(settings, "config"), data = settings_text(settings, "data");
 
-    if (text_is_set(named) || (scope != SETTINGS_ALL && scope != SETTINGS_DATA))
+    if (text_is_set(named) || scope == SETTINGS_NONE || scope == SETTINGS_LATER)
         return named;
     if (!text_is_set(data))
         data = text_from_string(settings_table[settings_find(TEXT("data"))].fallback);

@@ -80,6 +80,7 @@ struct settings {
 enum settings_scope {
     SETTINGS_NONE,
     SETTINGS_DATA, /* only where the data is, and what opens it: `data`, `config`, `database`, the secrets */
+    SETTINGS_BACKUP, /* these, and how to reach where continuous backups are */
     SETTINGS_ALL,
     SETTINGS_LATER, /* all of them; the command loads them itself, and says what is wrong with them */
 };
@@ -143,6 +144,7 @@ const char *setting_rule_mode(struct text value);     /* permissions in octal */
 const char *setting_rule_origins(struct text value);  /* "*", or origins as browsers send them */
 const char *setting_rule_token(struct text value);    /* long enough that nobody guesses it */
 const char *setting_rule_database(struct text value); /* a URL of PostgreSQL */
+const char *setting_rule_backup_place(struct text value); /* a path, or s3://BUCKET/PREFIX */
 const char *setting_rule_tenant_name(struct text value);
 const char *setting_rule_secret(struct text value); /* as long as a key must be */
 const char *setting_rule_json_object(struct text value);

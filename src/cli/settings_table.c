@@ -13,6 +13,8 @@ enum {
     TENANT_LIMIT_MAX = 1000 * 1000,
     FAILURES_MAX = 10 * 1000,
     IDEMPOTENCY_HOURS_MAX = 24 * 366,
+    BACKUP_HOURS_MAX = 24 * 366,
+    BACKUP_RATE_MAX = 100 * 1000,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -117,6 +119,17 @@ const struct setting settings_table[] = {
     DURATION_SETTING("idle-timeout-ms", "120000", "how long a connection may wait for its next request"),
     DURATION_SETTING("write-timeout-ms", "60000", "how long a client may take to read a reply"),
     DURATION_SETTING("drain-timeout-ms", "30000", "how long requests may take to finish after SIGTERM"),
+    TEXT_SETTING("backup-to", "PLACE", NULL, "where everything that is committed to the embedded database is copied within a moment, so that it can be restored as it was at any second: a directory, or s3://BUCKET/PREFIX of a service that speaks Amazon's S3 protocol", .check = setting_rule_backup_place, .example = "/mnt/backups/farthing"),
+    DURATION_SETTING("backup-interval-ms", "500", "how much may be lost with the machine: what was committed is copied this often, when there is something", .needs = "backup-to"),
+    NUMBER_SETTING("backup-base-hours", "24", 1, BACKUP_HOURS_MAX, "how often the whole database is copied there, from which a restoration begins", .needs = "backup-to"),
+    NUMBER_SETTING("backup-base-rate", "50", 1, BACKUP_RATE_MAX, "how many megabytes a second are copied for that", .needs = "backup-to"),
+    NUMBER_SETTING("backup-retention-days", "7", 1, RETENTION_DAYS_MAX, "how far back one can go at least; what is older is removed there", .needs = "backup-to"),
+    BYTES_SETTING("backup-kept-bytes", "1073741824", 16777216, INT64_MAX, "how much is kept in the data directory while the place cannot be reached; beyond it the backup begins anew", .needs = "backup-to"),
+    TEXT_SETTING("backup-s3-endpoint", "URL", NULL, "the service of an s3:// place, when it is not Amazon's", .check = setting_rule_url, .example = "https://s3.example.com"),
+    TEXT_SETTING("backup-s3-region", "REGION", NULL, "its region, which Amazon's must have", .alias = "AWS_REGION", .example = "eu-central-1"),
+    TEXT_SETTING("backup-s3-access-key-id", "ID", NULL, "who we are to it", .alias = "AWS_ACCESS_KEY_ID", .example = "AKIAIOSFODNN7EXAMPLE"),
+    TEXT_SETTING("backup-s3-secret-access-key", "SECRET", NULL, "the secret that goes with it", .traits = SECRET, .alias = "AWS_SECRET_ACCESS_KEY", .example = "the-secret-that-the-service-has-given"),
+    TEXT_SETTING("backup-s3-ca-file", "FILE", NULL, "certificates (PEM) that are trusted for it instead of the system's", .example = "/etc/farthing/ca.pem"),
     CHOICE_SETTING("log-format", "FORMAT", "logfmt", log_formats, "how a line of the log is written"),
     CHOICE_SETTING("log-level", "LEVEL", "info", log_levels, "the least that is logged; `farthing log level` changes it while the server runs", .traits = RELOADS),
     TEXT_SETTING("access-log", "DESTINATION", "off", "where a line for each request goes: off, stdout or a file, which SIGHUP opens again; in the log's format"),

@@ -96,6 +96,8 @@ struct metrics_cells {
     metrics_cell database_commits_in_doubt[METRICS_DOUBTS];
     struct metrics_histogram database_commit_duration_us;
     struct metrics_histogram database_checkpoint_duration_us[METRICS_CHECKPOINT_PHASES];
+    metrics_cell backup_segments, backup_bytes, backup_bases, backup_failures;
+    metrics_cell backup_stored_until_us, backup_last_base_us; /* since 1970; of one thread */
     metrics_cell housekeeping_runs[METRICS_JOBS], housekeeping_failures[METRICS_JOBS];
     metrics_cell housekeeping_rows[METRICS_JOBS];
     /* Last, because a scrape reads only as many rows as there are routes. */

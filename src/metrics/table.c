@@ -103,6 +103,20 @@ const struct metric metrics_table[] = {
      .help =
          "1 when the disk has failed to take what was written: the log is kept, and grows, until a restart."},
 
+    {"farthing_backup_stored_until_seconds", METRIC_GAUGE, METRIC_MICROSECONDS,
+     CELLS(backup_stored_until_us),
+     .help = "Everything acknowledged before this instant, in seconds since 1970, is in the continuous backup; 0 "
+             "without one."},
+    {"farthing_backup_last_base_seconds", METRIC_GAUGE, METRIC_MICROSECONDS, CELLS(backup_last_base_us),
+     .help = "When the database was last copied whole for it, in seconds since 1970."},
+    {"farthing_backup_segments_total", METRIC_COUNTER, CELLS(backup_segments),
+     .help = "Segments of the continuous backup that were stored."},
+    {"farthing_backup_bytes_total", METRIC_COUNTER, CELLS(backup_bytes), .help = "Their bytes, packed."},
+    {"farthing_backup_bases_total", METRIC_COUNTER, CELLS(backup_bases),
+     .help = "Copies of the whole database that were stored for it."},
+    {"farthing_backup_failures_total", METRIC_COUNTER, CELLS(backup_failures),
+     .help = "Attempts to store something that failed, and streams that had to begin anew."},
+
     {"farthing_housekeeping_runs_total", METRIC_COUNTER, CELLS(housekeeping_runs), BY("job", jobs),
      .help = "Steps of what the server does by itself now and then, by job."},
     {"farthing_housekeeping_failures_total", METRIC_COUNTER, CELLS(housekeeping_failures), BY("job", jobs),

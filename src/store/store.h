@@ -385,6 +385,9 @@ struct store_backup {
     struct text reason;                           /* why it has failed */
 };
 
+/* What the file is called behind its name until it is whole. */
+#define STORE_BACKUP_PARTIAL ".partial"
+
 /* Begins to copy the embedded database into a file, which must not exist, while everything goes on: what is
  * committed until it is done is in the copy, whole. At most `bytes_per_second`; 0: as fast as it goes beside
  * the rest. One at a time. False with a one-line reason; on PostgreSQL, whose own tools do that, always. Any

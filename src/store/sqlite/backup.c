@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PARTIAL ".partial"
-
 enum {
     REASON_BYTES_MAX = 256,
     HASH_STEP_BYTES = 1024 * 1024,
@@ -311,7 +309,7 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
     if (!backup)
         abort();
     backup->path = joined(path, "");
-    backup->partial_path = joined(path, PARTIAL);
+    backup->partial_path = joined(path, STORE_BACKUP_PARTIAL);
     backup->state = STORE_BACKUP_RUNNING;
     backup->bytes_per_second = bytes_per_second;
     pthread_mutex_init(&backup->mutex, NULL);

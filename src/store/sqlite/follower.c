@@ -292,12 +292,27 @@ void follower_begin_anew(struct follower *follower)
 
 /* ---- taking ---- */
 
+/* A file that ends with us. -1 with errno. */
+static int open_unlinked(const char *directory)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/followed-XXXXXX", directory) < 0)
+        abort();
+    int fd = mkostemp(path, O_CLOEXEC);
+
+    if (fd >= 0)
+        unlink(path);
+    free(path);
+    return fd;
+}
+
 static bool spool_has_room(struct follower *follower, size_t frames)
 {
     struct spool *spool = &follower->spool;
 
     if (spool->fd < 0) {
-        spool->fd = open(follower->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        spool->fd = open_unlinked(follower->directory);
         if (spool->fd < 0) {
             lose_for_error(follower, "what was committed cannot be kept for the backup");
             return false;

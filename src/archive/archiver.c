@@ -1,0 +1,592 @@
+#include "archive/archiver.h"
+
+#include "archive/base_maker.h"
+#include "archive/layout.h"
+#include "archive/segment.h"
+#include "archive/stream_state.h"
+#include "base/file.h"
+#include "base/instant.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/ulid.h"
+#include "metrics/metrics.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    ARCHIVER_MAGIC = 0x41524348,
+    NICE = 5,
+    TAKE_MS = 100,      /* how often what was committed is taken out of the log */
+    AGAIN_MS_MIN = 500, /* after a failure; doubles */
+    AGAIN_MS_MAX = 30 * 1000,
+    FINISH_MS_MAX = 10 * 1000, /* for what was committed last, when the server stops */
+    MARKER_BYTES_MAX = 64 * 1024,
+};
+
+/* A segment that was cut and is not stored yet. */
+struct pending {
+    bool is_there;
+    struct placed placed; /* of the stream that is being written */
+    struct log_position position;
+    int64_t bytes, taken_at;
+};
+
+struct archiver {
+    uint32_t magic;
+    struct archiver_options options;
+    struct arena texts; /* of the options */
+    struct follower *follower;
+    struct base_maker *base_maker;
+    char *state_path, *segment_path, *object_path;
+    struct text installation_id;
+
+    /* The thread's. */
+    pthread_t thread;
+    bool is_started;
+    struct arena arena; /* of one step */
+    struct destination *destination;
+    bool is_begun; /* the stream has its name in the place, and nothing behind its end */
+    bool is_failing;
+    int64_t again_ms, again_at_us; /* monotonic */
+    struct pending pending;
+    struct timespec secrets_stored; /* as the file was when it was stored last */
+    char stream[ULID_TEXT_LENGTH];
+
+    atomic_bool is_cut_off; /* nobody waits for the place any more */
+    pthread_mutex_t mutex;  /* guards what follows */
+    pthread_cond_t changed;
+    bool is_finishing, is_finished;
+    struct stream_state state;
+    bool is_open; /* the stream is there; bases may be made */
+};
+
+static void save(struct archiver *archiver)
+{
+    if (!stream_state_write(archiver->state_path, &archiver->state))
+        LOG_WARNING("how far the continuous backup is cannot be remembered; a restart may begin it anew",
+                    LOG_STRING("path", archiver->state_path), LOG_STRING("error", strerror(errno)));
+}
+
+/* ---- what fails and works again ---- */
+
+static void tell_of_failure(struct archiver *archiver, const char *reason)
+{
+    metrics_add(&metrics_here()->backup_failures, 1);
+    if (!archiver->is_failing)
+        LOG_ERROR("the continuous backup stands still; it is tried again and again, and what is committed "
+                  "is kept meanwhile",
+                  LOG_STRING("reason", reason));
+    archiver->is_failing = true;
+    archiver->again_at_us = monotonic_now_us() + archiver->again_ms * 1000;
+    archiver->again_ms = archiver->again_ms * 2 < AGAIN_MS_MAX ? archiver->again_ms * 2 : AGAIN_MS_MAX;
+}
+
+static void tell_of_success(struct archiver *archiver)
+{
+    if (archiver->is_failing)
+        LOG_INFO("the continuous backup goes on");
+    archiver->is_failing = false;
+    archiver->again_ms = AGAIN_MS_MIN;
+    archiver->again_at_us = 0;
+}
+
+/* ---- storing ---- */
+
+static bool put(struct archiver *archiver, struct text name, const char *path)
+{
+    struct destination_failure failure;
+
+    if (destination_put(archiver->destination, name, path, &failure))
+        return true;
+    tell_of_failure(archiver, failure.reason);
+    return false;
+}
+
+static bool put_text(struct archiver *archiver, struct text name, struct text content)
+{
+    unlink(archiver->object_path);
+    if (!file_make(archiver->object_path, content)) {
+        tell_of_failure(archiver,
+                        arena_string(&archiver->arena, arena_format(&archiver->arena, "cannot make %s: %s",
+                                                                    archiver->object_path, strerror(errno))));
+        return false;
+    }
+    bool is_put = put(archiver, name, archiver->object_path);
+
+    unlink(archiver->object_path);
+    return is_put;
+}
+
+/* The file with the server's secrets, when it is another one than was stored last. */
+static bool put_secrets(struct archiver *archiver)
+{
+    const char *path = archiver->options.secrets_path.data;
+    struct stat status;
+
+    if (stat(path, &status) != 0 ||
+        memcmp(&status.st_mtim, &archiver->secrets_stored, sizeof status.st_mtim) == 0)
+        return true; /* settings give the secrets, or it is there */
+    if (!put(archiver, secrets_name(archiver->state.stream, &archiver->arena), path))
+        return false;
+    archiver->secrets_stored = status.st_mtim;
+    return true;
+}
+
+/* ---- beginning ---- */
+
+static void name_stream(struct archiver *archiver)
+{
+    uint8_t random[ULID_RANDOM_BYTES];
+
+    random_bytes(random, sizeof random);
+    ulid_encode((uint64_t)(instant_now_us() / 1000), random, archiver->stream);
+}
+
+/* From now on: nothing of what was before belongs to it. */
+static void begin_anew(struct archiver *archiver, const char *reason)
+{
+    LOG_INFO("a new stream of the continuous backup begins", LOG_STRING("reason", reason));
+    name_stream(archiver);
+    follower_begin_anew(archiver->follower);
+    archiver->pending.is_there = archiver->is_begun = false;
+    pthread_mutex_lock(&archiver->mutex);
+    archiver->state = (struct stream_state){.place = archiver->state.place,
+                                            .stream = {archiver->stream, sizeof archiver->stream},
+                                            .next_segment = 1};
+    archiver->is_open = false;
+    pthread_mutex_unlock(&archiver->mutex);
+    save(archiver);
+}
+
+struct looking {
+    struct archiver *archiver;
+    struct text last_stream; /* of another than ours */
+    struct destination_failure failure;
+    bool has_failed;
+};
+
+static bool note_stream(void *context, struct text name, uint64_t bytes)
+{
+    struct looking *looking = context;
+    struct text stream;
+
+    (void)bytes;
+    if (read_stream_name(name, &stream) && !text_equal(stream, looking->archiver->state.stream))
+        looking->last_stream = arena_copy(&looking->archiver->arena, stream);
+    return true;
+}
+
+static struct text marker_json(const struct archiver *archiver, struct arena *arena)
+{
+    struct buffer buffer = {0};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &buffer);
+    json_begin_object(&writer);
+    json_put_int64(&writer, TEXT("format"), ARCHIVE_FORMAT);
+    json_put_string(&writer, TEXT("version"), TEXT(FARTHING_VERSION));
+    json_put_string(&writer, TEXT("installation_id"), archiver->installation_id);
+    json_put_int64(&writer, TEXT("began_at_us"), instant_now_us());
+    json_end_object(&writer);
+    buffer_append_char(&buffer, '\n');
+    struct text json = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return json;
+}
+
+/* Two installations in one place would be restored one for the other. */
+static bool is_ours(struct archiver *archiver, struct text stream)
+{
+    struct arena *arena = &archiver->arena;
+    struct destination_failure failure;
+    struct json_error error;
+
+    if (!destination_get(archiver->destination, stream_name(stream, arena), archiver->object_path,
+                         &failure)) {
+        if (failure.problem == DESTINATION_NO_OBJECT)
+            return true;
+        tell_of_failure(archiver, failure.reason);
+        return false;
+    }
+    struct text content = file_content(archiver->object_path, MARKER_BYTES_MAX, arena);
+    const struct json_value *object = text_is_set(content) ? json_read(arena, content, &error) : NULL;
+    const struct json_value *id = object ? json_member(object, TEXT("installation_id")) : NULL;
+
+    unlink(archiver->object_path);
+    if (id && id->type == JSON_STRING && text_equal(id->text, archiver->installation_id))
+        return true;
+    tell_of_failure(archiver, "the place holds the backup of another installation; name another one");
+    return false;
+}
+
+/* What a state that was not remembered in time has not heard of: it is stored again. */
+static bool remove_behind(void *context, struct text name, uint64_t bytes)
+{
+    struct looking *looking = context;
+    struct placed placed;
+
+    (void)bytes;
+    if (!read_segment_name(name, &placed) || placed.number < looking->archiver->state.next_segment)
+        return true;
+    looking->has_failed = !destination_remove(looking->archiver->destination, name, &looking->failure);
+    return !looking->has_failed;
+}
+
+static bool begin_stream(struct archiver *archiver)
+{
+    struct arena *arena = &archiver->arena;
+    struct text stream = archiver->state.stream;
+    int64_t group = archiver->state.next_segment / SEGMENTS_PER_GROUP;
+    struct looking looking = {.archiver = archiver, .last_stream = text_none};
+
+    if (!destination_list(archiver->destination, TEXT(STREAM_PREFIX), note_stream, &looking,
+                          &looking.failure) ||
+        !destination_list(archiver->destination, segment_group(stream, group, arena), remove_behind, &looking,
+                          &looking.failure) ||
+        looking.has_failed) {
+        tell_of_failure(archiver, looking.failure.reason);
+        return false;
+    }
+    if ((text_is_set(looking.last_stream) && !is_ours(archiver, looking.last_stream)) ||
+        !put_text(archiver, stream_name(stream, arena), marker_json(archiver, arena)))
+        return false;
+    archiver->is_begun = true;
+    pthread_mutex_lock(&archiver->mutex);
+    archiver->is_open = true;
+    pthread_mutex_unlock(&archiver->mutex);
+    return true;
+}
+
+/* ---- segments ---- */
+
+static bool page_of_cut(void *context, size_t index, uint32_t *number, void *bytes)
+{
+    return follower_page(context, index, number, bytes);
+}
+
+/* Writes the cut into a file here. What cannot be written is lost. */
+static bool write_segment(struct archiver *archiver, const struct follower_cut *cut, struct text *reason)
+{
+    const struct segment segment = {
+        .page_bytes = cut->page_bytes,
+        .database_pages = cut->database_pages,
+        .page_count = (uint32_t)cut->page_count,
+        .number = archiver->state.next_segment,
+        .taken_at = cut->taken_at,
+    };
+    struct stat status;
+    int fd = open(archiver->segment_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_written = false;
+
+    if (fd < 0)
+        *reason =
+            arena_format(&archiver->arena, "cannot make %s: %s", archiver->segment_path, strerror(errno));
+    else
+        is_written = segment_write(fd, &segment, page_of_cut, archiver->follower, &archiver->arena, reason);
+    if (is_written) {
+        archiver->pending = (struct pending){
+            .is_there = true,
+            .placed = {.stream = archiver->state.stream, .number = segment.number, .instant = cut->taken_at},
+            .position = cut->position,
+            .bytes = fstat(fd, &status) == 0 ? status.st_size : 0,
+            .taken_at = cut->taken_at,
+        };
+        pthread_mutex_lock(&archiver->mutex);
+        archiver->state.next_segment++; /* remembered when it is stored */
+        pthread_mutex_unlock(&archiver->mutex);
+    }
+    if (fd >= 0)
+        close(fd);
+    return is_written;
+}
+
+static bool put_pending(struct archiver *archiver)
+{
+    const struct pending *pending = &archiver->pending;
+    struct metrics_cells *cells = metrics_here();
+
+    if (!put(archiver, segment_name(&pending->placed, &archiver->arena), archiver->segment_path))
+        return false;
+    pthread_mutex_lock(&archiver->mutex);
+    archiver->state.follows = FOLLOW_FROM_POSITION;
+    archiver->state.position = pending->position;
+    pthread_mutex_unlock(&archiver->mutex);
+    save(archiver);
+    metrics_add(&cells->backup_segments, 1);
+    metrics_add(&cells->backup_bytes, (uint64_t)pending->bytes);
+    metrics_set(&cells->backup_stored_until_us, (uint64_t)pending->taken_at);
+    archiver->pending.is_there = false;
+    return true;
+}
+
+/* Cuts and stores what was committed. False when something has failed. */
+static bool put_cut(struct archiver *archiver)
+{
+    struct follower_cut cut;
+    struct text reason;
+
+    if (follower_cut(archiver->follower, &cut, &archiver->arena, &reason) == FOLLOWER_LOST ||
+        (cut.page_count > 0 && !write_segment(archiver, &cut, &reason))) {
+        const char *why = arena_string(&archiver->arena, reason);
+
+        tell_of_failure(archiver, why);
+        begin_anew(archiver, why);
+        return false;
+    }
+    if (cut.page_count > 0)
+        return put_pending(archiver);
+    metrics_set(&metrics_here()->backup_stored_until_us, (uint64_t)cut.taken_at);
+    return true;
+}
+
+/* One round: everything that waits goes to the place, as far as that is possible. */
+static void step(struct archiver *archiver)
+{
+    bool is_done = (archiver->is_begun || begin_stream(archiver)) &&
+                   (!archiver->pending.is_there || put_pending(archiver)) && put_secrets(archiver) &&
+                   put_cut(archiver);
+
+    if (is_done)
+        tell_of_success(archiver);
+    arena_reset(&archiver->arena);
+}
+
+/* ---- the thread ---- */
+
+/* Waits; false when it is time to finish. */
+static bool wait_ms(struct archiver *archiver, int64_t ms)
+{
+    int64_t until_us = monotonic_now_us() + ms * 1000;
+    const struct timespec until = {.tv_sec = until_us / MICROSECONDS_PER_SECOND,
+                                   .tv_nsec = until_us % MICROSECONDS_PER_SECOND * 1000};
+
+    pthread_mutex_lock(&archiver->mutex);
+    while (!archiver->is_finishing &&
+           pthread_cond_timedwait(&archiver->changed, &archiver->mutex, &until) != ETIMEDOUT)
+        continue;
+    bool goes_on = !archiver->is_finishing;
+
+    pthread_mutex_unlock(&archiver->mutex);
+    return goes_on;
+}
+
+/* The database is closed: what was committed last, and where the next start goes on. */
+static void finish(struct archiver *archiver)
+{
+    step(archiver);
+    if (archiver->is_failing || !archiver->is_begun || archiver->pending.is_there ||
+        !stream_state_rest(&archiver->state, archiver->options.database_path.data))
+        return;
+    save(archiver);
+}
+
+static void *archiver_main(void *context)
+{
+    struct archiver *archiver = context;
+    int64_t due_us = 0;
+
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    if (!follower_is_continuous(archiver->follower))
+        begin_anew(archiver,
+                   archiver->state.stream.length > 0
+                       ? "the database was changed, or its log began anew, while it was not followed"
+                       : "there was none yet");
+    while (wait_ms(archiver, TAKE_MS)) {
+        int64_t now_us = monotonic_now_us();
+
+        follower_take(archiver->follower);
+        if (now_us < due_us || now_us < archiver->again_at_us)
+            continue;
+        step(archiver);
+        due_us = now_us + archiver->options.interval_us;
+    }
+    finish(archiver);
+    pthread_mutex_lock(&archiver->mutex);
+    archiver->is_finished = true;
+    pthread_cond_broadcast(&archiver->changed);
+    pthread_mutex_unlock(&archiver->mutex);
+    return NULL;
+}
+
+/* ---- for bases ---- */
+
+static struct open_segment open_segment(struct archiver *archiver, struct arena *arena)
+{
+    struct open_segment segment = {.stream = text_none};
+
+    pthread_mutex_lock(&archiver->mutex);
+    if (archiver->is_open)
+        segment = (struct open_segment){.stream = arena_copy(arena, archiver->state.stream),
+                                        .number = archiver->state.next_segment,
+                                        .last_base_at = archiver->state.last_base_at};
+    pthread_mutex_unlock(&archiver->mutex);
+    return segment;
+}
+
+static void note_base(struct archiver *archiver, struct text stream, int64_t finished_at)
+{
+    pthread_mutex_lock(&archiver->mutex);
+    if (text_equal(stream, archiver->state.stream))
+        archiver->state.last_base_at = finished_at; /* remembered with the next segment, or at the end */
+    pthread_mutex_unlock(&archiver->mutex);
+}
+
+/* ---- the whole ---- */
+
+static struct text keep(struct archiver *archiver, struct text text)
+{
+    return text_is_set(text) ? text_from_string(arena_string(&archiver->texts, text)) : text_none;
+}
+
+static void copy_options(struct archiver *archiver, const struct archiver_options *options)
+{
+    struct text *const texts[] = {
+        &archiver->options.destination.location,
+        &archiver->options.destination.s3_endpoint,
+        &archiver->options.destination.s3_region,
+        &archiver->options.destination.s3_access_key_id,
+        &archiver->options.destination.s3_secret_access_key,
+        &archiver->options.destination.ca_file,
+        &archiver->options.data_directory,
+        &archiver->options.database_path,
+        &archiver->options.secrets_path,
+    };
+
+    archiver->options = *options;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = keep(archiver, *texts[i]);
+    archiver->options.destination.stop = &archiver->is_cut_off;
+}
+
+static char *path_in(struct text directory, const char *name)
+{
+    char *path;
+
+    if (asprintf(&path, "%.*s/%s", TEXT_FORMAT(directory), name) < 0)
+        abort();
+    return path;
+}
+
+static void free_archiver(struct archiver *archiver)
+{
+    if (archiver->follower)
+        follower_free(archiver->follower);
+    destination_close(archiver->destination);
+    pthread_cond_destroy(&archiver->changed);
+    pthread_mutex_destroy(&archiver->mutex);
+    arena_free(&archiver->arena);
+    arena_free(&archiver->texts);
+    free(archiver->state_path);
+    free(archiver->segment_path);
+    free(archiver->object_path);
+    archiver->magic = 0;
+    free(archiver);
+}
+
+struct archiver *archiver_new(const struct archiver_options *options, struct arena *arena,
+                              struct text *reason)
+{
+    struct archiver *archiver = calloc(1, sizeof *archiver);
+    pthread_condattr_t attributes;
+
+    if (!archiver)
+        abort();
+    archiver->magic = ARCHIVER_MAGIC;
+    archiver->again_ms = AGAIN_MS_MIN;
+    arena_init(&archiver->texts);
+    arena_init(&archiver->arena);
+    pthread_mutex_init(&archiver->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&archiver->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    copy_options(archiver, options);
+    archiver->state_path = path_in(archiver->options.data_directory, "backup-state");
+    archiver->segment_path = path_in(archiver->options.data_directory, "backup-segment");
+    archiver->object_path = path_in(archiver->options.data_directory, "backup-object");
+    archiver->destination = destination_open(&archiver->options.destination, arena, reason);
+    if (!archiver->destination) {
+        free_archiver(archiver);
+        return NULL;
+    }
+    archiver->state = stream_state_read(archiver->state_path, archiver->options.destination.location,
+                                        archiver->options.database_path.data, &archiver->texts);
+    archiver->follower = follower_new(archiver->options.data_directory.data, archiver->options.kept_bytes_max,
+                                      archiver->state.follows, &archiver->state.position);
+    return archiver;
+}
+
+struct follower *archiver_follower(const struct archiver *archiver)
+{
+    return archiver->follower;
+}
+
+void archiver_start(struct archiver *archiver, struct store *store, struct text installation_id)
+{
+    assert(archiver->magic == ARCHIVER_MAGIC && !archiver->is_started);
+    archiver->installation_id = keep(archiver, installation_id);
+    archiver->is_started = true;
+    if (pthread_create(&archiver->thread, NULL, archiver_main, archiver) != 0)
+        abort();
+    pthread_setname_np(archiver->thread, "backup-stream");
+    archiver->base_maker = base_maker_start(&(struct base_maker_options){
+        .archiver = archiver->options,
+        .store = store,
+        .owner = archiver,
+        .open = open_segment,
+        .made = note_base,
+    });
+}
+
+void archiver_leave_store(struct archiver *archiver)
+{
+    base_maker_end(archiver->base_maker);
+    archiver->base_maker = NULL;
+}
+
+/* False when it takes too long. */
+static bool wait_for_finish(struct archiver *archiver)
+{
+    int64_t until_us = monotonic_now_us() + FINISH_MS_MAX * INT64_C(1000);
+    const struct timespec until = {.tv_sec = until_us / MICROSECONDS_PER_SECOND,
+                                   .tv_nsec = until_us % MICROSECONDS_PER_SECOND * 1000};
+
+    pthread_mutex_lock(&archiver->mutex);
+    archiver->is_finishing = true;
+    pthread_cond_broadcast(&archiver->changed);
+    while (!archiver->is_finished &&
+           pthread_cond_timedwait(&archiver->changed, &archiver->mutex, &until) != ETIMEDOUT)
+        continue;
+    bool is_finished = archiver->is_finished;
+
+    pthread_mutex_unlock(&archiver->mutex);
+    return is_finished;
+}
+
+void archiver_finish(struct archiver *archiver)
+{
+    assert(archiver->magic == ARCHIVER_MAGIC && !archiver->base_maker);
+    if (archiver->is_started) {
+        if (!wait_for_finish(archiver)) {
+            LOG_WARNING("what was committed last could not be stored in the continuous backup in time; the "
+                        "next start sees to it");
+            atomic_store(&archiver->is_cut_off, true);
+        }
+        pthread_join(archiver->thread, NULL);
+        unlink(archiver->segment_path);
+        unlink(archiver->object_path);
+    }
+    free_archiver(archiver);
+}
