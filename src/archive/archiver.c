@@ -160,6 +160,7 @@ static void begin_anew(struct archiver *archiver, const char *reason)
     name_stream(archiver);
     follower_begin_anew(archiver->follower);
     archiver->pending.is_there = archiver->is_begun = false;
+    archiver->secrets_stored = (struct timespec){0};
     pthread_mutex_lock(&archiver->mutex);
     archiver->state = (struct stream_state){.place = archiver->state.place,
                                             .stream = {archiver->stream, sizeof archiver->stream},

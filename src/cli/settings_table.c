@@ -124,7 +124,7 @@ const struct setting settings_table[] = {
     NUMBER_SETTING("backup-base-hours", "24", 1, BACKUP_HOURS_MAX, "how often the whole database is copied there, from which a restoration begins", .needs = "backup-to"),
     NUMBER_SETTING("backup-base-rate", "50", 1, BACKUP_RATE_MAX, "how many megabytes a second are copied for that", .needs = "backup-to"),
     NUMBER_SETTING("backup-retention-days", "7", 1, RETENTION_DAYS_MAX, "how far back one can go at least; what is older is removed there", .needs = "backup-to"),
-    BYTES_SETTING("backup-kept-bytes", "1073741824", 16777216, INT64_MAX, "how much is kept in the data directory while the place cannot be reached; beyond it the backup begins anew", .needs = "backup-to"),
+    BYTES_SETTING("backup-kept-bytes", "1073741824", 1048576, INT64_MAX, "how much is kept in the data directory while the place cannot be reached; beyond it the backup begins anew", .needs = "backup-to"),
     TEXT_SETTING("backup-s3-endpoint", "URL", NULL, "the service of an s3:// place, when it is not Amazon's", .check = setting_rule_url, .example = "https://s3.example.com"),
     TEXT_SETTING("backup-s3-region", "REGION", NULL, "its region, which Amazon's must have", .alias = "AWS_REGION", .example = "eu-central-1"),
     TEXT_SETTING("backup-s3-access-key-id", "ID", NULL, "who we are to it", .alias = "AWS_ACCESS_KEY_ID", .example = "AKIAIOSFODNN7EXAMPLE"),
