@@ -125,6 +125,26 @@ static int make_unfinished(int unfinished, char name[RANDOM_NAME_LENGTH + 1])
     return fd;
 }
 
+/* The same, also when somebody has removed the directory that was open. -1: the failure is noted. */
+static int begin_unfinished(struct directory *directory, char name[RANDOM_NAME_LENGTH + 1],
+                            struct destination_failure *failure)
+{
+    if (!have_unfinished(directory, failure))
+        return -1;
+    int fd = make_unfinished(directory->unfinished, name);
+
+    if (fd < 0 && errno == ENOENT) {
+        close(directory->unfinished);
+        directory->unfinished = -1;
+        if (!have_unfinished(directory, failure))
+            return -1;
+        fd = make_unfinished(directory->unfinished, name);
+    }
+    if (fd < 0)
+        destination_fail_errno(failure, "making a file in " UNFINISHED, errno);
+    return fd;
+}
+
 /* ---- put ---- */
 
 /* Opens the directory of an object's file, made and on the disk up to the root. -1 with errno. The path loses
@@ -185,12 +205,10 @@ static bool put(struct destination *destination, struct text name, struct local_
     struct directory *directory = directory_of(destination);
     char unfinished_name[RANDOM_NAME_LENGTH + 1];
 
-    if (!have_unfinished(directory, failure))
-        return false;
-    int unfinished = make_unfinished(directory->unfinished, unfinished_name);
+    int unfinished = begin_unfinished(directory, unfinished_name, failure);
 
     if (unfinished < 0)
-        return destination_fail_errno(failure, "making a file in " UNFINISHED, errno);
+        return false;
     bool is_stored =
         fill(destination, file, unfinished, failure) && give_name(directory, unfinished_name, name, failure);
 
