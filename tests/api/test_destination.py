@@ -151,6 +151,12 @@ def test_lists_are_in_order_and_over_pages(service, tool):
     assert sum("continuation-token=" in target for _, target, _ in service.requests) > 5
 
 
+def test_what_is_listed_may_be_removed_meanwhile(service, tool):
+    service.objects = {f"{folder}/{number}": b"" for folder in "ab" for number in range(7)}
+    assert [name for name, _ in tool.call("clear", "a/")] == [f"a/{number}" for number in range(7)]
+    assert list(service.objects) == [f"b/{number}" for number in range(7)]
+
+
 def test_what_is_large_goes_in_parts_and_not_through_memory(service, tool, tmp_path):
     sent, fetched = tmp_path / "sent", tmp_path / "fetched"
     with open(sent, "wb") as file:

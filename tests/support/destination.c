@@ -3,10 +3,12 @@
  *     farthing-destination LOCATION [NAME=VALUE...] < LINES
  *
  * The names are those of the options: endpoint, region, id, secret, ca, stall_s, part_bytes, read_only. Each
- * line is one call: `put NAME FILE`, `get NAME FILE`, `list [PREFIX]`, `remove NAME`. A list prints `object
- * NAME BYTES` for each; then each call prints `done`, or `failed PROBLEM: REASON`. SIGTERM sets `stop`. */
+ * line is one call: `put NAME FILE`, `get NAME FILE`, `list [PREFIX]`, `remove NAME`, `clear [PREFIX]`, which
+ * removes what it lists. A list prints `object NAME BYTES` for each; then each call prints `done`, or `failed
+ * PROBLEM: REASON`. SIGTERM sets `stop`. */
 #include "archive/destination.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +16,27 @@
 
 static atomic_bool stop;
 
-static void note_signal(int number)
+static sigset_t stop_signals;
+
+/* A thread of its own, so that the signal itself interrupts nothing of a call. */
+static void *wait_for_signal(void *context)
 {
-    (void)number;
+    int number;
+
+    sigwait(&stop_signals, &number);
     atomic_store(&stop, true);
+    return context;
+}
+
+static void expect_signal(void)
+{
+    pthread_t thread;
+
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
+    if (pthread_create(&thread, NULL, wait_for_signal, NULL) != 0 || pthread_detach(thread) != 0)
+        abort();
 }
 
 static bool set_option(struct destination_options *options, struct text argument)
@@ -60,6 +79,13 @@ static bool print_object(void *context, struct text name, uint64_t bytes)
     return true;
 }
 
+static bool remove_object(void *context, struct text name, uint64_t bytes)
+{
+    struct destination_failure failure;
+
+    return print_object(NULL, name, bytes) && destination_remove(context, name, &failure);
+}
+
 static const char *next_word(char **rest)
 {
     char *word = strsep(rest, " \n");
@@ -78,6 +104,8 @@ static bool call(struct destination *destination, char *line, struct destination
         return destination_get(destination, name, path, failure);
     if (text_equal(what, TEXT("list")))
         return destination_list(destination, name, print_object, NULL, failure);
+    if (text_equal(what, TEXT("clear")))
+        return destination_list(destination, name, remove_object, destination, failure);
     if (text_equal(what, TEXT("remove")))
         return destination_remove(destination, name, failure);
     fprintf(stderr, "there is no call %.*s\n", TEXT_FORMAT(what));
@@ -120,7 +148,7 @@ int main(int argument_count, char **arguments)
             fprintf(stderr, "what is %s?\n", arguments[i]);
             return 2;
         }
-    sigaction(SIGTERM, &(struct sigaction){.sa_handler = note_signal, .sa_flags = SA_RESTART}, NULL);
+    expect_signal();
     arena_init(&arena);
     struct destination *destination = destination_open(&options, &arena, &reason);
 
