@@ -118,6 +118,20 @@ struct text arena_format(struct arena *arena, const char *format, ...)
     return (struct text){data, (size_t)length};
 }
 
+struct text arena_join(struct arena *arena, const struct text *texts, size_t count)
+{
+    size_t length = 0, done = 0;
+
+    for (size_t i = 0; i < count; i++)
+        length += texts[i].length;
+    char *data = arena_allocate(arena, length + 1);
+
+    for (size_t i = 0; i < count; done += texts[i++].length)
+        if (texts[i].length)
+            memcpy(data + done, texts[i].data, texts[i].length);
+    return (struct text){data, length};
+}
+
 struct text arena_list_add(struct arena *arena, struct text list, struct text name)
 {
     return list.length > 0 ? arena_format(arena, "%.*s, %.*s", TEXT_FORMAT(list), TEXT_FORMAT(name)) : name;

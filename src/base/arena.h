@@ -36,6 +36,8 @@ void *arena_allocate_zero(struct arena *arena, size_t size);
 struct text arena_copy(struct arena *arena, struct text text);
 /* A text made as printf does. */
 struct text arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The texts one behind the other. For large ones, which printf goes through byte by byte. */
+struct text arena_join(struct arena *arena, const struct text *texts, size_t count);
 /* A list for a person, "a, b", with one name more; an empty list becomes the name. */
 struct text arena_list_add(struct arena *arena, struct text list, struct text name);
 /* A NUL-terminated copy. */

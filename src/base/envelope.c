@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,35 @@ _Noreturn static void no_cipher(void)
     abort();
 }
 
-static EVP_CIPHER_CTX *new_context(void)
-{
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+static EVP_CIPHER *cipher;        /* for the life of the process */
+static pthread_key_t context_key; /* frees a thread's context when the thread ends */
+static _Thread_local EVP_CIPHER_CTX *thread_context;
 
-    return context ? context : (no_cipher(), NULL);
+static void free_context(void *context)
+{
+    EVP_CIPHER_CTX_free(context);
+    thread_context = NULL;
+}
+
+static void fetch_cipher(void)
+{
+    cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    if (!cipher || pthread_key_create(&context_key, free_context) != 0)
+        no_cipher();
+}
+
+/* The thread's context; a key that it holds is overwritten by the next one, and wiped when the thread ends.
+ */
+static EVP_CIPHER_CTX *context_here(void)
+{
+    if (thread_context)
+        return thread_context;
+    pthread_once(&fetch_once, fetch_cipher);
+    thread_context = EVP_CIPHER_CTX_new();
+    if (!thread_context || pthread_setspecific(context_key, thread_context) != 0)
+        no_cipher();
+    return thread_context;
 }
 
 /* ---- closing ---- */
@@ -36,21 +61,20 @@ struct text envelope_close(struct arena *arena, const struct envelope_keys *keys
 {
     const struct envelope_key *key = &keys->keys[0];
     unsigned char *bytes = arena_allocate(arena, NONCE_BYTES + plain.length + TAG_BYTES);
-    EVP_CIPHER_CTX *context = new_context();
+    EVP_CIPHER_CTX *context = context_here();
     int written = 0, more = 0;
 
     assert(keys->count > 0 && plain.length <= ENVELOPE_PLAIN_BYTES_MAX);
     random_bytes(bytes, NONCE_BYTES);
-    if (!EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, bytes) ||
+    if (!EVP_EncryptInit_ex(context, cipher, NULL, key->bytes, bytes) ||
         !EVP_EncryptUpdate(context, NULL, &more, bytes_of(about), (int)about.length) ||
         !EVP_EncryptUpdate(context, bytes + NONCE_BYTES, &written, bytes_of(plain), (int)plain.length) ||
         !EVP_EncryptFinal_ex(context, bytes + NONCE_BYTES + written, &more) ||
         !EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, bytes + NONCE_BYTES + plain.length))
         no_cipher();
-    EVP_CIPHER_CTX_free(context);
     struct text sealed = base64_encode(arena, bytes, NONCE_BYTES + plain.length + TAG_BYTES);
 
-    return arena_format(arena, "%.*s:%.*s", TEXT_FORMAT(key->id), TEXT_FORMAT(sealed));
+    return arena_join(arena, (const struct text[]){key->id, TEXT(":"), sealed}, 3);
 }
 
 /* ---- opening ---- */
@@ -73,16 +97,15 @@ static const struct envelope_key *key_of(const struct envelope_keys *keys, struc
 static bool decrypt(const struct envelope_key *key, struct text about, unsigned char *bytes,
                     size_t plain_length, unsigned char *plain)
 {
-    EVP_CIPHER_CTX *context = new_context();
+    EVP_CIPHER_CTX *context = context_here();
     int written = 0, more = 0;
     bool is_opened =
-        EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, bytes) &&
+        EVP_DecryptInit_ex(context, cipher, NULL, key->bytes, bytes) &&
         EVP_DecryptUpdate(context, NULL, &more, bytes_of(about), (int)about.length) &&
         EVP_DecryptUpdate(context, plain, &written, bytes + NONCE_BYTES, (int)plain_length) &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, bytes + NONCE_BYTES + plain_length) &&
         EVP_DecryptFinal_ex(context, plain + written, &more) > 0;
 
-    EVP_CIPHER_CTX_free(context);
     return is_opened;
 }
 

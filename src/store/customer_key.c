@@ -152,8 +152,11 @@ static const struct text unreadable = TEXT_LITERAL("{\"unreadable\":true}");
 struct text customer_key_seal(struct transaction *transaction, const struct envelope_keys *key,
                               struct text about, struct text plain)
 {
-    return arena_format(transaction->arena, SEALED_BEFORE "%.*s" SEALED_AFTER,
-                        TEXT_FORMAT(envelope_close(transaction->arena, key, about, plain)));
+    return arena_join(transaction->arena,
+                      (const struct text[]){TEXT(SEALED_BEFORE),
+                                            envelope_close(transaction->arena, key, about, plain),
+                                            TEXT(SEALED_AFTER)},
+                      3);
 }
 
 /* The envelope in a stored text; unset when it is a plain one. */
