@@ -19,7 +19,7 @@ def listed_commands():
 
 
 def flags_in_help(command):
-    return re.findall(r"^  (--[a-z-]+)", run_ok("help", *command.split()), re.M)
+    return re.findall(r"^  (--[a-z0-9-]+)", run_ok("help", *command.split()), re.M)
 
 
 def test_every_command_is_offered_word_by_word():
@@ -103,7 +103,7 @@ def test_the_manual_has_every_command_and_setting():
         assert f"\n\\fBfarthing {command}\\fR" in page, command
         for flag in flags_in_help(command):
             assert f"\n\\fB{flag}\\fR" in page, (command, flag)
-    settings = re.findall(r"^\(?# \(--([a-z-]+), (FARTHING_\w+)\)", run_ok("config", "example"), re.M)
+    settings = re.findall(r"^\(?# \(--([a-z0-9-]+), (FARTHING_\w+)\)", run_ok("config", "example"), re.M)
     assert len(settings) > 50
     for name, variable in settings:
         assert page.count(f"\n\\fB--{name}\\fR") == 1, f"{name} is told once"

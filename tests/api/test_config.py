@@ -62,7 +62,7 @@ def test_the_example_shows_the_defaults(config):
 
 def test_every_line_of_the_example_is_valid(config):
     """Also the ones of settings without a default, which show some value."""
-    example = re.sub(r"^# ?(?=[a-z][a-z-]* = )", "", run_ok("config", "example"), flags=re.M)
+    example = re.sub(r"^# ?(?=[a-z][a-z0-9-]* = )", "", run_ok("config", "example"), flags=re.M)
     fed_back = show("--config", config(example))
     assert {setting["origin"] for name, setting in fed_back.items() if name != "config"} == {"file"}
 
