@@ -39,7 +39,7 @@ struct pending {
     bool is_there;
     struct placed placed; /* of the stream that is being written */
     struct log_position position;
-    int64_t bytes, taken_at;
+    int64_t bytes, covers_until;
 };
 
 struct archiver {
@@ -285,7 +285,7 @@ static bool write_segment(struct archiver *archiver, const struct follower_cut *
         .database_pages = cut->database_pages,
         .page_count = (uint32_t)cut->page_count,
         .number = archiver->state.next_segment,
-        .taken_at = cut->taken_at,
+        .closed_at = cut->closed_at,
     };
     struct stat status;
     int fd = open(archiver->segment_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -299,10 +299,10 @@ static bool write_segment(struct archiver *archiver, const struct follower_cut *
     if (is_written) {
         archiver->pending = (struct pending){
             .is_there = true,
-            .placed = {.stream = archiver->state.stream, .number = segment.number, .instant = cut->taken_at},
+            .placed = {.stream = archiver->state.stream, .number = segment.number, .instant = cut->closed_at},
             .position = cut->position,
             .bytes = fstat(fd, &status) == 0 ? status.st_size : 0,
-            .taken_at = cut->taken_at,
+            .covers_until = cut->covers_until,
         };
         pthread_mutex_lock(&archiver->mutex);
         archiver->state.next_segment++; /* remembered when it is stored */
@@ -327,7 +327,7 @@ static bool put_pending(struct archiver *archiver)
     save(archiver);
     metrics_add(&cells->backup_segments, 1);
     metrics_add(&cells->backup_bytes, (uint64_t)pending->bytes);
-    metrics_set(&cells->backup_stored_until_us, (uint64_t)pending->taken_at);
+    metrics_set(&cells->backup_stored_until_us, (uint64_t)pending->covers_until);
     archiver->pending.is_there = false;
     return true;
 }
@@ -348,7 +348,7 @@ static bool put_cut(struct archiver *archiver)
     }
     if (cut.page_count > 0)
         return put_pending(archiver);
-    metrics_set(&metrics_here()->backup_stored_until_us, (uint64_t)cut.taken_at);
+    metrics_set(&metrics_here()->backup_stored_until_us, (uint64_t)cut.covers_until);
     return true;
 }
 

@@ -239,7 +239,7 @@ static bool begin_segment(void *context, const struct segment *segment, struct t
 
     applying->segment = *segment;
     applying->rebuilding->page_bytes = segment->page_bytes;
-    if (segment->number == applying->placed->number && segment->taken_at == applying->placed->instant &&
+    if (segment->number == applying->placed->number && segment->closed_at == applying->placed->instant &&
         (page_bytes == 0 || page_bytes == segment->page_bytes))
         return true;
     *reason = TEXT("it is another one than its name says");

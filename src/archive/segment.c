@@ -11,8 +11,8 @@
 enum {
     PAGE_BYTES_MIN = 512,
     PAGE_BYTES_MAX = 65536,
-    HEADER_BYTES = sizeof MAGIC - 1 + 4 * 4 + 2 * 8,
-    NUMBER_BYTES = 4, /* of a page */
+    HEADER_BYTES = sizeof MAGIC - 1 + 32, /* four numbers of 4 bytes, two of 8 */
+    NUMBER_BYTES = 4,                     /* of a page */
 };
 
 /* ---- numbers ---- */
@@ -46,7 +46,7 @@ static void make_header(const struct segment *segment, char header[HEADER_BYTES]
     end = put_little_endian(end, segment->page_count, 4);
     end = put_little_endian(end, 0, 4);
     end = put_little_endian(end, (uint64_t)segment->number, 8);
-    put_little_endian(end, (uint64_t)segment->taken_at, 8);
+    put_little_endian(end, (uint64_t)segment->closed_at, 8);
 }
 
 static bool add_pages(struct packer *packer, const struct segment *segment, segment_page *page, void *context,
@@ -101,7 +101,7 @@ static const char *read_header(const char header[HEADER_BYTES], struct segment *
     segment->page_count = (uint32_t)take_little_endian(&rest, 4);
     take_little_endian(&rest, 4);
     segment->number = (int64_t)take_little_endian(&rest, 8);
-    segment->taken_at = (int64_t)take_little_endian(&rest, 8);
+    segment->closed_at = (int64_t)take_little_endian(&rest, 8);
     if (segment->page_bytes < PAGE_BYTES_MIN || segment->page_bytes > PAGE_BYTES_MAX ||
         (segment->page_bytes & (segment->page_bytes - 1)) != 0)
         return "its pages have an impossible size";

@@ -16,7 +16,7 @@ struct segment {
     uint32_t database_pages; /* at the end of the segment */
     uint32_t page_count;     /* in the segment; none lies beyond the database's end */
     int64_t number;          /* its place in the stream */
-    int64_t taken_at;        /* whatever was acknowledged before this instant is in it or before it */
+    int64_t closed_at;       /* nothing that was begun after this instant is in it */
 };
 
 /* Gives the page at the index: its number and page_bytes bytes. False with errno. */

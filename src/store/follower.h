@@ -28,7 +28,9 @@ enum follow_from {
 
 /* What was committed since the cut before: the last state of each page that was changed. */
 struct follower_cut {
-    int64_t taken_at;             /* wall clock: whatever was acknowledged before this instant is in it */
+    /* Wall clock: whatever was acknowledged before the first instant is in it, and nothing that was begun
+     * after the second. */
+    int64_t covers_until, closed_at;
     uint32_t page_bytes;          /* the size of every page */
     uint32_t database_pages;      /* how many the database has */
     size_t page_count;            /* how many are in the cut, in the order of their numbers */
@@ -66,6 +68,15 @@ bool follower_page(struct follower *follower, size_t index, uint32_t *number, vo
 int64_t follower_waits_since(struct follower *follower);
 
 /* ---- for the writer alone ---- */
+
+/* Who follows: at most the continuous backup, and a copy that is being made. */
+struct followers {
+    struct follower *stream, *copy; /* NULL: nobody */
+};
+
+/* follower_note and follower_take of each. */
+void followers_note(const struct followers *followers, int frames);
+void followers_take(const struct followers *followers);
 
 /* Before anything is committed: looks for its place in the log of the database at `path`. */
 void follower_attach(struct follower *follower, const char *path);

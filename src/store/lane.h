@@ -2,6 +2,7 @@
 #ifndef FARTHING_STORE_LANE_H
 #define FARTHING_STORE_LANE_H
 
+#include "store/follower.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -12,7 +13,7 @@ struct store {
     uint32_t magic;
     struct postgres *postgres; /* NULL: the database is the embedded one, and the rest is for it */
     char *database_path;
-    struct follower *follower; /* of the log; NULL: nobody follows it */
+    struct followers followers; /* of the log; the writer's thread's */
     struct writer *writer;
     struct read_pool *read_pool;
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews

@@ -47,9 +47,9 @@ static struct store *new_store(void)
  * what it held. */
 static void let_follow(struct store *store, struct connection *connection)
 {
-    follower_attach(store->follower, store->database_path);
+    follower_attach(store->followers.stream, store->database_path);
     sqlite_try_write(connection);
-    follower_note(store->follower, sqlite_wal_pages(connection));
+    followers_note(&store->followers, sqlite_wal_pages(connection));
 }
 
 static struct store *open_embedded(struct text path, struct follower *follower, struct arena *arena,
@@ -71,7 +71,7 @@ static struct store *open_embedded(struct text path, struct follower *follower, 
     store->database_path = strndup(path.data, path.length);
     if (!store->database_path)
         abort();
-    store->follower = follower;
+    store->followers.stream = follower;
     if (follower)
         let_follow(store, connection);
     store->writer = writer_start(store, connection, arena, reason);

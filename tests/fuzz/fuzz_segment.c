@@ -75,7 +75,7 @@ static void write_again(struct arena *arena)
     assert(fd >= 0 && told.count == segment.page_count);
     assert(segment_write(fd, &segment, give_page, NULL, arena, &reason));
     assert(read_file(fd, arena));
-    assert(told.segment.number == segment.number && told.segment.taken_at == segment.taken_at &&
+    assert(told.segment.number == segment.number && told.segment.closed_at == segment.closed_at &&
            told.segment.page_count == segment.page_count && told.segment.page_bytes == segment.page_bytes &&
            told.segment.database_pages == segment.database_pages && told.count == segment.page_count);
     close(fd);

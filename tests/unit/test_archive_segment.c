@@ -49,6 +49,7 @@ static bool give_page(void *context, size_t index, uint32_t *number, void *bytes
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as all such functions. */
 static bool give_nothing(void *context, size_t index, uint32_t *number, void *bytes)
 {
     (void)context;
@@ -88,7 +89,7 @@ static const struct segment example = {.page_bytes = PAGE_BYTES,
                                        .database_pages = 3 * PAGES,
                                        .page_count = PAGES,
                                        .number = 17,
-                                       .taken_at = INT64_C(1795953188123456)};
+                                       .closed_at = INT64_C(1795953188123456)};
 
 static void assert_example(const struct segment *segment)
 {
@@ -96,7 +97,7 @@ static void assert_example(const struct segment *segment)
     assert_int_equal(segment->database_pages, example.database_pages);
     assert_int_equal(segment->page_count, example.page_count);
     assert_int_equal(segment->number, example.number);
-    assert_true(segment->taken_at == example.taken_at);
+    assert_true(segment->closed_at == example.closed_at);
 }
 
 static int written(const struct segment *segment)

@@ -188,8 +188,9 @@ static void test_cut_is_of_an_instant(void **state)
     int64_t acknowledged_at = instant_now_us();
     struct follower_cut cut = cut_and_apply();
 
-    assert_true(cut.taken_at >= acknowledged_at);
-    assert_true(cut.taken_at <= instant_now_us());
+    assert_true(cut.covers_until >= acknowledged_at);
+    assert_true(cut.closed_at >= cut.covers_until);
+    assert_true(cut.closed_at <= instant_now_us());
 }
 
 /* As a crash leaves them: the database and its log, but nothing that was in memory. */

@@ -1,36 +1,48 @@
 /* backup.h: a copy of the database, made while everything goes on. Only for the store.
  *
- * The pages are copied by the writer's thread, some between two batches, through SQLite's online backup on
- * the writer's own connection: what is committed meanwhile goes into the copy as well, so that no snapshot is
- * held and the write-ahead log stays short. Everything that waits for a disk (writing the copy out, syncing
- * it, reading it again for its hash) is done by a thread of its own, of low priority. */
+ * A thread of low priority reads the database's file from its beginning to its end, while others change it,
+ * and follows the log meanwhile (store/follower.h): what was committed since it began goes over what it has
+ * read. Whatever changes the file came through the log, so the two together are the database as it was at the
+ * last look at the log. The writer has nothing to do with it but to let the follower in and out, no snapshot
+ * is held, and the log stays short. */
 #ifndef FARTHING_STORE_SQLITE_BACKUP_H
 #define FARTHING_STORE_SQLITE_BACKUP_H
 
+#include "store/follower.h"
 #include "store/sqlite/sqlite.h"
 
 enum {
-    BACKUP_STEP_PAGES = 32,              /* 128 KiB: some 0.2 ms of the writer */
-    BACKUP_TURN_US = 1000,               /* how long the writer goes on with it, when others may wait */
-    BACKUP_SYNC_BYTES = 4 * 1024 * 1024, /* what is copied before it is written out */
+    BACKUP_STEP_BYTES = 256 * 1024,             /* read and written at a time */
+    BACKUP_SYNC_BYTES = 4 * 1024 * 1024,        /* what is copied before it is written out */
+    BACKUP_FOLLOW_MS = 200,                     /* between two looks at the log */
+    BACKUP_POLL_MS = 20,                        /* of the writer, while there is a copy to be let in or out */
+    BACKUP_KEPT_BYTES_MAX = 1024 * 1024 * 1024, /* of what is committed between two looks at the log */
 };
 
 struct backup;
+
+/* What a copy is made of. */
+struct backup_source {
+    struct connection *writer;
+    const char *path;           /* of the database */
+    int database;               /* its file, open until the writer's connection is closed */
+    struct follower **follower; /* where the writer has those who follow its log */
+};
 
 /* Begins to copy into the file at `path`, which must not exist; it is there under that name when the backup
  * is done. NULL and a one-line reason when it cannot be made. */
 struct backup *backup_start(struct text path, int64_t bytes_per_second, struct arena *arena,
                             struct text *reason);
 
-/* Goes on with it, if it is time: on the writer's thread, outside a transaction. The (monotonic) time at
- * which it is to be called again; INT64_MAX: there is nothing left to copy. */
-int64_t backup_step(struct backup *backup, struct connection *writer);
+/* Lets it follow the log, or leave it, as far as it has asked for that: on the writer's thread, outside a
+ * transaction. The (monotonic) time at which it is to be called again; INT64_MAX: not any more. */
+int64_t backup_step(struct backup *backup, const struct backup_source *source);
 
 /* How far it is. Any thread. */
 void backup_tell(struct backup *backup, struct store_backup *told, struct arena *arena);
 
-/* Gives up what is not done, removes the unfinished file, and frees it. The writer's thread has ended, or
- * does not know of it any more; `writer` is its connection, still open. */
+/* Gives up what is not done, removes the unfinished file, and frees it. On the writer's thread, or when that
+ * has ended; the database's file is still open. */
 void backup_free(struct backup *backup);
 
 #endif

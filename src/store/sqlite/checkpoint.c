@@ -23,7 +23,7 @@ struct checkpointer {
     uint32_t magic;
     struct connection *writer;
     struct connection *guard;
-    struct follower *follower; /* NULL: nobody follows the log */
+    const struct followers *followers; /* of the log */
     int database_fd; /* closed last: closing any descriptor of the file drops SQLite's locks on it */
     int copied_pages;
     int steps;       /* since the log was last copied whole */
@@ -98,8 +98,9 @@ static void set_state(struct checkpointer *checkpointer, enum sync_state state)
 
 /* ---- making and closing ---- */
 
-struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct follower *follower,
-                                      struct arena *arena, struct text *reason)
+struct checkpointer *checkpointer_new(struct connection *writer, struct text path,
+                                      const struct followers *followers, struct arena *arena,
+                                      struct text *reason)
 {
     struct connection *guard = sqlite_connection_open(path, SQLITE_READER, arena, reason);
     int fd = guard ? open(arena_string(arena, path), O_RDONLY | O_CLOEXEC) : -1;
@@ -126,7 +127,7 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
     checkpointer->magic = CHECKPOINTER_MAGIC;
     checkpointer->writer = writer;
     checkpointer->guard = guard;
-    checkpointer->follower = follower;
+    checkpointer->followers = followers;
     checkpointer->database_fd = fd;
     database_files_remember(&checkpointer->files, path); /* both connections have them open */
     pthread_mutex_init(&checkpointer->mutex, NULL);
@@ -160,10 +161,8 @@ static bool raise_guard(struct checkpointer *checkpointer)
 /* Before the log can begin anew: whoever follows it has what it holds. */
 static void let_follow(struct checkpointer *checkpointer)
 {
-    if (!checkpointer->follower)
-        return;
-    follower_note(checkpointer->follower, sqlite_wal_pages(checkpointer->writer));
-    follower_take(checkpointer->follower);
+    followers_note(checkpointer->followers, sqlite_wal_pages(checkpointer->writer));
+    followers_take(checkpointer->followers);
 }
 
 static void lower_guard(struct checkpointer *checkpointer)
@@ -249,6 +248,11 @@ void checkpointer_check_files(struct checkpointer *checkpointer)
     assert(checkpointer->magic == CHECKPOINTER_MAGIC);
     if (monotonic_now_us() - checkpointer->files_checked_us >= STORE_FILES_CHECK_MS * INT64_C(1000))
         look_for_files(checkpointer);
+}
+
+int checkpointer_database(const struct checkpointer *checkpointer)
+{
+    return checkpointer->database_fd;
 }
 
 enum store_state checkpointer_state(const struct checkpointer *checkpointer)

@@ -20,12 +20,13 @@ enum {
 };
 
 struct checkpointer;
-struct follower;
+struct followers;
 
-/* For the writer's connection to the file at `path`, whose log is followed by `follower` (NULL: by nobody).
+/* For the writer's connection to the file at `path`, whose log `followers`, borrowed, follow.
  * NULL and a reason on failure. */
-struct checkpointer *checkpointer_new(struct connection *writer, struct text path, struct follower *follower,
-                                      struct arena *arena, struct text *reason);
+struct checkpointer *checkpointer_new(struct connection *writer, struct text path,
+                                      const struct followers *followers, struct arena *arena,
+                                      struct text *reason);
 
 /* Does what is due; on the writer's thread, outside a transaction. `idle`: nothing was written for a while.
  */
@@ -34,6 +35,8 @@ void checkpointer_step(struct checkpointer *checkpointer, bool idle);
 /* Looks for the database's files, unless it has done so within STORE_FILES_CHECK_MS. On the writer's thread.
  */
 void checkpointer_check_files(struct checkpointer *checkpointer);
+/* The database's file, to be read from: opening and closing it would drop SQLite's locks on it. */
+int checkpointer_database(const struct checkpointer *checkpointer);
 /* STORE_WELL, or what has happened to the database that only a restart can mend: STORE_SYNC_FAILED or
  * STORE_DATABASE_REMOVED. From then on nothing is copied any more, except from a log that has lost its name
  * to the database that it belongs to. */

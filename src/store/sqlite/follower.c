@@ -41,7 +41,7 @@ struct spool {
     uint32_t *numbers;
     size_t count, capacity;
     uint32_t database_pages;
-    int64_t taken_at, waits_since;
+    int64_t covers_until, closed_at, waits_since;
 };
 
 struct cut_page {
@@ -408,11 +408,12 @@ static int64_t frames_to_take(struct follower *follower, int64_t *waits_since)
 
 static enum follower_state take(struct follower *follower)
 {
-    int64_t taken_at = instant_now_us(), waits_since, frames;
+    int64_t covers_until = instant_now_us(), closed_at, waits_since, frames;
 
     if (follower->is_lost)
         return FOLLOWER_LOST;
     frames = frames_to_take(follower, &waits_since);
+    closed_at = instant_now_us();
     if (frames < 0)
         lose(follower, "the write-ahead log is shorter than it was");
     while (frames > 0 && !follower->is_lost) {
@@ -424,7 +425,8 @@ static enum follower_state take(struct follower *follower)
     }
     if (follower->is_lost)
         return FOLLOWER_LOST;
-    follower->spool.taken_at = taken_at;
+    follower->spool.covers_until = covers_until;
+    follower->spool.closed_at = closed_at;
     if (follower->spool.waits_since == 0)
         follower->spool.waits_since = waits_since;
     return FOLLOWER_FOLLOWS;
@@ -498,7 +500,8 @@ enum follower_state follower_cut(struct follower *follower, struct follower_cut 
         *reason = arena_copy(arena, text_from_string(follower->reason));
     } else {
         *cut = (struct follower_cut){
-            .taken_at = follower->spool.taken_at,
+            .covers_until = follower->spool.covers_until,
+            .closed_at = follower->spool.closed_at,
             .page_bytes = follower->page_bytes,
             .database_pages = follower->spool.database_pages,
             .position = follower->taken,
@@ -518,4 +521,22 @@ bool follower_page(struct follower *follower, size_t index, uint32_t *number, vo
     *number = follower->pages[index].number;
     return read_all(follower->cut.fd, bytes, follower->page_bytes,
                     (off_t)follower->pages[index].place * follower->page_bytes);
+}
+
+/* ---- all of them ---- */
+
+void followers_note(const struct followers *followers, int frames)
+{
+    if (followers->stream)
+        follower_note(followers->stream, frames);
+    if (followers->copy)
+        follower_note(followers->copy, frames);
+}
+
+void followers_take(const struct followers *followers)
+{
+    if (followers->stream)
+        follower_take(followers->stream);
+    if (followers->copy)
+        follower_take(followers->copy);
 }

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/processor.h"
 #include "metrics/metrics.h"
-#include "store/follower.h"
 #include "store/sqlite/backup.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/write.h"
@@ -153,8 +152,8 @@ static bool commit(struct writer *writer, struct arena *arena)
 
     if (is_done)
         audit_chain_keep(writer->connection);
-    if (is_done && writer->store->follower)
-        follower_note(writer->store->follower, sqlite_wal_pages(writer->connection));
+    if (is_done)
+        followers_note(&writer->store->followers, sqlite_wal_pages(writer->connection));
     if (is_done && writer->connection->has_searched)
         atomic_store(&writer->store->has_unindexed, true);
     writer->connection->has_searched = false;
@@ -231,13 +230,17 @@ static void back_up(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
     if (ended)
         backup_free(ended);
-    int64_t next_us = backup ? backup_step(backup, writer->connection) : INT64_MAX;
+    const struct backup_source source = {
+        .writer = writer->connection,
+        .path = writer->store->database_path,
+        .database = checkpointer_database(writer->checkpointer),
+        .follower = &writer->store->followers.copy,
+    };
+    int64_t next_us = backup ? backup_step(backup, &source) : INT64_MAX;
 
     pthread_mutex_lock(&writer->mutex);
     writer->backup_next_us = writer->backup == backup ? next_us : 0;
     pthread_mutex_unlock(&writer->mutex);
-    if (backup)
-        processor_offer();
 }
 
 /* Waits for commands and takes them. False when the writer is to end. `idle` tells that nothing came for a
@@ -370,7 +373,7 @@ struct writer *writer_start(struct store *store, struct connection *connection, 
                             struct text *reason)
 {
     struct text path = text_from_string(store->database_path);
-    struct checkpointer *checkpointer = checkpointer_new(connection, path, store->follower, arena, reason);
+    struct checkpointer *checkpointer = checkpointer_new(connection, path, &store->followers, arena, reason);
     struct writer *writer = calloc(1, sizeof *writer);
     pthread_condattr_t attributes;
 
