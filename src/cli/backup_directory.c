@@ -3,10 +3,13 @@
 #include "base/file.h"
 #include "base/instant.h"
 #include "cli/admin_command.h"
+#include "cli/database_copy.h"
 #include "json/writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FORMAT = 1, MANIFEST_BYTES_MAX = 64 * 1024 };
 
@@ -76,5 +79,25 @@ bool backup_manifest_read(const struct backup_directory *directory, struct backu
         };
         return true;
     }
+    return false;
+}
+
+bool backup_is_unchanged(const char *database_path, const struct backup_manifest *manifest,
+                         struct arena *arena, struct text *reason)
+{
+    char sha256[SHA256_HEX_LENGTH];
+    int fd = open(database_path, O_RDONLY | O_CLOEXEC);
+    bool is_read = fd >= 0 && database_copy(fd, -1, NULL, NULL, sha256);
+    int why = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (is_read && text_equal((struct text){sha256, sizeof sha256}, manifest->sha256))
+        return true;
+    *reason = is_read ? arena_format(arena,
+                                     "%s is not what was backed up: its SHA-256 is another one than "
+                                     "backup.json says",
+                                     database_path)
+                      : arena_format(arena, "cannot read %s: %s", database_path, strerror(why));
     return false;
 }

@@ -135,6 +135,15 @@ static const struct flag restore_flags[] = {
     {0},
 };
 
+static const struct flag migrate_flags[] = {
+    {"dry-run", NULL, NULL, "do all the work and roll it back: what it would be, and how long it takes",
+     false},
+    {"without-snapshot", NULL, NULL, "do not copy the embedded database before its schema changes", false},
+    {"rollback", NULL, NULL, "put back the snapshot that was made before the schema last changed", false},
+    {"lose-writes", NULL, NULL, "... also when something was written since, which is put aside then", false},
+    {0},
+};
+
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
 static const struct flag audit_verify_flags[] = {
@@ -227,6 +236,10 @@ const struct command commands[] = {
      command_check, SETTINGS_BACKUP},
     {"restore", "BACKUP", "Make a data directory out of a backup, or put one back into it", restore_flags,
      command_restore, SETTINGS_BACKUP},
+    {"migrate", NULL,
+     "Bring the database of an earlier version up to date, as a start does, or go back to the snapshot of "
+     "before",
+     migrate_flags, command_migrate, SETTINGS_DATA},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

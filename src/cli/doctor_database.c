@@ -2,6 +2,9 @@
 #include "cli/admin_client.h"
 #include "cli/doctor.h"
 #include "cli/instance.h"
+#include "cli/snapshot.h"
+
+enum { MEGABYTE = 1000 * 1000 };
 
 /* ---- the server ---- */
 
@@ -45,7 +48,24 @@ static void tell_of_schema(struct doctor *doctor, struct text database, int vers
             ? arena_format(doctor->arena, "schema %d; the next start brings it to %d", version, current)
             : arena_format(doctor->arena, "schema %d%s", version, what_else);
 
-    doctor_say(doctor, VERDICT_OK, "database", finding, text_none);
+    doctor_say(doctor, VERDICT_OK, "database", finding,
+               version < current ? TEXT("`farthing migrate --dry-run` rehearses that") : text_none);
+}
+
+static void tell_of_snapshots(struct doctor *doctor, const struct data_directory *directory)
+{
+    size_t count;
+    const struct snapshot *snapshots = snapshots_find(directory, doctor->arena, &count);
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += snapshots[i].manifest.bytes;
+    if (count)
+        doctor_say(doctor, VERDICT_OK, "snapshots",
+                   arena_format(doctor->arena,
+                                "%zu from before the schema changed, %.1f MB; the newest is %s", count,
+                                (double)bytes / MEGABYTE, snapshots[0].directory.path),
+                   TEXT("remove those that nobody will go back to"));
 }
 
 static void inspect_file(struct doctor *doctor, struct data_directory *directory)
@@ -70,6 +90,7 @@ static void inspect_file(struct doctor *doctor, struct data_directory *directory
 
 static void check_file(struct doctor *doctor, struct data_directory *directory, bool is_open)
 {
+    tell_of_snapshots(doctor, directory);
     if (doctor->is_in_use) {
         doctor_check_secrets(doctor, directory, directory->database_path);
         tell_what_is_left_out(doctor);

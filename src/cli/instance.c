@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/admin_host.h"
 #include "cli/secrets_file.h"
+#include "cli/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -101,6 +102,8 @@ static bool open_store(struct instance *instance, const struct place *place, con
         .follower = instance->archiver ? archiver_follower(instance->archiver) : NULL,
     };
 
+    if (!is_server && !snapshot_before_migration(&instance->directory, arena, reason))
+        return false;
     instance->store = store_open_with(is_server ? place->database : instance->directory.database_path,
                                       &options, arena, reason);
     if (!instance->store && text_is_set(making.belonging.name))

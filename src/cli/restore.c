@@ -5,8 +5,10 @@
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
 #include "cli/continuous_backup.h"
+#include "cli/database_copy.h"
 #include "cli/instance.h"
 #include "cli/progress.h"
+#include "cli/snapshot.h"
 #include "domain/api_keys.h"
 #include "domain/carry_over.h"
 #include "domain/customers.h"
@@ -17,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@
 #define SECRETS_NAME "secrets.restoring"
 #define FETCHED_NAME "fetched.restoring"
 
-enum { COPY_BYTES = 1024 * 1024, SECRETS_BYTES_MAX = 1024 * 1024, MEGABYTE = 1000 * 1000 };
+enum { SECRETS_BYTES_MAX = 1024 * 1024, MEGABYTE = 1000 * 1000 };
 
 struct restoration {
     struct invocation *invocation;
@@ -61,53 +62,47 @@ static void remove_unfinished(struct restoration *restoration)
 
 /* ---- the copy ---- */
 
-/* Copies and hashes the open files. False with errno. */
-static bool copy_and_hash(struct restoration *restoration, int from, int to, uint8_t hash[SHA256_BYTES])
-{
-    struct sha256_stream *stream = sha256_begin();
-    char *bytes = malloc(COPY_BYTES);
+struct copying {
+    struct restoration *restoration;
     struct progress progress;
-    int64_t copied = 0;
-    ssize_t length;
+};
 
-    if (!bytes)
-        abort();
-    progress_start(&progress);
-    while ((length = read(from, bytes, COPY_BYTES)) > 0) {
-        struct text piece = {bytes, (size_t)length};
+static void tell_progress(void *context, int64_t copied)
+{
+    struct copying *copying = context;
+    struct arena *arena = copying->restoration->arena;
+    int64_t bytes = copying->restoration->manifest.bytes;
+    double done = bytes ? (double)copied / (double)bytes : 0;
 
-        sha256_add(stream, piece);
-        if (!file_write_all(to, piece))
-            length = -1;
-        if (length < 0)
-            break;
-        copied += length;
-        double done = restoration->manifest.bytes ? (double)copied / (double)restoration->manifest.bytes : 0;
+    if (progress_is_due(&copying->progress))
+        progress_show(&copying->progress,
+                      arena_format(arena, "%.1f MB%.*s", (double)copied / MEGABYTE,
+                                   TEXT_FORMAT(progress_rest(&copying->progress, done, arena))),
+                      done);
+}
 
-        if (progress_is_due(&progress))
-            progress_show(&progress,
-                          arena_format(restoration->arena, "%.1f MB%.*s", (double)copied / MEGABYTE,
-                                       TEXT_FORMAT(progress_rest(&progress, done, restoration->arena))),
-                          done);
-    }
+/* Of the open files. False with errno. */
+static bool copy_and_hash(struct restoration *restoration, int from, int to, char sha256[SHA256_HEX_LENGTH])
+{
+    struct copying copying = {.restoration = restoration};
+
+    progress_start(&copying.progress);
+    bool is_copied = database_copy(from, to, tell_progress, &copying, sha256);
     int why = errno;
 
-    progress_end(&progress);
-    sha256_end(stream, hash);
-    free(bytes);
+    progress_end(&copying.progress);
     errno = why;
-    return length == 0 && fsync(to) == 0;
+    return is_copied;
 }
 
 static enum exit_code copy_database(struct restoration *restoration)
 {
     const char *new_path = restoration->new_path.data;
     char hex[SHA256_HEX_LENGTH];
-    uint8_t hash[SHA256_BYTES];
 
     int from = open(restoration->source.database_path, O_RDONLY | O_CLOEXEC),
         to = from < 0 ? -1 : open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool is_copied = to >= 0 && copy_and_hash(restoration, from, to, hash);
+    bool is_copied = to >= 0 && copy_and_hash(restoration, from, to, hex);
     int why = errno;
 
     if (from >= 0)
@@ -117,7 +112,6 @@ static enum exit_code copy_database(struct restoration *restoration)
     if (!is_copied)
         return complain(EXIT_FAILED, "cannot copy %s to %s: %s", restoration->source.database_path, new_path,
                         strerror(why));
-    hex_encode(hash, sizeof hash, hex);
     if (text_equal((struct text){hex, sizeof hex}, restoration->manifest.sha256))
         return EXIT_DONE;
     return complain(
@@ -301,7 +295,8 @@ static enum exit_code open_both(struct restoration *restoration)
                         TEXT_FORMAT(reason));
     if (!restoration->is_replacing)
         return EXIT_DONE;
-    restoration->present = store_open(restoration->directory.database_path, restoration->arena, &reason);
+    if (snapshot_before_migration(&restoration->directory, restoration->arena, &reason))
+        restoration->present = store_open(restoration->directory.database_path, restoration->arena, &reason);
     if (restoration->present || invocation_switch(restoration->invocation, "forget"))
         return EXIT_DONE;
     return complain(
@@ -323,35 +318,18 @@ static void close_both(struct restoration *restoration)
 
 /* ---- into its place ---- */
 
-static bool move_if_there(struct restoration *restoration, const char *name)
-{
-    return rename(inside(restoration, restoration->directory.path, name).data,
-                  inside(restoration, restoration->aside, name).data) == 0 ||
-           errno == ENOENT;
-}
-
-/* A directory beside it for the database that is there. Its log, which a database has that could not be
- * closed, goes first: it must never be taken for the restored one's. */
-static bool make_room(struct restoration *restoration)
-{
-    struct text name = arena_format(restoration->arena, "replaced-%lld",
-                                    (long long)(restoration->call.now_us / MICROSECONDS_PER_SECOND));
-
-    restoration->aside =
-        inside(restoration, restoration->directory.path, arena_string(restoration->arena, name));
-    return mkdir(restoration->aside.data, 0700) == 0 && move_if_there(restoration, "farthing.db-wal") &&
-           move_if_there(restoration, "farthing.db-shm") && directory_sync(restoration->directory.path.data);
-}
-
-/* At no moment is there no database: a server that is started would make a new one. */
+/* The restored database waits in the directory for the other one, until they change places. */
 static bool change_places(struct restoration *restoration)
 {
-    const char *path = restoration->directory.database_path.data, *new_path = restoration->new_path.data;
+    const char *new_path = restoration->new_path.data;
 
     if (!restoration->is_replacing)
-        return rename(new_path, path) == 0;
-    return make_room(restoration) && renameat2(AT_FDCWD, new_path, AT_FDCWD, path, RENAME_EXCHANGE) == 0 &&
-           rename(new_path, inside(restoration, restoration->aside, "farthing.db").data) == 0;
+        return rename(new_path, restoration->directory.database_path.data) == 0;
+    restoration->aside =
+        database_aside(&restoration->directory, restoration->call.now_us, restoration->arena);
+    return mkdir(restoration->aside.data, 0700) == 0 &&
+           rename(new_path, inside(restoration, restoration->aside, "farthing.db").data) == 0 &&
+           database_change_places(&restoration->directory, restoration->aside, restoration->arena);
 }
 
 static bool copy_secrets(struct restoration *restoration)
@@ -386,10 +364,9 @@ static enum exit_code give_place(struct restoration *restoration)
 
     if (is_done)
         return EXIT_DONE;
-    return complain(EXIT_FAILED, "the restored database, %.*s, could not be given its place: %s%s%.*s",
-                    TEXT_FORMAT(restoration->new_path), strerror(errno),
-                    text_is_set(restoration->aside) ? "; the one before is in " : "",
-                    TEXT_FORMAT(restoration->aside));
+    return complain(
+        EXIT_FAILED, "the restored database could not be given its place: %s; it is in %.*s", strerror(errno),
+        TEXT_FORMAT(text_is_set(restoration->aside) ? restoration->aside : restoration->new_path));
 }
 
 /* ---- the whole ---- */

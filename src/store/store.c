@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +22,6 @@ enum {
     INDEXED_ROWS_ALONE = 256, /* in one command: some 10 ms */
     INDEXED_ROWS_BESIDE = 24, /* when others write: some 1 ms for them to wait */
 };
-
-/* Statistics that every allocation would update under a global mutex are of no use here. */
-static void configure_library(void)
-{
-    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    sqlite3_initialize();
-    sqlite_offer_between_writes();
-}
 
 static struct store *new_store(void)
 {
@@ -55,9 +45,6 @@ static void let_follow(struct store *store, struct connection *connection)
 static struct store *open_embedded(struct text path, struct follower *follower, struct arena *arena,
                                    struct text *reason)
 {
-    static pthread_once_t configured = PTHREAD_ONCE_INIT;
-
-    pthread_once(&configured, configure_library);
     struct connection *connection = sqlite_connection_open(path, SQLITE_WRITER, arena, reason);
 
     if (!connection)

@@ -166,27 +166,52 @@ struct text postgres_first_tenant(struct postgres_connection *connection, struct
     return id;
 }
 
-static bool apply(struct postgres_connection *connection, int version, struct arena *arena,
-                  struct text *reason)
+/* What is to become of the work. */
+enum ending { KEEP, KEEP_WHERE_THERE_IS_SOMETHING, ROLL_BACK };
+
+/* Several statements: only the simple protocol takes them, outside of a pipeline. */
+static bool run_one(struct postgres_connection *connection, int version)
 {
     const struct migration *migration = &postgres_migrations[version - 1];
     char record[SQL_BYTES_MAX];
 
     snprintf(record, sizeof record, "INSERT INTO schema_versions (version, oldest_reader) VALUES (%d, %d)",
              version, migration->oldest_reader);
-    /* Several statements: only the simple protocol takes them, outside of a pipeline. */
-    if (postgres_run_script(connection, "BEGIN") && postgres_run_script(connection, migration->sql) &&
-        postgres_run_script(connection, record) && postgres_run_script(connection, "COMMIT")) {
-        LOG_INFO("schema migrated", LOG_STRING("migration", migration->name));
-        return true;
-    }
-    *reason = arena_format(arena, "migration %s failed and was rolled back: %s", migration->name,
-                           connection->error.message);
+    return postgres_run_script(connection, migration->sql) && postgres_run_script(connection, record);
+}
+
+static bool fail(struct postgres_connection *connection, int version, struct arena *arena,
+                 struct text *reason)
+{
+    *reason = arena_format(arena, "migration %s failed and was rolled back: %s",
+                           postgres_migrations[version - 1].name, connection->error.message);
     postgres_run_script(connection, "ROLLBACK");
     return false;
 }
 
-static bool migrate_locked(struct postgres_connection *connection, bool must_exist, struct arena *arena,
+/* All of them in one transaction, so that the database is never of a version that no program was ever of. */
+static bool run_all(struct postgres_connection *connection, int version, enum ending ending,
+                    struct arena *arena, struct text *reason)
+{
+    int last = postgres_migration_count;
+
+    if (version >= last)
+        return true;
+    if (!postgres_run_script(connection, "BEGIN"))
+        return fail(connection, version + 1, arena, reason);
+    for (int next = version + 1; next <= last; next++)
+        if (!run_one(connection, next))
+            return fail(connection, next, arena, reason);
+    if (!postgres_run_script(connection, ending == ROLL_BACK ? "SET CONSTRAINTS ALL IMMEDIATE" : "COMMIT"))
+        return fail(connection, last, arena, reason);
+    if (ending == ROLL_BACK)
+        return postgres_run_script(connection, "ROLLBACK") || fail(connection, last, arena, reason);
+    for (int next = version + 1; next <= last; next++)
+        LOG_INFO("schema migrated", LOG_STRING("migration", postgres_migrations[next - 1].name));
+    return true;
+}
+
+static bool migrate_locked(struct postgres_connection *connection, enum ending ending, struct arena *arena,
                            struct text *reason)
 {
     int version, oldest_reader;
@@ -194,7 +219,7 @@ static bool migrate_locked(struct postgres_connection *connection, bool must_exi
     if (!postgres_schema_version(connection, &version, &oldest_reader, arena, reason) ||
         (version == 0 && !is_empty(connection, arena, reason)))
         return false;
-    if (version == 0 && must_exist) {
+    if (version == 0 && ending != KEEP) {
         *reason = arena_format(
             arena,
             "the PostgreSQL database %.*s holds nothing of Farthing's (it was emptied, or is not the one "
@@ -205,23 +230,43 @@ static bool migrate_locked(struct postgres_connection *connection, bool must_exi
     }
     if (version == 0 && !postgres_may_create(connection, arena, reason))
         return false;
-    for (int next = version + 1; next <= postgres_migration_count; next++)
-        if (!apply(connection, next, arena, reason))
-            return false;
-    return true;
+    return run_all(connection, version, ending, arena, reason);
+}
+
+/* Whoever comes second waits, as long as a migration takes; but a rehearsal no longer for a lock than anybody
+ * else, because others wait behind it. */
+static bool migrate(struct postgres_connection *connection, enum ending ending, struct arena *arena,
+                    struct text *reason)
+{
+    if (!run(connection, "SELECT set_config('statement_timeout', '0', false)") ||
+        (ending != ROLL_BACK && !run(connection, "SELECT set_config('lock_timeout', '0', false)")) ||
+        !run(connection, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")"))
+        return tell_error(connection, arena, reason);
+    bool is_done = migrate_locked(connection, ending, arena, reason);
+
+    if (!run(connection, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")"))
+        postgres_forget_error(connection); /* the lock goes with the session */
+    return is_done;
 }
 
 bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
                       struct text *reason)
 {
-    /* Whoever comes second waits, as long as a migration takes. */
-    if (!run(connection,
-             "SELECT set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false)") ||
-        !run(connection, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")"))
-        return tell_error(connection, arena, reason);
-    bool is_done = migrate_locked(connection, must_exist, arena, reason);
+    return migrate(connection, must_exist ? KEEP_WHERE_THERE_IS_SOMETHING : KEEP, arena, reason);
+}
 
-    if (!run(connection, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")"))
-        postgres_forget_error(connection); /* the lock goes with the session */
+bool postgres_migrate_at(struct text url, bool is_rehearsal, struct arena *arena, struct text *reason)
+{
+    if (!postgres_check_url(url, arena, reason))
+        return false;
+    struct postgres_connection *connection = postgres_connection_new(arena_string(arena, url), false);
+
+    connection->is_quiet = connection->waits_forever = true;
+    bool is_done =
+        postgres_connect(connection)
+            ? migrate(connection, is_rehearsal ? ROLL_BACK : KEEP_WHERE_THERE_IS_SOMETHING, arena, reason)
+            : tell_error(connection, arena, reason);
+
+    postgres_connection_free(connection);
     return is_done;
 }

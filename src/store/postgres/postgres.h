@@ -96,6 +96,8 @@ struct text postgres_name(const struct postgres *postgres);
  * empty for "anything may have changed". On a thread of the pool's. Once, before there are any. */
 void postgres_listen(struct postgres *postgres, store_change_listener *listener, void *context);
 
+/* As store_migrate. */
+bool postgres_migrate_at(struct text url, bool is_rehearsal, struct arena *arena, struct text *reason);
 /* As store_inspect. */
 bool postgres_inspect(struct text url, struct store_facts *facts, struct arena *arena, struct text *reason);
 

@@ -8,6 +8,7 @@
 #include "store/sqlite/search.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,16 @@ enum {
 };
 
 /* ---- opening and closing ---- */
+
+/* Once, before anything else of the library. Statistics that every allocation would update under a global
+ * mutex are of no use here. */
+static void configure_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_initialize();
+    sqlite_offer_between_writes();
+}
 
 static int remember_wal_pages(void *context, sqlite3 *handle, const char *database, int pages)
 {
@@ -77,7 +88,7 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
     sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     if (mode != SQLITE_WRITER) {
-        sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, mode != SQLITE_SETTLER, NULL);
         return sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") && sqlite_execute(connection, cache);
     }
     /* auto-vacuum only matters while the file is empty: pages never move, so that the file is what backups
@@ -112,17 +123,21 @@ static struct text immutable_name(struct text path, struct arena *arena)
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
     struct sqlite_connection *opened_connection = calloc(1, sizeof *opened_connection);
-    int flags = mode == SQLITE_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    bool writes = mode == SQLITE_WRITER || mode == SQLITE_SETTLER;
+    int flags = (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) |
+                (mode == SQLITE_WRITER ? SQLITE_OPEN_CREATE : 0);
 
     if (!opened_connection)
         abort();
+    pthread_once(&configured, configure_library);
     struct connection *connection = &opened_connection->base;
 
     connection->engine = &sqlite_engine;
     sqlite_of(connection)->magic = CONNECTION_MAGIC;
     *reason = text_none;
-    if (mode == SQLITE_WRITER && !database_files_check(path, arena, reason)) {
+    if (writes && !database_files_check(path, arena, reason)) {
         sqlite_connection_close(connection);
         return NULL;
     }

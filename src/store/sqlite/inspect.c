@@ -25,17 +25,25 @@ static bool check_pages(struct connection *connection, struct arena *arena, stru
     return is_right;
 }
 
+static bool is_ours(struct connection *connection)
+{
+    int64_t application_id = 0;
+
+    return sqlite_pragma_integer(connection, "application_id", &application_id) &&
+           application_id == SQLITE_APPLICATION_ID;
+}
+
 /* False on a failure; *reason is set when SQLite has none. */
 static bool look_at(struct connection *connection, bool thorough, int *schema_version, struct arena *arena,
                     struct text *reason)
 {
     int64_t version = 0;
 
+    if (is_ours(connection) && sqlite_pragma_integer(connection, "user_version", &version))
+        *schema_version = (int)version; /* also one that this program does not know */
     if (!sqlite_recognise(connection, arena, reason) ||
-        !sqlite_pragma_integer(connection, "user_version", &version) ||
         !sqlite_execute(connection, "SELECT count(*) FROM sqlite_schema"))
         return false;
-    *schema_version = (int)version;
     return !thorough || check_pages(connection, arena, reason);
 }
 

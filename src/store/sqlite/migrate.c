@@ -1,30 +1,77 @@
-/* migrate.c: brings a database to the schema of this program, one transaction a migration. */
+/* migrate.c: brings a database to the schema of this program, in one transaction. */
 #include "base/log.h"
 #include "store/migration.h"
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/handle.h"
 
 #include <stdio.h>
 
 enum { PRAGMA_BYTES_MAX = 64 };
 
-static bool apply(struct connection *connection, int version, struct arena *arena, struct text *reason)
+static bool run(struct connection *connection, int version)
 {
-    const struct migration *migration = &sqlite_migrations[version - 1];
     char pragmas[PRAGMA_BYTES_MAX * 2];
 
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d",
              SQLITE_APPLICATION_ID, version);
-    if (sqlite_begin_write(connection) && sqlite_execute(connection, migration->sql) &&
-        sqlite_execute(connection, pragmas) && sqlite_commit(connection)) {
-        LOG_INFO("schema migrated", LOG_STRING("migration", migration->name));
-        return true;
-    }
+    return sqlite_execute(connection, sqlite_migrations[version - 1].sql) &&
+           sqlite_execute(connection, pragmas);
+}
+
+/* Whether a commit would find every row that another one refers to. */
+static bool could_commit(struct connection *connection)
+{
+    int missing = 0, highest;
+
+    return sqlite3_db_status(sqlite_of(connection)->handle, SQLITE_DBSTATUS_DEFERRED_FKS, &missing, &highest,
+                             0) == SQLITE_OK &&
+           missing == 0;
+}
+
+static bool fail(struct connection *connection, int version, struct arena *arena, struct text *reason)
+{
     const struct failure *failure = sqlite_failure(connection, arena);
 
-    *reason = arena_format(arena, "migration %s failed and was rolled back: %.*s", migration->name,
-                           TEXT_FORMAT(failure->message));
+    *reason = arena_format(arena, "migration %s failed and was rolled back: %.*s",
+                           sqlite_migrations[version - 1].name, TEXT_FORMAT(failure->message));
     sqlite_rollback(connection);
     return false;
+}
+
+/* Runs what the database lacks, all of it in one transaction, so that it is never of a version that no
+ * program was ever of. */
+static bool run_all(struct connection *connection, bool is_rehearsal, struct arena *arena,
+                    struct text *reason)
+{
+    int64_t version = 0;
+    int last = sqlite_migration_count;
+
+    if (!sqlite_pragma_integer(connection, "user_version", &version)) {
+        *reason = sqlite_failure(connection, arena)->message;
+        return false;
+    }
+    if (version >= last)
+        return true;
+    if (!sqlite_begin_write(connection))
+        return fail(connection, (int)version + 1, arena, reason);
+    for (int next = (int)version + 1; next <= last; next++)
+        if (!run(connection, next))
+            return fail(connection, next, arena, reason);
+    if (is_rehearsal ? !could_commit(connection) : !sqlite_commit(connection))
+        return fail(connection, last, arena, reason);
+    sqlite_rollback(connection); /* of a rehearsal */
+    for (int next = (int)version + 1; next <= last && !is_rehearsal; next++)
+        LOG_INFO("schema migrated", LOG_STRING("migration", sqlite_migrations[next - 1].name));
+    return true;
+}
+
+bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason)
+{
+    return run_all(connection, false, arena, reason);
+}
+
+bool sqlite_rehearse(struct connection *connection, struct arena *arena, struct text *reason)
+{
+    return run_all(connection, true, arena, reason);
 }
 
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason)
@@ -52,19 +99,5 @@ bool sqlite_recognise(struct connection *connection, struct arena *arena, struct
                          (long long)version, sqlite_migration_count);
         return false;
     }
-    return true;
-}
-
-bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason)
-{
-    int64_t version = 0;
-
-    if (!sqlite_pragma_integer(connection, "user_version", &version)) {
-        *reason = sqlite_failure(connection, arena)->message;
-        return false;
-    }
-    for (int next = (int)version + 1; next <= sqlite_migration_count; next++)
-        if (!apply(connection, next, arena, reason))
-            return false;
     return true;
 }

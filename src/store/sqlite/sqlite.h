@@ -17,8 +17,12 @@ enum { SQLITE_APPLICATION_ID = 0x46727468 };
  */
 void sqlite_offer_between_writes(void);
 
-/* SQLITE_AT_REST: a reader of a file that nobody changes, and that has no log. */
-enum sqlite_mode { SQLITE_WRITER, SQLITE_READER, SQLITE_AT_REST };
+enum sqlite_mode {
+    SQLITE_WRITER,
+    SQLITE_READER,
+    SQLITE_AT_REST, /* a reader of a file that nobody changes, and that has no log */
+    SQLITE_SETTLER, /* copies the log back and does nothing else, whatever program made the database */
+};
 
 extern const struct engine sqlite_engine;
 
@@ -81,7 +85,11 @@ bool sqlite_recognise(struct connection *connection, struct arena *arena, struct
 /* As store_inspect. */
 bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
                     struct text *reason);
-/* Brings a recognised database to the schema of this program. */
+/* Brings a recognised database to the schema of this program, in one transaction: all of it or nothing. */
 bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);
+/* Does the same work, and rolls it back. */
+bool sqlite_rehearse(struct connection *connection, struct arena *arena, struct text *reason);
+/* As store_settle. */
+bool sqlite_settle(struct text database_path, struct arena *arena, struct text *reason);
 
 #endif
