@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 

@@ -4,6 +4,8 @@
 #include "domain/idempotency.h"
 #include "machine.h"
 #include "store/list_query.h"
+#include "store/migration.h"
+#include "store/sqlite/sqlite.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -138,6 +140,47 @@ void session_begin(struct session *session, struct state *state)
 void session_end(struct session *session)
 {
     fixture_remove(&session->fixture);
+}
+
+/* Customers have a random key since, so that each migration of one would be another database. */
+static const char old_rows[] =
+    "INSERT INTO tenants (id, name, created_at, updated_at, created_by, updated_by) VALUES ('old_tenant', "
+    "'Old', 1, 1, "
+    "'', '');"
+    "INSERT INTO environments (id, tenant_id, name, type, created_at, updated_at, created_by, updated_by) "
+    "VALUES "
+    "('old_environment', 'old_tenant', 'Old', 'development', 1, 1, '', '');"
+    "INSERT INTO users (id, tenant_id, created_at, updated_at, created_by, updated_by) VALUES ('old_user', "
+    "'old_tenant', 1, 1, '', '');"
+    "INSERT INTO scopes VALUES (1, 'old_tenant', 'old_environment');"
+    "INSERT INTO audit_log (scope, entity_type, entity_id, action, actor_id, request_id, occurred_at, "
+    "changes) "
+    "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 200) "
+    "SELECT 0, 'tenant', 'old_tenant', 'updated', '', '', n, '{}' FROM numbers;";
+
+void state_make_old(struct state *state)
+{
+    char pragmas[96];
+    struct session session;
+    sqlite3 *handle;
+
+    machine_start(&state->disk);
+    session_begin(&session, state);
+    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=1",
+             SQLITE_APPLICATION_ID);
+    assert_int_equal(sqlite3_open(session.fixture.database, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, sqlite_migrations[0].sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, old_rows, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, pragmas, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+    session_end(&session);
+    machine_look(&state->disk);
+    state->is_installed = true;
+    state->scope = 1;
+    snprintf(state->tenant_id, sizeof state->tenant_id, "old_tenant");
+    snprintf(state->environment_id, sizeof state->environment_id, "old_environment");
+    snprintf(state->user_id, sizeof state->user_id, "old_user");
 }
 
 static void be_in_trouble(struct session *session, const char *trouble)
@@ -692,11 +735,19 @@ static void run_recover(struct session *session)
     index_customers(session);
 }
 
+/* Opening it was the most of it. */
+static void run_migrate(struct session *session)
+{
+    create(session, "migrated-1");
+    read_customers(session);
+}
+
 const struct part parts[PARTS] = {
     [PART_MAKE] = {"making a database", run_make},
     [PART_CHANGE] = {"changes", run_change},
     [PART_COPY_BACK] = {"a log that is copied back", run_copy_back},
     [PART_RECOVER] = {"recovery", run_recover},
+    [PART_MIGRATE] = {"a migration", run_migrate},
 };
 
 void session_run(struct session *session, const struct part *part)

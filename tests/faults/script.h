@@ -45,6 +45,8 @@ struct state {
 };
 void state_copy(struct state *to, const struct state *from);
 void state_free(struct state *state);
+/* Makes it one of a database of the first schema, with an environment and a trail. */
+void state_make_old(struct state *state);
 
 /* One run of a part. */
 struct session {
@@ -72,9 +74,9 @@ struct part {
     void (*run)(struct session *session);
 };
 /* Making a database; changes of all kinds; a log that is copied back in steps; what a process finds that
- * comes after a power cut, which begins at the state midway of the second part. Each of the others begins
- * where the one before has ended. */
-enum { PART_MAKE, PART_CHANGE, PART_COPY_BACK, PART_RECOVER, PARTS };
+ * comes after a power cut, which begins at the state midway of the second part; and the migration of a
+ * database of the first schema (state_make_old). Each of the others begins where the one before has ended. */
+enum { PART_MAKE, PART_CHANGE, PART_COPY_BACK, PART_RECOVER, PART_MIGRATE, PARTS };
 extern const struct part parts[PARTS];
 
 /* Runs a part from the state on, on a machine that was started with its disk. */

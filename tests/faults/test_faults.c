@@ -165,14 +165,17 @@ static bool has_copied_back(const struct disk_journal *journal)
 
 static void run_references(void)
 {
-    static struct state nothing, midway;
+    static struct state nothing, midway, old;
 
     run_reference(PART_MAKE, &nothing, NULL);
     run_reference(PART_CHANGE, &references[PART_MAKE].end, &midway);
     run_reference(PART_COPY_BACK, &references[PART_CHANGE].end, NULL);
     assert_true(has_copied_back(&references[PART_COPY_BACK].journal));
     run_reference(PART_RECOVER, &midway, NULL);
+    state_make_old(&old);
+    run_reference(PART_MIGRATE, &old, NULL);
     state_free(&midway);
+    state_free(&old);
 }
 
 /* ---- power cuts ---- */
