@@ -100,9 +100,16 @@ struct snapshot *snapshots_find(const struct data_directory *directory, struct a
     return find(directory, true, arena, count);
 }
 
-static void remove_directory(const struct backup_directory *directory)
+/* What becomes the manifest when all of it is on the disk. */
+static const char *new_manifest_path(const struct backup_directory *directory, struct arena *arena)
+{
+    return arena_string(arena, arena_format(arena, "%s.new", directory->manifest_path));
+}
+
+static void remove_directory(const struct backup_directory *directory, struct arena *arena)
 {
     unlink(directory->manifest_path); /* first: from here on it is none */
+    unlink(new_manifest_path(directory, arena));
     unlink(directory->secrets_path);
     unlink(directory->database_path);
     rmdir(directory->path);
@@ -116,7 +123,7 @@ static void remove_unfinished(const struct data_directory *directory, struct are
 
     for (size_t i = 0; i < count; i++)
         if (access(found[i].manifest_path, F_OK) != 0 && errno == ENOENT)
-            remove_directory(&found[i]);
+            remove_directory(&found[i], arena);
 }
 
 static void remove_old(const struct data_directory *directory, struct arena *arena)
@@ -126,7 +133,7 @@ static void remove_old(const struct data_directory *directory, struct arena *are
 
     for (size_t i = SNAPSHOTS_KEPT; i < count; i++) {
         LOG_INFO("old snapshot removed", LOG_STRING("directory", snapshots[i].directory.path));
-        remove_directory(&snapshots[i].directory);
+        remove_directory(&snapshots[i].directory, arena);
     }
 }
 
@@ -253,8 +260,21 @@ static bool copy_secrets(struct taking *taking)
            refuse(taking, taking->directory.secrets_path);
 }
 
+/* What root's command makes is the server's. */
+static bool leave_to_owner(struct taking *taking, const char *manifest_path)
+{
+    const char *const paths[] = {taking->directory.path, taking->directory.secrets_path, manifest_path};
+
+    for (unsigned i = 0; i < sizeof paths / sizeof paths[0] && geteuid() == 0; i++)
+        if (chown(paths[i], taking->status.st_uid, taking->status.st_gid) != 0 && errno != ENOENT)
+            return refuse(taking, paths[i]);
+    return true;
+}
+
 static bool write_manifest(struct taking *taking)
 {
+    const char *new_path = new_manifest_path(&taking->directory, taking->arena);
+
     taking->manifest.version = TEXT(FARTHING_VERSION);
     taking->manifest.schema_version = taking->version;
     taking->manifest.finished_at = instant_now_us();
@@ -262,22 +282,14 @@ static bool write_manifest(struct taking *taking)
     taking->manifest.sha256 = (struct text){taking->sha256, sizeof taking->sha256};
     struct text json = backup_manifest_json(&taking->manifest, taking->arena);
 
-    /* The names of the others first: what the manifest is there for is there. */
-    return (directory_sync(taking->directory.path) && file_make(taking->directory.manifest_path, json) &&
+    if (!file_make(new_path, json))
+        return refuse(taking, new_path);
+    if (!leave_to_owner(taking, new_path))
+        return false;
+    return (directory_sync(taking->directory.path) &&
+            rename(new_path, taking->directory.manifest_path) == 0 &&
             directory_sync(taking->directory.path) && directory_sync(taking->source->path.data)) ||
            refuse(taking, taking->directory.manifest_path);
-}
-
-/* What root's command makes is the server's. */
-static bool leave_to_owner(struct taking *taking)
-{
-    const char *const paths[] = {taking->directory.path, taking->directory.secrets_path,
-                                 taking->directory.manifest_path};
-
-    for (unsigned i = 0; i < sizeof paths / sizeof paths[0] && geteuid() == 0; i++)
-        if (chown(paths[i], taking->status.st_uid, taking->status.st_gid) != 0 && errno != ENOENT)
-            return refuse(taking, paths[i]);
-    return true;
 }
 
 static struct text name_of(const struct taking *taking)
@@ -297,11 +309,11 @@ static bool make(struct taking *taking)
     taking->directory = backup_directory_at(taking->arena, name_of(taking));
     if (mkdir(taking->directory.path, 0700) != 0)
         return refuse(taking, taking->directory.path);
-    if (copy_database(taking) && copy_secrets(taking) && write_manifest(taking) && leave_to_owner(taking)) {
+    if (copy_database(taking) && copy_secrets(taking) && write_manifest(taking)) {
         remove_old(taking->source, taking->arena);
         return true;
     }
-    remove_directory(&taking->directory);
+    remove_directory(&taking->directory, taking->arena);
     return false;
 }
 
@@ -332,6 +344,7 @@ bool snapshot_before_migration(const struct data_directory *directory, struct ar
     /* A service manager waits so long for it and the migration: to be ended amid them would be no help. */
     systemd_notify(PATIENCE);
     taking.version = facts.schema_version;
+    taking.told_us = monotonic_now_us();
     return store_settle(directory->database_path, arena, reason) && take(&taking);
 }
 

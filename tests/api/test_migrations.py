@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -184,7 +185,7 @@ def test_a_snapshot_is_a_backup(directory, tmp_path, opening):
     assert tail(run_ok("check", "--data", tmp_path / "restored")).endswith(": all is well")
     assert made["tenant_id"] in run_ok("tenant", "list", "--data", tmp_path / "restored")
     doctor = run("doctor", "--data", directory).stdout
-    assert f"snapshots: 1 from before the schema changed, {snapshot.stat().st_size and ''}" in doctor and str(snapshot) in doctor
+    assert "snapshots: 1 from before the schema changed" in doctor and str(snapshot) in doctor
 
 
 @on_files
@@ -252,6 +253,17 @@ def test_a_disk_without_room_for_it(small_disk):
         assert content(directory) == before and not snapshots(directory)
     assert migrate(directory, "--without-snapshot").returncode == 0
     assert schema_version(directory) == CURRENT and not snapshots(directory)
+
+
+@on_files
+def test_a_service_manager_is_asked_for_patience(directory, start_server, tmp_path):
+    """To end a migration that takes long, and to begin it again, would go on for ever."""
+    unpack(CURRENT - 1, directory)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        for expected in ([b"EXTEND_TIMEOUT_USEC=3600000000", b"READY=1", b"STOPPING=1"], [b"READY=1", b"STOPPING=1"]):
+            start_server(directory, NOTIFY_SOCKET=str(tmp_path / "notify")).stop()
+            assert [listener.recv(4096) for _ in expected] == expected
 
 
 @on_files
