@@ -50,9 +50,13 @@ static const char *inside(struct text directory, const char *name, struct arena 
 
 struct text database_aside(const struct data_directory *directory, int64_t now_us, struct arena *arena)
 {
-    return text_from_string(
-        arena_string(arena, arena_format(arena, "%.*s/replaced-%lld", TEXT_FORMAT(directory->path),
-                                         (long long)(now_us / MICROSECONDS_PER_SECOND))));
+    long long seconds = (long long)(now_us / MICROSECONDS_PER_SECOND);
+    struct text path = arena_format(arena, "%.*s/replaced-%lld", TEXT_FORMAT(directory->path), seconds);
+
+    /* An attempt that was cut short a moment ago may have it. */
+    for (int number = 2; access(arena_string(arena, path), F_OK) == 0; number++)
+        path = arena_format(arena, "%.*s/replaced-%lld-%d", TEXT_FORMAT(directory->path), seconds, number);
+    return text_from_string(arena_string(arena, path));
 }
 
 static bool move_if_there(const struct data_directory *directory, struct text aside, const char *name,

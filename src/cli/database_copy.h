@@ -13,7 +13,8 @@
 bool database_copy(int from, int to, void (*tell)(void *context, int64_t bytes), void *context,
                    char sha256[SHA256_HEX_LENGTH]);
 
-/* A name in the data directory for what is put aside at this time, "replaced-1767323045". */
+/* A name that nothing in the data directory has yet, for what is put aside at this time:
+ * "replaced-1767323045". */
 struct text database_aside(const struct data_directory *directory, int64_t now_us, struct arena *arena);
 /* Has the database of a data directory and the one in the directory `aside` change places, in one step; the
  * log of the former, which a database has that could not be closed, goes along with it. The directory is

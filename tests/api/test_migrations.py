@@ -18,8 +18,8 @@ from http_client import Client
 from kept_databases import CURRENT, VERSIONS, archive_of, schema, schema_version, unpack
 
 LONG = os.environ.get("FARTHING_TEST_LONG") == "1"
-# One that is found by a kill is found soon; the rest is for --long.
-KILLS_SAMPLE = 16
+# Of the calls at which a process is killed; all of them with --long.
+KILLS_SAMPLE = 8
 
 
 def migrate(directory, *arguments):
@@ -393,40 +393,40 @@ def test_what_is_damaged_is_not_trusted(migrated, damage):
 
 # ---- kill -9 ----
 
-WATCHED = "openat,write,pwrite64,fsync,fdatasync,rename,renameat2,mkdir,unlink,ftruncate,utimensat"
+WATCHED = "write,pwrite64,fsync,fdatasync,rename,renameat2,mkdir,unlink,ftruncate,utimensat"
 
 
-def traced(directory, *arguments, inject=(), trace="/dev/null"):
-    """`farthing migrate` under strace, which can end it with SIGKILL amid a call."""
+# What changes names are few calls, and each matters.
+NAMES = {"rename", "renameat2", "mkdir", "unlink"}
+
+
+def traced(command, inject=(), trace="/dev/null"):
+    """A command's first thread under strace, which can end it with SIGKILL amid a call."""
     return subprocess.run(
-        ["strace", "-qq", "-o", trace, "-e", f"trace={WATCHED}", *inject, BINARY, "migrate", "--data", directory, *arguments],
+        ["strace", "-qq", "-o", trace, "-e", f"trace={WATCHED}", *inject, BINARY, *command],
         capture_output=True, text=True, check=False, timeout=seconds(60),
         env=farthing_server.environment("migrate", ASAN_OPTIONS="detect_leaks=0"),
     )
 
 
-def kill_points(directory, *arguments):
-    """Each (call, which of them) that it makes in the data directory's files, in order: from the first one on that changes
-    something."""
-    trace = directory.parent / "trace"
-    done = traced(directory, *arguments, trace=trace)
+def kill_points(command, folder):
+    """Each (call, which of them) that a command makes, of those that change something; without --long a sample."""
+    done = traced(command, trace=folder / "trace")
     assert done.returncode == 0, done.stderr
-    calls = [line.split("(")[0] for line in trace.read_text().splitlines() if "(" in line]
     counts, points = {}, []
-    for call in calls:
+    for line in (folder / "trace").read_text().splitlines():
+        call = line.split("(")[0]
+        if call not in WATCHED.split(","):
+            continue
         counts[call] = counts.get(call, 0) + 1
         points.append((call, counts[call]))
-    points = points[calls.index("openat") :]
-    changing = [point for point in points if point[0] != "openat"]
-    stride = 1 if LONG else max(1, len(changing) // KILLS_SAMPLE)
-    # What changes names are few calls, and each matters.
-    names = {"rename", "renameat2", "mkdir", "unlink"}
-    return [point for number, point in enumerate(changing) if number % stride == 0 or point[0] in names]
+    stride = 1 if LONG else max(1, len(points) // KILLS_SAMPLE)
+    return [point for number, point in enumerate(points) if number % stride == 0 or point[0] in NAMES]
 
 
-def kill_at(directory, point, *arguments):
+def kill_at(point, command):
     call, number = point
-    ended = traced(directory, *arguments, inject=["-e", f"inject={call}:signal=SIGKILL:when={number}"])
+    ended = traced(command, inject=["-e", f"inject={call}:signal=SIGKILL:when={number}"])
     assert ended.returncode != 0, f"it was not killed at {point}"
 
 
@@ -439,11 +439,11 @@ def copied(directory, name):
 @on_files
 def test_a_migration_that_is_killed_is_done_again(directory):
     made = unpack(1, directory)
-    points = kill_points(copied(directory, "reference"))
+    points = kill_points(["migrate", "--data", copied(directory, "reference")], directory.parent)
     assert len(points) >= 10
     for point in points:
         victim = copied(directory, "victim")
-        kill_at(victim, point)
+        kill_at(point, ["migrate", "--data", victim])
         with engine.at_rest(victim) as look:
             version = look("PRAGMA user_version")[0][0]
         finished = [path for path in snapshots(victim) if (path / "backup.json").exists()]
@@ -460,15 +460,33 @@ def test_a_migration_that_is_killed_is_done_again(directory):
 @on_files
 def test_a_way_back_that_is_killed_is_gone_again(migrated):
     directory, _, database = migrated
-    points = kill_points(copied(directory, "reference"), "--rollback")
+    points = kill_points(["migrate", "--rollback", "--data", copied(directory, "reference")], directory.parent)
     assert {"rename", "renameat2"} <= {call for call, _ in points}
     for point in points:
         victim = copied(directory, "victim")
-        kill_at(victim, point, "--rollback")
+        kill_at(point, ["migrate", "--rollback", "--data", victim])
         assert (victim / "farthing.db").exists(), point
         again = migrate(victim, "--rollback")
         assert again.returncode == 0 or "no snapshot" in again.stderr, (point, again.stderr)
         assert (victim / "farthing.db").read_bytes() == database, point
         (aside,) = victim.glob("replaced-*/farthing.db")
         assert version_in(aside) == CURRENT, point
+        shutil.rmtree(victim)
+
+
+@on_files
+def test_a_restoration_that_is_killed_loses_neither_database(directory, tmp_path):
+    made = unpack(CURRENT, directory)
+    run_ok("backup", tmp_path / "backup", "--data", directory)
+    run_ok("user", "create", "--tenant", made["tenant_id"], "--email", "late@kept.example", "--data", directory)
+    command = ["restore", tmp_path / "backup", "--replace", "--data"]
+    points = kill_points([*command, copied(directory, "reference")], tmp_path)
+    assert {"mkdir", "rename", "renameat2"} <= {call for call, _ in points}
+    for point in points if LONG else [point for point in points if point[0] in NAMES]:
+        victim = copied(directory, "victim")
+        kill_at(point, [*command, victim])
+        assert (victim / "farthing.db").exists(), point
+        assert run(*command, victim).returncode == 0, point
+        assert "late@kept.example" not in run_ok("user", "list", "--data", victim), point
+        assert any(b"late@kept.example" in path.read_bytes() for path in victim.glob("replaced-*/farthing.db")), point
         shutil.rmtree(victim)
