@@ -156,8 +156,7 @@ static enum exit_code check_earlier(struct checking *checking, const char *path,
     if (has_hash)
         say_well(TEXT("its SHA-256"));
     printf("schema %lld, before this program's %d: to have the rest checked, restore it into a directory of "
-           "its own, "
-           "which brings it up to date, and check that\n",
+           "its own, which brings it up to date, and check that\n",
            (long long)manifest->schema_version, store_schema_version(text_none));
     return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
 }

@@ -178,8 +178,7 @@ static enum exit_code check_losses(struct comparing *comparing)
         return complain(
             EXIT_FAILED,
             "%lld changes were acknowledged since the snapshot, the first of them at %.*s (%.*s), and would "
-            "be "
-            "gone; --lose-writes goes back all the same, and puts aside the database that has them",
+            "be gone; --lose-writes goes back all the same, and puts aside the database that has them",
             (long long)count, TEXT_FORMAT(instant_text(first->since, arena)), TEXT_FORMAT(words));
     printf("not in the snapshot: %lld changes since %.*s: %.*s\n", (long long)count,
            TEXT_FORMAT(instant_text(first->since, arena)), TEXT_FORMAT(words));

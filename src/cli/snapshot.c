@@ -206,10 +206,9 @@ static bool has_room(struct taking *taking)
         return true;
     *taking->reason = arena_format(
         taking->arena,
-        "the schema changes from %d to %d, and there is no room for the snapshot before that: it takes %.1f "
-        "MB "
-        "in %.*s, where %.1f MB are free; make room, or make a backup elsewhere and run `farthing migrate "
-        "--without-snapshot`",
+        "the schema changes from %d to %d, and there is no room for the snapshot before that: it takes "
+        "%.1f MB in %.*s, where %.1f MB are free; make room, or make a backup elsewhere and run `farthing "
+        "migrate --without-snapshot`",
         taking->version, store_schema_version(taking->source->database_path), (double)needed / MEGABYTE,
         TEXT_FORMAT(taking->source->path), (double)available / MEGABYTE);
     return false;
