@@ -28,9 +28,13 @@ def pytest_sessionstart(session):
 
 @pytest.fixture
 def rounds(request):
-    """Turns a usual number of rounds into that of this run."""
-    long = request.config.getoption("--long", default=False) or os.environ.get("FARTHING_TEST_LONG") == "1"
-    return lambda usual: usual * LONG_FACTOR if long else max(ROUNDS_MIN, round(usual / SLOWDOWN))
+    """Turns a usual number of rounds, and perhaps that of a long run, into that of this run."""
+    is_long = request.config.getoption("--long", default=False) or os.environ.get("FARTHING_TEST_LONG") == "1"
+
+    def of_this_run(usual, many=None):
+        return (many or usual * LONG_FACTOR) if is_long else max(ROUNDS_MIN, round(usual / SLOWDOWN))
+
+    return of_this_run
 
 
 @pytest.fixture

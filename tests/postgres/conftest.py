@@ -13,7 +13,7 @@ os.environ["FARTHING_TEST_ENGINE"] = "postgres"
 
 import pytest  # noqa: E402
 
-pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks", "retries")
+pytest.register_assert_rewrite("steady_load", "nodes", "crash_checks", "retries", "changes")
 
 from farthing_server import SLOWDOWN  # noqa: E402
 from nodes import Place  # noqa: E402
