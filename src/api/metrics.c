@@ -58,6 +58,7 @@ static void render(struct exchange *exchange, struct json_writer *writer)
     struct metrics_samples samples = {.version = FARTHING_VERSION, .sqlite_version = store_engine_version()};
 
     store_file_bytes(api->store, &samples.database_bytes, &samples.wal_bytes);
+    samples.oldest_snapshot_us = store_oldest_snapshot_us(api->store);
     samples.database_up =
         store_state(api->store) == STORE_WELL || store_state(api->store) == STORE_SYNC_FAILED;
     samples.database_sync_failed = store_state(api->store) == STORE_SYNC_FAILED;

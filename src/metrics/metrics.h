@@ -98,6 +98,8 @@ struct metrics_cells {
     struct metrics_histogram database_checkpoint_duration_us[METRICS_CHECKPOINT_PHASES];
     metrics_cell backup_segments, backup_bytes, backup_bases, backup_failures;
     metrics_cell backup_stored_until_us, backup_last_base_us; /* since 1970; of one thread */
+    metrics_cell database_checkpoint_stalls[METRICS_CHECKPOINT_PHASES];
+    metrics_cell database_log_held;
     metrics_cell housekeeping_runs[METRICS_JOBS], housekeeping_failures[METRICS_JOBS];
     metrics_cell housekeeping_rows[METRICS_JOBS];
     /* Last, because a scrape reads only as many rows as there are routes. */
@@ -172,7 +174,7 @@ struct metrics_samples {
     int64_t http_connections_refused[METRICS_CONNECTION_REFUSALS];
     int64_t http_buffered_bytes;
     int64_t tls_handshakes, tls_resumptions, tls_failures;
-    int64_t database_bytes, wal_bytes, database_sync_failed, database_up;
+    int64_t database_bytes, wal_bytes, database_sync_failed, database_up, oldest_snapshot_us;
     int64_t log_lines_dropped[METRICS_LOGS];
     int64_t cpu_us, start_us, resident_bytes, virtual_bytes, descriptors_open, descriptors_max;
     const char *version, *sqlite_version;

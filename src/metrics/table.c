@@ -95,6 +95,14 @@ const struct metric metrics_table[] = {
      .help =
          "Duration of a step of a checkpoint: copying, for which writes wait; the wait for the disk beside "
          "them."},
+    {"farthing_database_checkpoint_stalls_total", METRIC_COUNTER, CELLS(database_checkpoint_stalls),
+     BY("phase", phases),
+     .help = "Steps of a checkpoint that took long: half a second of copying, five of waiting for the disk."},
+    {"farthing_database_log_held_total", METRIC_COUNTER, CELLS(database_log_held),
+     .help =
+         "Times that the write-ahead log was long and could not begin anew for a read that had not ended."},
+    {"farthing_database_oldest_snapshot_seconds", METRIC_GAUGE, METRIC_MICROSECONDS,
+     SAMPLES(oldest_snapshot_us), .help = "How long the read that has lasted longest has been under way."},
     {"farthing_database_size_bytes", METRIC_GAUGE, SAMPLES(database_bytes),
      .help = "Size of the database file."},
     {"farthing_database_wal_size_bytes", METRIC_GAUGE, SAMPLES(wal_bytes),

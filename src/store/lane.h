@@ -5,6 +5,7 @@
 #include "store/follower.h"
 #include "store/store.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct writer;
@@ -22,7 +23,12 @@ struct store {
     _Atomic(enum store_state) state; /* set by the writer */
     uint64_t indexed_sequence;       /* the commit of the index's last step; the writer's thread's */
     atomic_bool has_unindexed;       /* rows whose searched fields have changed */
+    pthread_mutex_t readers_mutex;   /* guards which readers there are */
+    struct store_reader *readers;
 };
+
+/* As store_oldest_snapshot_us, of the embedded database. */
+int64_t readers_oldest_snapshot_us(struct store *store);
 
 /* Starts the writer's thread on its connection, which it then owns. NULL and a reason on failure. */
 struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,

@@ -30,6 +30,7 @@ static struct store *new_store(void)
     if (!store)
         abort();
     store->magic = STORE_MAGIC;
+    pthread_mutex_init(&store->readers_mutex, NULL);
     return store;
 }
 
@@ -107,6 +108,8 @@ void store_close(struct store *store)
         read_pool_free(store->read_pool);
         writer_stop(store->writer);
     }
+    assert(!store->readers);
+    pthread_mutex_destroy(&store->readers_mutex);
     free(store->database_path);
     store->magic = 0;
     free(store);
@@ -237,6 +240,12 @@ void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_
     assert(store->magic == STORE_MAGIC);
     *database_bytes = store->postgres ? -1 : file_bytes(store->database_path, "");
     *log_bytes = store->postgres ? -1 : file_bytes(store->database_path, "-wal");
+}
+
+int64_t store_oldest_snapshot_us(struct store *store)
+{
+    assert(store->magic == STORE_MAGIC);
+    return store->postgres ? -1 : readers_oldest_snapshot_us(store);
 }
 
 bool store_backup_begin(struct store *store, struct text path, int64_t bytes_per_second, struct arena *arena,

@@ -32,8 +32,9 @@ enum {
     STORE_CHECKPOINT_WAL_PAGES = 1500, /* the write-ahead log is copied back when it holds this many pages */
     STORE_RESTART_WAL_PAGES =
         16000, /* from here on the writer waits for readers, so that the log starts anew */
-    STORE_IDLE_CHECKPOINT_MS = 1000, /* ... or when nothing was written for this long */
-    STORE_FILES_CHECK_MS = 1000,     /* how often the files are looked for, when and where they should be */
+    STORE_LOG_BYTES_KEPT = 64 * 1024 * 1024, /* of a log that was longer and has begun anew */
+    STORE_IDLE_CHECKPOINT_MS = 1000,         /* ... or when nothing was written for this long */
+    STORE_FILES_CHECK_MS = 1000,   /* how often the files are looked for, when and where they should be */
     STORE_CACHE_AGE_MAX_MS = 3000, /* how long what is kept in memory holds without word from the database */
     STORE_CONNECTIONS_DEFAULT = 8, /* to a PostgreSQL database */
     STORE_CONNECTIONS_MIN = 2,
@@ -409,6 +410,10 @@ bool store_look(struct text path, enum store_rest rest, struct arena *arena, str
 /* The sizes of the database file and of its write-ahead log (0 when there is none); -1 when they cannot be
  * told, as those of a server. Any thread. */
 void store_file_bytes(const struct store *store, int64_t *database_bytes, int64_t *log_bytes);
+
+/* For how many microseconds the embedded database's oldest snapshot of a reader has been held; 0: there is
+ * none. -1 of a server's. Any thread. */
+int64_t store_oldest_snapshot_us(struct store *store);
 
 /* What is wrong below the database, as far as writing has shown. */
 enum store_state {

@@ -1,6 +1,8 @@
 /* The write-ahead log: bounded under load, copied back when nothing is written, gone after the end. */
 #include "store_fixture.h"
 
+#include "metrics/metrics.h"
+
 #include <time.h>
 
 enum { WAL_PAGE_BYTES = 4096 + 24, CHANGE_PAGES_MAX = 1500 };
@@ -88,6 +90,51 @@ static void test_log_begins_anew_after_a_long_snapshot(void **state)
     arena_free(&arena);
 }
 
+static uint64_t times_held(void)
+{
+    const struct metrics_samples samples = {.version = "", .sqlite_version = ""};
+    const char name[] = "\nfarthing_database_log_held_total ";
+    struct buffer text = {0};
+
+    metrics_write(&text, &samples, NULL, 0);
+    buffer_append_char(&text, '\0');
+    const char *line = strstr(buffer_text(&text).data, name);
+
+    assert_non_null(line);
+    uint64_t times = strtoull(line + sizeof name - 1, NULL, 10);
+
+    buffer_free(&text);
+    return times;
+}
+
+/* It is counted, its age is known, and afterwards the file gives back what it had grown by. */
+static void test_a_read_that_keeps_the_log_long(void **state)
+{
+    enum { CHANGES_MAX = 200, CHANGES_AFTERWARDS = 4 };
+    struct store_fixture *fixture = *state;
+    struct text reason;
+    struct store_reader *reader = store_reader_open(fixture->store, &fixture->arena, &reason);
+    struct arena arena;
+    unsigned number = 0;
+    uint64_t held_before = times_held();
+
+    arena_init(&arena);
+    assert_int_equal(store_oldest_snapshot_us(fixture->store), 0);
+    read_something(fixture, reader, &arena);
+    for (; number < CHANGES_MAX && times_held() == held_before; number++)
+        assert_null(store_write(fixture->store, &arena, &fixture->call, create_megabyte, &number));
+    assert_true(times_held() > held_before);
+    assert_true(store_oldest_snapshot_us(fixture->store) > 0);
+    assert_true(fixture_file_bytes(fixture, "-wal") >= (long long)STORE_RESTART_WAL_PAGES * WAL_PAGE_BYTES);
+    store_reader_end(reader);
+    assert_int_equal(store_oldest_snapshot_us(fixture->store), 0);
+    for (unsigned end = number + CHANGES_AFTERWARDS; number < end; number++)
+        assert_null(store_write(fixture->store, &arena, &fixture->call, create_megabyte, &number));
+    assert_in_range(fixture_file_bytes(fixture, "-wal"), 1, STORE_LOG_BYTES_KEPT);
+    store_reader_close(reader);
+    arena_free(&arena);
+}
+
 static void test_log_is_gone_after_the_end(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -135,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_log_is_bounded_while_readers_end_their_snapshots),
         STORE_TEST(test_log_begins_anew_after_a_long_snapshot),
+        STORE_TEST(test_a_read_that_keeps_the_log_long),
         STORE_TEST(test_log_is_gone_after_the_end),
         STORE_TEST(test_idle_store_copies_its_log_back),
     };

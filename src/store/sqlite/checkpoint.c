@@ -262,6 +262,11 @@ enum store_state checkpointer_state(const struct checkpointer *checkpointer)
 
 /* ---- the whole ---- */
 
+bool checkpointer_is_syncing(const struct checkpointer *checkpointer)
+{
+    return checkpointer->is_syncing;
+}
+
 void checkpointer_step(struct checkpointer *checkpointer, bool idle)
 {
     bool goes_on = checkpointer->is_syncing;

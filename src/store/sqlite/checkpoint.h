@@ -42,6 +42,9 @@ int checkpointer_database(const struct checkpointer *checkpointer);
  * to the database that it belongs to. */
 enum store_state checkpointer_state(const struct checkpointer *checkpointer);
 
+/* Whether the other thread waits for the disk. */
+bool checkpointer_is_syncing(const struct checkpointer *checkpointer);
+
 /* Waits for the disk, and closes the writer's connection, which copies the rest, when there is where to;
  * frees the checkpointer. */
 void checkpointer_close(struct checkpointer *checkpointer);

@@ -78,10 +78,11 @@ static bool begin_log(struct connection *connection, struct text *reason)
 /* False on a failure; *reason is set when SQLite has none. */
 static bool configure(struct connection *connection, enum sqlite_mode mode, struct text *reason)
 {
-    char cache[PRAGMA_TEXT_MAX];
+    char cache[PRAGMA_TEXT_MAX], log_size[PRAGMA_TEXT_MAX];
     sqlite3 *handle = sqlite_of(connection)->handle;
 
     snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", STORE_CACHE_KIB);
+    snprintf(log_size, sizeof log_size, "PRAGMA journal_size_limit=%d", STORE_LOG_BYTES_KEPT);
     sqlite3_extended_result_codes(handle, 1);
     sqlite3_busy_timeout(handle, BUSY_WAIT_MS);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -96,7 +97,8 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
     if (!check_writable(connection, reason) || !sqlite_execute(connection, "PRAGMA auto_vacuum=NONE") ||
         !begin_log(connection, reason) || !sqlite_execute(connection, "PRAGMA synchronous=FULL") ||
         !sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") ||
-        !sqlite_execute(connection, "PRAGMA foreign_keys=ON") || !sqlite_execute(connection, cache))
+        !sqlite_execute(connection, "PRAGMA foreign_keys=ON") || !sqlite_execute(connection, log_size) ||
+        !sqlite_execute(connection, cache))
         return false;
     sqlite3_wal_hook(handle, remember_wal_pages, connection); /* takes the place of automatic checkpoints */
     return true;
@@ -407,6 +409,11 @@ int sqlite_wal_pages(const struct connection *connection)
     return ((const struct sqlite_connection *)connection)->wal_pages;
 }
 
+unsigned sqlite_log_held_count(const struct connection *connection)
+{
+    return ((const struct sqlite_connection *)connection)->log_held_count;
+}
+
 enum store_state sqlite_trouble(const struct connection *connection)
 {
     return ((const struct sqlite_connection *)connection)->trouble;
@@ -436,6 +443,8 @@ static int copy_log(struct connection *connection, int mode)
 
     metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_COPY],
                     monotonic_now_us() - started_us);
+    if (code == SQLITE_BUSY && mode == SQLITE_CHECKPOINT_RESTART)
+        sqlite_of(connection)->log_held_count++;
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         LOG_ERROR("checkpoint failed", LOG_STRING("error", sqlite3_errmsg(sqlite_of(connection)->handle)),
                   LOG_INTEGER("code", code));

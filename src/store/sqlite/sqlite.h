@@ -58,6 +58,9 @@ int64_t sqlite_changes(struct connection *connection);
 /* Pages that the write-ahead log held after the last commit. */
 int sqlite_wal_pages(const struct connection *connection);
 
+/* How often the log was to begin anew and could not, because a reader needs it. Of a writer. */
+unsigned sqlite_log_held_count(const struct connection *connection);
+
 /* What the disk has to do with the last error that was told (connection_failure); STORE_WELL again after the
  * next commit that has reached the disk: one that changed nothing proves nothing. Of a writer. */
 enum store_state sqlite_trouble(const struct connection *connection);

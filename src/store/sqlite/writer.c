@@ -15,6 +15,7 @@
 #include "metrics/metrics.h"
 #include "store/sqlite/backup.h"
 #include "store/sqlite/checkpoint.h"
+#include "store/sqlite/log_watch.h"
 #include "store/write.h"
 
 #include <assert.h>
@@ -29,6 +30,7 @@ struct writer {
     struct store *store;
     struct connection *connection;
     struct checkpointer *checkpointer; /* closes the connection */
+    struct log_watch log_watch;
     struct buffer scratch;
     pthread_t thread;
 
@@ -267,13 +269,32 @@ static bool wait_for_commands(struct writer *writer, struct command_list *pendin
     return more;
 }
 
+/* Does what is due of copying the log back, and sees to it that trouble with it is told. */
+static void checkpoint(struct writer *writer, bool idle)
+{
+    int64_t began_us = monotonic_now_us();
+
+    checkpointer_step(writer->checkpointer, idle);
+    struct log_state state = {
+        .now_us = monotonic_now_us(),
+        .is_syncing = checkpointer_is_syncing(writer->checkpointer),
+        .held_count = sqlite_log_held_count(writer->connection),
+        .pages = sqlite_wal_pages(writer->connection),
+    };
+
+    state.step_us = state.now_us - began_us;
+    if (state.held_count != writer->log_watch.held_count)
+        state.oldest_snapshot_us = readers_oldest_snapshot_us(writer->store);
+    log_watch_look(&writer->log_watch, &state);
+}
+
 /* Nothing was written for a while: time to copy the log back, and to look whether anything can be written. */
 static void rest(struct writer *writer)
 {
     enum store_state state = store_state(writer->store);
 
     checkpointer_check_files(writer->checkpointer);
-    checkpointer_step(writer->checkpointer, true);
+    checkpoint(writer, true);
     if (state == STORE_DISK_FULL || state == STORE_IO_ERROR || state == STORE_READ_ONLY)
         sqlite_try_write(writer->connection);
 }
@@ -298,14 +319,14 @@ static void *writer_main(void *context)
             processor_offer();
             /* When the disk is full, the log is what fills it: copied back, it can begin anew in the space it
              * has. */
-            checkpointer_step(writer->checkpointer, !is_done);
+            checkpoint(writer, !is_done);
             back_up(writer);
         }
         back_up(writer);
         if (idle)
             rest(writer);
         else
-            checkpointer_step(writer->checkpointer, false);
+            checkpoint(writer, false);
         publish_state(writer);
     }
     return NULL;
