@@ -44,7 +44,7 @@ bool reencryption_is_wanted(const struct api *api)
     secrets_copy(api->secrets.secrets, &set);
     const struct secret_ring *ring = &set.rings[SECRET_ENCRYPTION];
     bool is_new = memcmp(last->key_id, ring->keys[0].id, SECRET_ID_LENGTH) != 0;
-    bool is_wanted = ring->count > 1 && (is_new || instant_now_us() - last->checked_us >=
+    bool is_wanted = ring->count > 1 && (is_new || monotonic_now_us() - last->checked_us >=
                                                        CHECK_INTERVAL_SECONDS * MICROSECONDS_PER_SECOND);
 
     OPENSSL_cleanse(&set, sizeof set);
@@ -53,8 +53,7 @@ bool reencryption_is_wanted(const struct api *api)
 
 /* Once after each change: whoever waits to take an older key away must know. What is there and cannot be read
  * is told elsewhere (domain/connection_reencrypt.c). */
-static void finish(struct reencryption *last, struct text key_id, const struct connection_reencryption *done,
-                   int64_t now_us)
+static void finish(struct reencryption *last, struct text key_id, const struct connection_reencryption *done)
 {
     bool is_new = memcmp(last->key_id, key_id.data, SECRET_ID_LENGTH) != 0;
 
@@ -62,7 +61,7 @@ static void finish(struct reencryption *last, struct text key_id, const struct c
         LOG_INFO("no connection has secrets under an older encryption key any more",
                  LOG_TEXT("present_key", key_id));
     memcpy(last->key_id, key_id.data, SECRET_ID_LENGTH);
-    last->checked_us = now_us;
+    last->checked_us = monotonic_now_us();
     last->has_reencrypted = false;
 }
 
@@ -81,6 +80,6 @@ const struct failure *reencryption_run(struct housekeeping_step *step, struct tr
     step->is_more = done.found == CONNECTIONS_REENCRYPTED_MAX && done.reencrypted > 0;
     last->has_reencrypted |= done.reencrypted > 0;
     if (done.reencrypted == 0)
-        finish(last, keys.keys[0].id, &done, step->now_us);
+        finish(last, keys.keys[0].id, &done);
     return NULL;
 }

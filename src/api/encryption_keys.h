@@ -23,8 +23,8 @@ struct housekeeping_step;
 /* What the job knows of the last time that it found nothing to do. */
 struct reencryption {
     char key_id[SECRET_ID_LENGTH]; /* the present key at that time */
-    int64_t checked_us;
-    bool has_reencrypted; /* something since then */
+    int64_t checked_us;            /* monotonic */
+    bool has_reencrypted;          /* something since then */
 };
 
 /* Whether connections may be encrypted under another key than the present one: when there is another one, and

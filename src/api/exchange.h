@@ -9,6 +9,7 @@
 #include "api/route.h"
 #include "api/slow_pool.h"
 #include "base/log_sink.h"
+#include "base/settled_clock.h"
 #include "base/ulid.h"
 #include "domain/actor.h"
 #include "metrics/metrics.h"
@@ -37,6 +38,7 @@ struct api {
     struct store *store;
     struct key_uses *key_uses;
     struct housekeeping *housekeeping; /* NULL: none */
+    struct settled_clock clock; /* what is removed for its age goes by it; the housekeeping starts it */
     struct identities *identities;
     pthread_mutex_t identities_lock; /* one change is taken in at a time (cache.h) */
     struct slow_pool *slow_pool;

@@ -129,9 +129,11 @@ static void tell_of_failure(const struct housekeeping_job *job, const struct fai
 /* Runs a step of the job. Returns after how many milliseconds the next one is due. */
 static int do_step(struct housekeeping *housekeeping, const struct housekeeping_job *job)
 {
-    struct running running = {.job = job, .step = {.api = housekeeping->api, .now_us = instant_now_us()}};
-    const struct call call = {
-        .actor_id = text_empty, .request_id = text_empty, .now_us = running.step.now_us};
+    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
+    struct running running = {
+        .job = job,
+        .step = {.api = housekeeping->api,
+                 .now_us = settled_clock_read(&housekeeping->api->clock, call.now_us, monotonic_now_us())}};
     struct arena arena;
 
     arena_init(&arena);
@@ -212,6 +214,7 @@ struct housekeeping *housekeeping_start(struct api *api)
     if (!housekeeping)
         abort();
     housekeeping->api = api;
+    settled_clock_start(&api->clock, instant_now_us(), monotonic_now_us());
     pthread_mutex_init(&housekeeping->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

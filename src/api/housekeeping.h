@@ -11,7 +11,7 @@ struct housekeeping;
 /* A step of a job: one command, of some milliseconds at most. */
 struct housekeeping_step {
     struct api *api;
-    int64_t now_us;
+    int64_t now_us;    /* for what is removed for its age (base/settled_clock.h) */
     int64_t row_count; /* out: rows that were removed or brought up to date */
     bool is_more;      /* out: there is more to be done at once */
 };

@@ -1,6 +1,7 @@
 #include "api/idempotency.h"
 
 #include "base/hash.h"
+#include "base/instant.h"
 #include "domain/idempotency.h"
 #include "store/customer_key.h"
 
@@ -238,14 +239,15 @@ static bool look(struct exchange *exchange, struct transaction *transaction,
                  struct idempotency_record **previous, const struct failure **failure)
 {
     struct idempotency_record *record = ARENA_NEW(exchange->arena, struct idempotency_record);
-    int64_t since_us = kept_since(exchange->loop->api, exchange->call.now_us);
+    struct api *api = exchange->loop->api;
 
     *previous = NULL;
     if (!idempotency_find(transaction, exchange->idempotency->id, record)) {
         *failure = transaction->failure;
         return *failure != NULL;
     }
-    if (record->created_at < since_us) {
+    if (record->created_at <
+        kept_since(api, settled_clock_read(&api->clock, exchange->call.now_us, monotonic_now_us()))) {
         *previous = record;
         return false;
     }
