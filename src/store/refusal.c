@@ -8,6 +8,13 @@ const struct failure *refusal_stopping(struct arena *arena)
         arena, TEXT("reason"), TEXT("stopping"));
 }
 
+const struct failure *refusal_cannot_open(struct arena *arena)
+{
+    return failure_add(failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                                   TEXT("the database cannot be used right now; try again later")),
+                       arena, TEXT("reason"), TEXT("cannot_open"));
+}
+
 const struct failure *refusal_abandoned(struct arena *arena)
 {
     return failure_add(

@@ -6,6 +6,9 @@
 
 /* What waits when the store is closed is told, once what was under way had its time to end. */
 const struct failure *refusal_stopping(struct arena *arena);
+/* What a read is told for which no connection to the database can be opened: for want of rights, descriptors
+ * or memory. */
+const struct failure *refusal_cannot_open(struct arena *arena);
 /* What a command is told that is abandoned: somebody may still read it, who has shut the sending side late.
  */
 const struct failure *refusal_abandoned(struct arena *arena);

@@ -19,10 +19,26 @@ def can_mount():
         return True
 
 
+def can_mount_files():
+    """With root, util-linux and e2fsprogs there may still be no loop devices, as in a container."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "image")
+        with open(image, "wb") as file:
+            file.truncate(4 << 20)
+        for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, folder], ["umount", folder]):
+            try:
+                if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                    return False
+            except FileNotFoundError:
+                return False
+        return True
+
+
 # What a test may need of the machine, which no package brings: @pytest.mark.needs("root").
 MACHINE = {
     "root": lambda: os.geteuid() == 0,
     "mount": can_mount,
+    "disks in files": can_mount_files,
     "mounts of its own": lambda: subprocess.run(
         ["unshare", "--mount", "true"], capture_output=True, check=False
     ).returncode == 0,

@@ -8,6 +8,7 @@
 #include "store/sqlite/search.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,8 +187,27 @@ void sqlite_connection_close(struct connection *connection)
 
 /* ---- errors ---- */
 
+/* Why the system has refused a write: of its reasons SQLite tells apart a full disk alone. */
+static enum store_state trouble_of_write(int system_error)
+{
+    switch (system_error) {
+    case EDQUOT: /* of a user's or a directory's share of the disk */
+    case EFBIG:  /* of the process's limit on the size of a file */
+    case ENOSPC:
+        return STORE_DISK_FULL;
+    case EROFS: /* a disk that was found ill is turned read-only under open files */
+    case EPERM:
+    case EACCES:
+        return STORE_READ_ONLY;
+    default:
+        return STORE_IO_ERROR;
+    }
+}
+
 static enum store_state trouble_of(int code)
 {
+    if (code == SQLITE_IOERR_WRITE)
+        return trouble_of_write(sqlite_write_errno());
     switch (code & 0xff) {
     case SQLITE_FULL:
         return STORE_DISK_FULL;
@@ -202,10 +222,10 @@ static enum store_state trouble_of(int code)
 }
 
 /* NULL when it is not of the kind that goes away. */
-static const char *unavailable_reason(int code)
+static const char *unavailable_reason(enum store_state trouble, int code)
 {
-    if (trouble_of(code) != STORE_WELL)
-        return store_state_name(trouble_of(code));
+    if (trouble != STORE_WELL)
+        return store_state_name(trouble);
     switch (code & 0xff) {
     case SQLITE_CANTOPEN:
         return "cannot_open";
@@ -225,12 +245,13 @@ static const char *unavailable_reason(int code)
 const struct failure *sqlite_failure(struct connection *connection, struct arena *arena)
 {
     int code = sqlite3_extended_errcode(sqlite_of(connection)->handle);
-    const char *reason = unavailable_reason(code);
+    enum store_state trouble = trouble_of(code);
+    const char *reason = unavailable_reason(trouble, code);
 
     LOG_ERROR("database error", LOG_STRING("error", sqlite3_errmsg(sqlite_of(connection)->handle)),
-              LOG_INTEGER("code", code));
-    if (trouble_of(code) != STORE_WELL)
-        sqlite_of(connection)->trouble = trouble_of(code);
+              LOG_INTEGER("code", code), LOG_STRING("reason", reason ? reason : "unknown"));
+    if (trouble != STORE_WELL)
+        sqlite_of(connection)->trouble = trouble;
     if (!reason)
         return failure_new(arena, FAILURE_DATABASE, TEXT("the database failed; the server's log says how"));
     return failure_add(

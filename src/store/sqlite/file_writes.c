@@ -1,13 +1,22 @@
 /* file_writes.c: what SQLite does between two writes of a file: it offers the processor. A commit and a
- * checkpoint write hundreds of pages in a row, which takes milliseconds and calls nothing else of ours. */
+ * checkpoint write hundreds of pages in a row, which takes milliseconds and calls nothing else of ours. And
+ * why the system has refused one is remembered. */
 #include "store/sqlite/sqlite.h"
 
 #include "base/processor.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <unistd.h>
 
 enum { WRITES_BETWEEN_OFFERS = 16 /* some 50 us */ };
+
+static _Thread_local int write_errno;
+
+int sqlite_write_errno(void)
+{
+    return write_errno;
+}
 
 static ssize_t write_and_offer(int fd, const void *bytes, size_t length, off_t offset)
 {
@@ -15,7 +24,13 @@ static ssize_t write_and_offer(int fd, const void *bytes, size_t length, off_t o
 
     if (++write_count % WRITES_BETWEEN_OFFERS == 0)
         processor_offer();
-    return pwrite(fd, bytes, length, offset);
+    ssize_t written = pwrite(fd, bytes, length, offset);
+
+    if (written >= 0)
+        write_errno = 0;
+    else if (errno != EINTR) /* after which it is tried again */
+        write_errno = errno;
+    return written;
 }
 
 void sqlite_offer_between_writes(void)

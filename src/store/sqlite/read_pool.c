@@ -1,6 +1,7 @@
 #include "store/sqlite/read_pool.h"
 
 #include "base/instant.h"
+#include "base/log.h"
 #include "store/fair_queue.h"
 #include "store/refusal.h"
 
@@ -79,17 +80,25 @@ static const struct failure *read_with(struct store_reader *reader, struct run *
     return failure;
 }
 
+static struct store_reader *open_reader(struct read_pool *pool, struct arena *arena)
+{
+    struct text reason = text_none;
+    struct store_reader *reader = store_reader_open(pool->store, arena, &reason);
+
+    if (!reader) /* where the database is concerns the operator alone */
+        LOG_ERROR("a read could not be done", LOG_TEXT("error", reason));
+    return reader;
+}
+
 static void run(struct read_pool *pool, struct store_reader **reader, struct store_command *command)
 {
     struct run run = {pool, command, monotonic_now_us() + READ_POOL_LIMIT_MS * INT64_C(1000)};
-    struct text reason = text_none;
 
     command->failure = reason_to_end(&run);
     if (!command->failure && !*reader)
-        *reader = store_reader_open(pool->store, command->arena, &reason);
+        *reader = open_reader(pool, command->arena);
     if (!command->failure)
-        command->failure = *reader ? read_with(*reader, &run)
-                                   : failure_new(command->arena, FAILURE_SERVICE_UNAVAILABLE, reason);
+        command->failure = *reader ? read_with(*reader, &run) : refusal_cannot_open(command->arena);
     command->done(command);
 }
 

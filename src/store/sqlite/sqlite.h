@@ -16,6 +16,9 @@ enum { SQLITE_APPLICATION_ID = 0x46727468 };
 /* Once, for all connections: whoever waits for the processor need not wait for a whole commit or checkpoint.
  */
 void sqlite_offer_between_writes(void);
+/* What the system said when this thread last wrote to a file of a database: an errno, or 0. SQLite keeps it
+ * to itself. */
+int sqlite_write_errno(void);
 
 enum sqlite_mode {
     SQLITE_WRITER,
