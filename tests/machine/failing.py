@@ -98,8 +98,6 @@ class Place:
         if self.server.process.poll() is not None:
             self.server.wait()  # tells how it ended
             return
-        with engine.at_rest(self.directory) as look:
-            self.changes.check(look)
         self.changes.finish(self.server)
         self.server.stop()
         with engine.at_rest(self.directory) as look:
