@@ -1,5 +1,8 @@
 /* health.c: is the process alive, can it serve, and what does it serve (conventions section 20). */
 #include "api/resources.h"
+#include "base/memory.h"
+
+#include <string.h>
 
 static void render_alive(struct exchange *exchange, struct json_writer *writer)
 {
@@ -40,7 +43,9 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
     bool database = can_read(exchange);
     bool is_of_database = state == STORE_DATABASE_REMOVED || state == STORE_UNREACHABLE;
 
-    exchange->status = database && !draining && state == STORE_WELL ? 200 : 503;
+    const char *server = draining ? "draining" : memory_is_short() ? "out_of_memory" : "ok";
+
+    exchange->status = database && strcmp(server, "ok") == 0 && state == STORE_WELL ? 200 : 503;
     json_begin_object(writer);
     json_put_string(writer, TEXT("status"), exchange->status == 200 ? TEXT("ok") : TEXT("unavailable"));
     json_key(writer, TEXT("checks"));
@@ -52,7 +57,7 @@ static void render_ready(struct exchange *exchange, struct json_writer *writer)
                                                         : "unavailable"));
     json_put_string(writer, TEXT("disk"),
                     text_from_string(store_state_name(is_of_database ? STORE_WELL : state)));
-    json_put_string(writer, TEXT("server"), draining ? TEXT("draining") : TEXT("ok"));
+    json_put_string(writer, TEXT("server"), text_from_string(server));
     json_end_object(writer);
     json_end_object(writer);
 }

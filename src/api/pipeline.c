@@ -12,6 +12,7 @@
 #include "api/throttle.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/utf8.h"
 
 /* ---- before the lane ---- */
@@ -216,6 +217,15 @@ static const struct failure *read_body(struct exchange *exchange)
 }
 
 /* What decides before anything of a body is looked at. */
+/* Before a write has begun; what has begun comes to its end. */
+static const struct failure *out_of_memory(struct arena *arena)
+{
+    return failure_add(
+        failure_new(arena, FAILURE_SERVICE_UNAVAILABLE,
+                    TEXT("the server has no memory left; nothing was changed, try again later")),
+        arena, TEXT("reason"), TEXT("out_of_memory"));
+}
+
 static const struct failure *prepare_head(struct exchange *exchange)
 {
     const struct failure *failure = find_route(exchange);
@@ -228,8 +238,9 @@ static const struct failure *prepare_head(struct exchange *exchange)
     if (too_often || failure)
         return too_often ? too_often : failure;
     failure = check_access(exchange);
-    return failure && failure->code == FAILURE_UNAUTHENTICATED ? throttle_credentials(exchange, failure)
-                                                               : failure;
+    if (failure)
+        return failure->code == FAILURE_UNAUTHENTICATED ? throttle_credentials(exchange, failure) : failure;
+    return exchange->route->lane == LANE_WRITE && memory_is_short() ? out_of_memory(exchange->arena) : NULL;
 }
 
 static const struct failure *prepare(struct exchange *exchange)

@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <stdalign.h>
 #include <stdarg.h>
@@ -17,10 +19,8 @@ struct arena_block {
 
 static struct arena_block *new_block(struct arena_block *previous, size_t size_bytes)
 {
-    struct arena_block *block = malloc(sizeof(struct arena_block) + size_bytes);
+    struct arena_block *block = memory_take(sizeof(struct arena_block) + size_bytes);
 
-    if (!block)
-        abort();
     block->previous = previous;
     block->size_bytes = size_bytes;
     return block;

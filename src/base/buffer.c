@@ -1,5 +1,7 @@
 #include "base/buffer.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,11 +30,7 @@ void buffer_grow(struct buffer *buffer, size_t more)
 
     while (capacity < needed)
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
-    char *data = realloc(buffer->data, capacity);
-
-    if (!data)
-        abort();
-    buffer->data = data;
+    buffer->data = memory_resize(buffer->data, capacity);
     buffer->capacity = capacity;
 }
 

@@ -4,6 +4,8 @@
 #ifndef FARTHING_BASE_MEMORY_ACCOUNT_H
 #define FARTHING_BASE_MEMORY_ACCOUNT_H
 
+#include "base/memory.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,10 +31,11 @@ static inline uint64_t memory_account_used(const struct memory_account *account)
     return atomic_load_explicit(&account->used_bytes, memory_order_relaxed);
 }
 
-/* Whether there is room for `more` bytes. Two that ask at the same moment may both be told yes. */
+/* Whether there is room for `more` bytes; never while the process is short of memory. Two that ask at the
+ * same moment may both be told yes. */
 static inline bool memory_account_has_room(const struct memory_account *account, size_t more)
 {
-    return memory_account_used(account) + more <= account->bytes_max;
+    return memory_account_used(account) + more <= account->bytes_max && !memory_is_short();
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/serve.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/continuous_backup.h"
 #include "cli/entrances.h"
@@ -284,6 +285,7 @@ enum exit_code command_serve(struct invocation *invocation)
     bool is_backed_up;
 
     block_signals(&signals); /* first of all: a SIGHUP from the start on means to read the settings again */
+    memory_reserve();
     configure_memory();
     configure_log(&invocation->settings);
     if (!entrances_configure(&invocation->settings, &config, arena, &reason))

@@ -1,14 +1,14 @@
 /* Exchanges: their memory, and the call of the handler. */
 #include "http/internal.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 static struct http_exchange_record *new_record(struct http_server *server)
 {
-    struct http_exchange_record *record = malloc(sizeof *record);
+    struct http_exchange_record *record = memory_take(sizeof *record);
 
-    if (!record)
-        abort();
     record->magic = HTTP_EXCHANGE_MAGIC;
     arena_init(&record->arena);
     record->arena.account = &server->memory;

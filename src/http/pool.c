@@ -1,5 +1,7 @@
 #include "http/internal.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 struct http_pool_block {
@@ -27,12 +29,8 @@ void *http_pool_take(struct http_pool *pool)
 {
     struct http_pool_block *block = pool->free;
 
-    if (!block) {
-        block = malloc(pool->block_bytes);
-        if (!block)
-            abort();
-        return block;
-    }
+    if (!block)
+        return memory_take(pool->block_bytes);
     pool->free = block->next;
     if (--pool->kept < pool->spare)
         pool->spare = pool->kept;
@@ -100,9 +98,7 @@ static void enlarge(struct http_bytes *bytes, size_t capacity)
     memmove(bytes->data, bytes->data + bytes->start, http_bytes_length(bytes));
     bytes->end -= bytes->start;
     bytes->start = 0;
-    bytes->data = realloc(bytes->data, capacity);
-    if (!bytes->data)
-        abort();
+    bytes->data = memory_resize(bytes->data, capacity);
     bytes->capacity = capacity;
 }
 
@@ -118,9 +114,7 @@ static void move_to(struct http_bytes *bytes, struct http_pool *pool, size_t cap
         return;
     }
     note(pool, 0, capacity);
-    moved.data = capacity == pool->block_bytes ? http_pool_take(pool) : malloc(capacity);
-    if (!moved.data)
-        abort();
+    moved.data = capacity == pool->block_bytes ? http_pool_take(pool) : memory_take(capacity);
     if (bytes->data) {
         memcpy(moved.data, bytes->data + bytes->start, moved.end);
         free_memory(bytes, pool);

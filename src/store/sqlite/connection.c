@@ -2,6 +2,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
@@ -23,12 +24,46 @@ enum {
 
 /* ---- opening and closing ---- */
 
+static sqlite3_mem_methods system_memory;
+
+static void *take_memory(int bytes)
+{
+    void *memory = system_memory.xMalloc(bytes);
+
+    if (memory)
+        return memory;
+    memory_use_reserve();
+    return system_memory.xMalloc(bytes);
+}
+
+static void *resize_memory(void *memory, int bytes)
+{
+    void *resized = system_memory.xRealloc(memory, bytes);
+
+    if (resized)
+        return resized;
+    memory_use_reserve();
+    return system_memory.xRealloc(memory, bytes);
+}
+
+static void share_reserve(void)
+{
+    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &system_memory) != SQLITE_OK)
+        return; /* somebody has set it up already */
+    sqlite3_mem_methods with_reserve = system_memory;
+
+    with_reserve.xMalloc = take_memory;
+    with_reserve.xRealloc = resize_memory;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &with_reserve);
+}
+
 /* Once, before anything else of the library. Statistics that every allocation would update under a global
  * mutex are of no use here. */
 static void configure_library(void)
 {
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    share_reserve();
     sqlite3_initialize();
     sqlite_offer_between_writes();
 }
