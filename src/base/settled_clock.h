@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTLED_CLOCK_WAIT_US      (INT64_C(60) * 60 * 1000 * 1000)
-#define SETTLED_CLOCK_TOLERANCE_US (INT64_C(60) * 1000 * 1000) /* by which it may gain between two readings  \
-                                                                */
+#define SETTLED_CLOCK_WAIT_US (INT64_C(60) * 60 * 1000 * 1000)
+/* By which it may gain between two readings. */
+#define SETTLED_CLOCK_TOLERANCE_US (INT64_C(60) * 1000 * 1000)
 
 struct settled_clock {
     pthread_mutex_t mutex; /* guards what follows */

@@ -3,7 +3,6 @@
 import contextlib
 import resource as resource_module
 import struct
-import subprocess
 
 import engine
 from changes import Changes
