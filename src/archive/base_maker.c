@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "metrics/metrics.h"
 
 #include <errno.h>
@@ -89,11 +90,9 @@ static bool copy_database(struct base_maker *maker, struct open_segment *whole, 
 
 static bool pack_bytes(const struct base_maker *maker, int from, struct packer *packer)
 {
-    char *bytes = malloc(PACKED_STEP_BYTES);
+    char *bytes = memory_take(PACKED_STEP_BYTES);
     ssize_t length = 0;
 
-    if (!bytes)
-        abort();
     while (!atomic_load(&maker->is_ending) && (length = read(from, bytes, PACKED_STEP_BYTES)) > 0)
         if (!packer_add(packer, bytes, (size_t)length)) {
             length = -1;

@@ -1,5 +1,7 @@
 #include "archive/packed.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,10 @@ struct packer {
 
 struct packer *packer_new(int fd)
 {
-    struct packer *packer = malloc(sizeof *packer);
+    struct packer *packer = memory_take(sizeof *packer);
 
-    if (!packer || !(packer->context = ZSTD_createCCtx()))
+    packer->context = ZSTD_createCCtx();
+    if (!packer->context)
         abort();
     packer->fd = fd;
     ZSTD_CCtx_setParameter(packer->context, ZSTD_c_compressionLevel, LEVEL);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/instant.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,9 +61,7 @@ static bool note_segment(void *context, struct text name, uint64_t bytes)
     if (rebuilding->count == rebuilding->capacity) {
         rebuilding->capacity = rebuilding->capacity ? 2 * rebuilding->capacity : FIRST_CAPACITY;
         rebuilding->segments =
-            realloc(rebuilding->segments, rebuilding->capacity * sizeof *rebuilding->segments);
-        if (!rebuilding->segments)
-            abort();
+            memory_resize(rebuilding->segments, rebuilding->capacity * sizeof *rebuilding->segments);
     }
     placed.stream = text_none; /* the name is for this call only */
     rebuilding->segments[rebuilding->count++] = placed;
@@ -180,12 +179,10 @@ static const char *unpack_base(struct rebuilding *rebuilding, int from, uint8_t 
 {
     struct unpacker *unpacker = unpacker_new(from);
     struct sha256_stream *stream = sha256_begin();
-    char *bytes = malloc(STEP_BYTES);
+    char *bytes = memory_take(STEP_BYTES);
     const char *complaint = NULL;
     ssize_t length;
 
-    if (!bytes)
-        abort();
     while (!complaint && (length = unpacker_read_some(unpacker, bytes, STEP_BYTES)) > 0) {
         struct text piece = {bytes, (size_t)length};
 

@@ -1,6 +1,7 @@
 #include "archive/segment.h"
 
 #include "archive/packed.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -68,10 +69,8 @@ bool segment_write(int fd, const struct segment *segment, segment_page *page, vo
                    struct arena *arena, struct text *reason)
 {
     struct packer *packer = packer_new(fd);
-    char header[HEADER_BYTES], *bytes = malloc(NUMBER_BYTES + (size_t)segment->page_bytes);
+    char header[HEADER_BYTES], *bytes = memory_take(NUMBER_BYTES + (size_t)segment->page_bytes);
 
-    if (!bytes)
-        abort();
     make_header(segment, header);
     bool is_written =
         packer_add(packer, header, sizeof header) && add_pages(packer, segment, page, context, bytes);
@@ -149,10 +148,8 @@ static bool read_segment(struct unpacker *unpacker, const struct segment_visitor
                                                                 : unpacker_reason(unpacker);
     if (*complaint || !visitor->begin(visitor->context, &segment, reason))
         return false;
-    char *bytes = malloc(NUMBER_BYTES + (size_t)segment.page_bytes);
+    char *bytes = memory_take(NUMBER_BYTES + (size_t)segment.page_bytes);
 
-    if (!bytes)
-        abort();
     bool is_read = read_pages(unpacker, &segment, visitor, bytes, complaint, reason);
 
     free(bytes);

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/instant.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,9 +170,7 @@ static void mark_applied(struct backup *backup, uint32_t number)
     if (number > backup->applied_pages) {
         size_t pages = (2 * (size_t)number + BITS - 1) / BITS * BITS;
 
-        backup->applied = realloc(backup->applied, pages / BITS);
-        if (!backup->applied)
-            abort();
+        backup->applied = memory_resize(backup->applied, pages / BITS);
         memset(backup->applied + backup->applied_pages / BITS, 0, (pages - backup->applied_pages) / BITS);
         backup->applied_pages = pages;
     }
@@ -328,13 +327,11 @@ static bool copy_all(struct backup *backup)
 static bool hash_file(int fd, char sha256[SHA256_HEX_LENGTH])
 {
     struct sha256_stream *stream = sha256_begin();
-    char *bytes = malloc(HASH_STEP_BYTES);
+    char *bytes = memory_take(HASH_STEP_BYTES);
     uint8_t hash[SHA256_BYTES];
     ssize_t length;
     off_t offset = 0;
 
-    if (!bytes)
-        abort();
     while ((length = pread(fd, bytes, HASH_STEP_BYTES, offset)) > 0) {
         sha256_add(stream, (struct text){bytes, (size_t)length});
         offset += length;
@@ -388,7 +385,7 @@ static void *backup_main(void *context)
 
 static char *joined(struct text path, const char *suffix)
 {
-    char *whole = malloc(path.length + strlen(suffix) + 1);
+    char *whole = memory_take(path.length + strlen(suffix) + 1);
 
     if (!whole)
         abort();
@@ -417,8 +414,9 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
 {
     struct backup *backup = calloc(1, sizeof *backup);
 
-    if (!backup || !(backup->bytes = malloc(BACKUP_STEP_BYTES)))
+    if (!backup)
         abort();
+    backup->bytes = memory_take(BACKUP_STEP_BYTES);
     backup->path = joined(path, "");
     backup->partial_path = joined(path, STORE_BACKUP_PARTIAL);
     backup->state = STORE_BACKUP_RUNNING;

@@ -1,6 +1,7 @@
 #include "store/follower.h"
 
 #include "base/instant.h"
+#include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -130,9 +131,9 @@ struct follower *follower_new(const char *directory, int64_t spool_bytes_max, en
 {
     struct follower *follower = calloc(1, sizeof *follower);
 
-    if (!follower || !(follower->directory = strdup(directory)) ||
-        !(follower->step = malloc(STEP_BYTES + FRAME_HEADER_BYTES + PAGE_BYTES_MAX)))
+    if (!follower || !(follower->directory = strdup(directory)))
         abort();
+    follower->step = memory_take(STEP_BYTES + FRAME_HEADER_BYTES + PAGE_BYTES_MAX);
     follower->magic = FOLLOWER_MAGIC;
     follower->spool_bytes_max = spool_bytes_max;
     follower->from = from;
@@ -324,9 +325,7 @@ static bool spool_has_room(struct follower *follower, size_t frames)
     }
     if (spool->count + frames > spool->capacity) {
         spool->capacity = 2 * (spool->count + frames) + SPOOLED_MIN;
-        spool->numbers = realloc(spool->numbers, spool->capacity * sizeof *spool->numbers);
-        if (!spool->numbers)
-            abort();
+        spool->numbers = memory_resize(spool->numbers, spool->capacity * sizeof *spool->numbers);
     }
     return true;
 }
@@ -470,11 +469,9 @@ static int by_number(const void *one, const void *other)
 static void order_pages(struct follower *follower)
 {
     const struct spool *cut = &follower->cut;
-    struct cut_page *pages = malloc((cut->count + 1) * sizeof *pages);
+    struct cut_page *pages = memory_take((cut->count + 1) * sizeof *pages);
     size_t count = 0;
 
-    if (!pages)
-        abort();
     for (size_t i = 0; i < cut->count; i++)
         pages[i] = (struct cut_page){cut->numbers[i], (uint32_t)i};
     qsort(pages, cut->count, sizeof *pages, by_number);
