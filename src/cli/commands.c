@@ -144,6 +144,25 @@ static const struct flag migrate_flags[] = {
     {0},
 };
 
+static const struct flag copy_flags[] = {
+    {"from", "URL|DIRECTORY", NULL,
+     "what is copied: postgres://USER@HOST/DATABASE, a data directory that no server uses, or a backup",
+     false},
+    {"to", "URL|DIRECTORY", NULL, "where it goes: an empty database, or a directory that is new or empty",
+     false},
+    {"dry-run", NULL, NULL, "say what would be copied and change nothing", false},
+    {"verify", NULL, NULL, "copy nothing: compare two databases, the second a copy of the first", false},
+    {"bulk", NULL, NULL,
+     "copy what is there now, of a PostgreSQL database whose servers go on or of a backup; the same command "
+     "without it "
+     "catches up, which is the only pause",
+     false},
+    {"pause-max", "SECONDS", NULL,
+     "give up when the pause takes longer, so that the server can be started again", false},
+    FLAG_JSON,
+    {0},
+};
+
 static const struct flag json_flags[] = {FLAG_JSON, {0}};
 
 static const struct flag audit_verify_flags[] = {
@@ -240,6 +259,8 @@ const struct command commands[] = {
      "Bring the database of an earlier version up to date, as a start does, or go back to the snapshot of "
      "before",
      migrate_flags, command_migrate, SETTINGS_DATA},
+    {"copy", NULL, "Copy a whole database into another one, of the other engine or of the same", copy_flags,
+     command_copy, SETTINGS_NONE},
     {"audit verify", NULL, "Check that no row of the audit trail was changed, added or removed",
      audit_verify_flags, command_audit_verify, SETTINGS_DATA},
     {"outbox list", NULL, "List the newest events that were written to be delivered", outbox_list_flags,

@@ -24,6 +24,7 @@ enum exit_code command_check(struct invocation *invocation);
 enum exit_code command_backup(struct invocation *invocation);
 enum exit_code command_restore(struct invocation *invocation);
 enum exit_code command_migrate(struct invocation *invocation);
+enum exit_code command_copy(struct invocation *invocation);
 enum exit_code command_customer_get(struct invocation *invocation);
 enum exit_code command_customer_export(struct invocation *invocation);
 enum exit_code command_customer_erase(struct invocation *invocation);

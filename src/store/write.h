@@ -16,6 +16,8 @@ struct write {
 /* Whether an update changes the column. The id never changes. */
 bool write_changes(const struct write *write, size_t index);
 
+/* The value that a field's column has. */
+struct value write_column_value(const struct field *field, const void *record);
 /* write_row.c: the row itself. NULL when it is written, or on its way (struct engine). */
 const struct failure *write_row(struct transaction *transaction, const struct write *write);
 /* What a caller is told when another row has the value that the column must have alone. */

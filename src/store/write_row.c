@@ -12,7 +12,7 @@ static bool is_scoped(const struct write *write)
     return write->entity->scoping == SCOPED_BY_ENVIRONMENT;
 }
 
-static struct value column_value(const struct field *field, const void *record)
+struct value write_column_value(const struct field *field, const void *record)
 {
     switch (field->type) {
     case FIELD_INSTANT:
@@ -112,7 +112,7 @@ static size_t collect_values(const struct transaction *transaction, const struct
         const struct field *field = &write->entity->fields[i];
 
         if (write->before ? write_changes(write, i) : field_is_column(field))
-            values[count++] = column_value(field, write->record);
+            values[count++] = write_column_value(field, write->record);
     }
     if (write->before && is_scoped(write))
         values[count++] = value_integer(write->scope->number);

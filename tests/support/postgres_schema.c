@@ -5,10 +5,12 @@
  *
  * Every query of the program can be prepared, for a session that reads and for one that writes, and none of
  * them reads a large table from end to end; every field of every entity has its column, and every column its
- * field; a unique field ends a unique index that is called after it. Prints what differs, a line each, and
+ * field; a unique field ends a unique index that is called after it; every table is copied, with every
+ * column, or left out on purpose (store/copy/copied_table.h). Prints what differs, a line each, and
  * how much was looked at; fails if anything differs. */
 #include "store/postgres/handle.h"
 #include "store/transaction.h"
+#include "unit/copied_list.h"
 #include "unit/entity_list.h"
 
 #include <stdio.h>
@@ -255,6 +257,41 @@ static void compare_unique_fields(struct postgres_connection *connection, const 
     }
 }
 
+/* ---- what is copied ---- */
+
+static void look_at_tables(struct postgres_connection *connection)
+{
+    struct text tables =
+        rows_of(connection, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()");
+
+    for (struct text rest = tables; rest.length > 0; rest = text_from(rest, text_find(rest, '\n') + 1))
+        if (!is_listed(text_slice(rest, 0, text_find(rest, '\n'))))
+            differs("is not in store/copy/copied_table.c", text_slice(rest, 0, text_find(rest, '\n')));
+}
+
+static void compare_copied(struct postgres_connection *connection, const struct copied_table *table)
+{
+    const struct entity *row = copied_row_entity(table, &arena);
+    char sql[SQL_BYTES_MAX];
+    size_t count = 0;
+
+    snprintf(sql, sizeof sql,
+             "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND "
+             "table_name = '%.*s'",
+             TEXT_FORMAT(table->name));
+    for (struct text rest = rows_of(connection, sql); rest.length > 0;
+         rest = text_from(rest, text_find(rest, '\n') + 1)) {
+        struct text column = text_slice(rest, 0, text_find(rest, '\n'));
+
+        count++;
+        if (!entity_field(row, column))
+            differs("a column that is not copied",
+                    arena_format(&arena, "%.*s.%.*s", TEXT_FORMAT(table->name), TEXT_FORMAT(column)));
+    }
+    if (count != row->field_count - COPIED_COLUMNS)
+        differs("a column that is not there is copied", table->name);
+}
+
 int main(void)
 {
     struct text reason;
@@ -274,6 +311,9 @@ int main(void)
         compare_columns(connection, entities[i]);
         compare_unique_fields(connection, entities[i]);
     }
+    look_at_tables(connection);
+    for (size_t i = 0; i < COPIED_TABLE_COUNT; i++)
+        compare_copied(connection, &copied_tables[i]);
     postgres_connection_free(connection);
     printf("%u statements, %u fields, %u differences\n", queries, fields, differences);
     arena_free(&arena);

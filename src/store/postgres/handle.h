@@ -27,6 +27,9 @@ enum {
 #define SQLSTATE_NO_STATEMENT  "26000"
 #define SQLSTATE_NOT_SUPPORTED "0A000"
 
+/* PostgreSQL counts its microseconds from 2000-01-01. */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)
+
 /* Where changes are announced. */
 #define POSTGRES_CHANNEL "farthing_changes"
 
@@ -263,19 +266,31 @@ bool postgres_claim_chain(struct postgres_connection *connection);
 /* ---- migrate.c ---- */
 
 /* Brings the schema to this program's; several processes at once take turns. `must_exist`: but makes none.
- * False with a one-line reason. */
+ * False with a one-line reason, also when it is the target of a copy that is not finished. */
 bool postgres_migrate(struct postgres_connection *connection, bool must_exist, struct arena *arena,
                       struct text *reason);
 /* The schema's version; 0: there is none. False with a one-line reason when this program cannot use the
- * database: for its encoding, or for a schema that is too new. */
+ * database: for its encoding, or for a schema that is too new. Of an unfinished copy as well. */
 bool postgres_schema_version(struct postgres_connection *connection, int *version, int *oldest_reader,
                              struct arena *arena, struct text *reason);
+
+/* Whether it is the target of a copy that is not finished (store/copy/side.h). False on an error. */
+bool postgres_is_unfinished(struct postgres_connection *connection, bool *is_unfinished);
+/* Whether nobody is copying into it. False with a one-line reason. */
+bool postgres_is_whole(struct postgres_connection *connection, struct arena *arena, struct text *reason);
 
 /* Whether a schema can be made: there is one for our tables, and our role may make them there. False with a
  * one-line reason. */
 bool postgres_may_create(struct postgres_connection *connection, struct arena *arena, struct text *reason);
 /* The id of the first tenant; unset when there is none, or the schema is not there. */
 struct text postgres_first_tenant(struct postgres_connection *connection, struct arena *arena);
+
+/* ---- copy_in.c ---- */
+
+struct copied_rows;
+/* Writes rows by COPY. False on an error. */
+bool postgres_copy_in(struct postgres_connection *connection, const struct copied_rows *rows,
+                      struct arena *arena);
 
 /* ---- inspect.c ---- */
 

@@ -30,7 +30,8 @@ static bool is_usable(struct postgres_connection *connection, struct store_facts
 {
     int oldest_reader;
 
-    if (!postgres_schema_version(connection, &facts->schema_version, &oldest_reader, arena, reason))
+    if (!postgres_schema_version(connection, &facts->schema_version, &oldest_reader, arena, reason) ||
+        !postgres_is_whole(connection, arena, reason))
         return false;
     if (facts->schema_version == 0)
         return postgres_may_create(connection, arena, reason);

@@ -40,6 +40,8 @@
     FUNCTION(PQparameterStatus)                                                                              \
     FUNCTION(PQpipelineSync)                                                                                 \
     FUNCTION(PQport)                                                                                         \
+    FUNCTION(PQputCopyData)                                                                                  \
+    FUNCTION(PQputCopyEnd)                                                                                   \
     FUNCTION(PQreset)                                                                                        \
     FUNCTION(PQresultErrorField)                                                                             \
     FUNCTION(PQresultStatus)                                                                                 \

@@ -5,6 +5,7 @@
 #include "store/postgres/handle.h"
 
 #include "base/log.h"
+#include "store/copy/side.h"
 #include "store/migration.h"
 
 #include <stdio.h>
@@ -102,6 +103,31 @@ bool postgres_schema_version(struct postgres_connection *connection, int *versio
         "knows versions up to %d: run a newer Farthing",
         *version, *oldest_reader, postgres_migration_count);
     return false;
+}
+
+bool postgres_is_unfinished(struct postgres_connection *connection, bool *is_unfinished)
+{
+    int64_t values[2] = {0, 0};
+    int count;
+    bool is_known = ask_integers(
+        connection,
+        "SELECT count(*), 0::bigint FROM pg_class WHERE oid = to_regclass('" COPY_PROGRESS_TABLE "')", &count,
+        values);
+
+    *is_unfinished = values[0] > 0;
+    return is_known;
+}
+
+bool postgres_is_whole(struct postgres_connection *connection, struct arena *arena, struct text *reason)
+{
+    bool is_unfinished;
+
+    if (!postgres_is_unfinished(connection, &is_unfinished))
+        return tell_error(connection, arena, reason);
+    if (is_unfinished)
+        *reason = arena_format(arena, "the PostgreSQL database %.*s cannot be used: " COPY_UNFINISHED,
+                               TEXT_FORMAT(postgres_name_of(connection, arena)));
+    return !is_unfinished;
 }
 
 /* A database of somebody else's: ours begins with nothing. */
@@ -217,6 +243,7 @@ static bool migrate_locked(struct postgres_connection *connection, enum ending e
     int version, oldest_reader;
 
     if (!postgres_schema_version(connection, &version, &oldest_reader, arena, reason) ||
+        !postgres_is_whole(connection, arena, reason) ||
         (version == 0 && !is_empty(connection, arena, reason)))
         return false;
     if (version == 0 && ending != KEEP) {

@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* PostgreSQL counts its microseconds from 2000-01-01. */
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)
-
 enum { AWAITED_FIRST = 64, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
 
 /* ---- errors ---- */

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)
-
 enum { JSONB_TYPE = 3802, JSONB_VERSION_BYTES = 1 };
 
 /* ---- preparing ---- */

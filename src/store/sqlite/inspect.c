@@ -1,6 +1,7 @@
 /* inspect.c: looks at a database that no server has open. */
 #include "store/sqlite/handle.h"
 
+#include "store/copy/side.h"
 #include "store/database_files.h"
 
 #include <string.h>
@@ -38,12 +39,17 @@ static bool look_at(struct connection *connection, bool thorough, int *schema_ve
                     struct text *reason)
 {
     int64_t version = 0;
+    bool is_unfinished;
 
     if (is_ours(connection) && sqlite_pragma_integer(connection, "user_version", &version))
         *schema_version = (int)version; /* also one that this program does not know */
-    if (!sqlite_recognise(connection, arena, reason) ||
+    if (!sqlite_recognise(connection, arena, reason) || !sqlite_is_unfinished(connection, &is_unfinished) ||
         !sqlite_execute(connection, "SELECT count(*) FROM sqlite_schema"))
         return false;
+    if (is_unfinished) {
+        *reason = TEXT("the database cannot be used: " COPY_UNFINISHED);
+        return false;
+    }
     return !thorough || check_pages(connection, arena, reason);
 }
 

@@ -1,5 +1,6 @@
 /* migrate.c: brings a database to the schema of this program, in one transaction. */
 #include "base/log.h"
+#include "store/copy/side.h"
 #include "store/migration.h"
 #include "store/sqlite/handle.h"
 
@@ -44,9 +45,15 @@ static bool run_all(struct connection *connection, bool is_rehearsal, struct are
 {
     int64_t version = 0;
     int last = sqlite_migration_count;
+    bool is_unfinished;
 
-    if (!sqlite_pragma_integer(connection, "user_version", &version)) {
+    if (!sqlite_pragma_integer(connection, "user_version", &version) ||
+        !sqlite_is_unfinished(connection, &is_unfinished)) {
         *reason = sqlite_failure(connection, arena)->message;
+        return false;
+    }
+    if (is_unfinished) {
+        *reason = TEXT("the database cannot be used: " COPY_UNFINISHED);
         return false;
     }
     if (version >= last)

@@ -88,10 +88,13 @@ bool sqlite_is_not_a_database(struct connection *connection);
 /* Whether the file is empty or a database of ours that this program can read. If not, *reason says so, or
  * stays unset when the file could not be read: then the connection's error tells why. Changes nothing. */
 bool sqlite_recognise(struct connection *connection, struct arena *arena, struct text *reason);
+/* Whether it is the target of a copy that is not finished (store/copy/side.h). False on a failure. */
+bool sqlite_is_unfinished(struct connection *connection, bool *is_unfinished);
 /* As store_inspect. */
 bool sqlite_inspect(struct text database_path, bool thorough, int *schema_version, struct arena *arena,
                     struct text *reason);
-/* Brings a recognised database to the schema of this program, in one transaction: all of it or nothing. */
+/* Brings a recognised database to the schema of this program, in one transaction: all of it or nothing.
+ * Refuses an unfinished copy. */
 bool sqlite_migrate(struct connection *connection, struct arena *arena, struct text *reason);
 /* Does the same work, and rolls it back. */
 bool sqlite_rehearse(struct connection *connection, struct arena *arena, struct text *reason);
