@@ -75,6 +75,12 @@ const char *api_check_environment_allow_list(struct text json, struct arena *are
 /* Before the HTTP server is started. Without it the defaults hold. */
 void api_configure(struct api *api, const struct api_config *config);
 
+/* Has each tenant become a customer in that environment of that tenant (api/tenant_billing.h), whose ids must
+ * live as long as the api. FAILURE_NOT_FOUND when there is no such environment, or why that cannot be read;
+ * it lives in the arena. Before api_keep_house. */
+const struct failure *api_bill_tenants(struct api *api, struct text tenant_id, struct text environment_id,
+                                       struct arena *arena);
+
 /* After api_configure: does by itself, until api_end_work, what is to be done now and then
  * (api/housekeeping.h): for a server, not for a command that is one for a moment. */
 void api_keep_house(struct api *api);

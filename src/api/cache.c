@@ -8,12 +8,14 @@ void cache_take_changes(struct api *api, const struct store_change *changes, str
                         struct arena *arena)
 {
     pthread_mutex_lock(&api->identities_lock);
-    for (const struct store_change *change = changes; change; change = change->next)
+    for (const struct store_change *change = changes; change; change = change->next) {
+        tenant_billing_hear(api, change->entity->name);
         if (transaction)
             identities_refresh(api->identities, transaction, change->entity->name,
                                entity_id(change->entity, change->record));
         else
             identities_apply(api->identities, change->entity, change->record, arena);
+    }
     pthread_mutex_unlock(&api->identities_lock);
 }
 
@@ -38,6 +40,7 @@ static void hear(void *context, struct transaction *transaction, struct text ent
 {
     struct refreshing refreshing = {context, entity_name, id};
 
+    tenant_billing_hear(context, entity_name);
     refresh(&refreshing, transaction);
 }
 

@@ -8,6 +8,7 @@
 #include "api/encryption_keys.h"
 #include "api/route.h"
 #include "api/slow_pool.h"
+#include "api/tenant_billing.h"
 #include "base/log_sink.h"
 #include "base/settled_clock.h"
 #include "base/ulid.h"
@@ -34,7 +35,8 @@ struct api {
     struct rate_limit *login_address_limit, *login_email_limit, *key_failure_limit; /* throttle.h */
     struct api_secrets secrets;
     struct reencryption reencryption; /* the housekeeping's */
-    atomic_bool is_sign_up_over;      /* somebody has a password, and signing up was for the first only */
+    struct tenant_billing tenant_billing;
+    atomic_bool is_sign_up_over; /* somebody has a password, and signing up was for the first only */
     struct store *store;
     struct key_uses *key_uses;
     struct housekeeping *housekeeping; /* NULL: none */

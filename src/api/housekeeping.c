@@ -22,6 +22,7 @@ enum {
     STEP_PAUSE_MS = 20, /* between the steps of a job that has much to do */
     SEARCH_INDEX_INTERVAL_MS = 300,
     SEARCH_INDEX_PAUSE_MS = 10,
+    TENANT_CUSTOMERS_INTERVAL_MS = 500, /* how soon after a tenant was opened */
 };
 
 #define DAY_US (INT64_C(24) * 60 * 60 * MICROSECONDS_PER_SECOND)
@@ -91,6 +92,8 @@ static const struct housekeeping_job jobs[] = {
      .is_wanted = reencryption_is_wanted, .run = reencryption_run},
     {TEXT_LITERAL("search_index"), METRICS_JOB_SEARCH_INDEX, SEARCH_INDEX_INTERVAL_MS,
      .pause_ms = SEARCH_INDEX_PAUSE_MS, .is_wanted = has_unindexed, .run = index_searched},
+    {TEXT_LITERAL("tenant_customers"), METRICS_JOB_TENANT_CUSTOMERS, TENANT_CUSTOMERS_INTERVAL_MS,
+     .is_wanted = tenant_billing_is_wanted, .run = tenant_billing_run},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof jobs[0] };
 

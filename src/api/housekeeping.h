@@ -12,7 +12,7 @@ struct housekeeping;
 struct housekeeping_step {
     struct api *api;
     int64_t now_us;    /* for what is removed for its age (base/settled_clock.h) */
-    int64_t row_count; /* out: rows that were removed or brought up to date */
+    int64_t row_count; /* out: rows that were removed, made or brought up to date */
     bool is_more;      /* out: there is more to be done at once */
 };
 

@@ -30,6 +30,18 @@ static void write_reference(struct json_writer *writer, struct text schema)
     arena_free(&arena);
 }
 
+/* What stands beside a reference does not count, unless it is in a list. */
+static void write_nullable_reference(struct json_writer *writer, struct text schema)
+{
+    json_put_bool(writer, TEXT("nullable"), true);
+    json_key(writer, TEXT("allOf"));
+    json_begin_array(writer);
+    json_begin_object(writer);
+    write_reference(writer, schema);
+    json_end_object(writer);
+    json_end_array(writer);
+}
+
 /* ---- schemas ---- */
 
 static void write_values(struct json_writer *writer, const struct text *values)
@@ -101,6 +113,9 @@ static void write_field_schema(struct json_writer *writer, const struct field *f
         write_string_schema(writer, field);
         break;
     }
+    if (field->flags & FIELD_NULLABLE) {
+        json_put_bool(writer, TEXT("nullable"), true);
+    }
     json_end_object(writer);
 }
 
@@ -156,7 +171,10 @@ static void write_members(struct json_writer *writer, const struct member_schema
         }
         json_key(writer, member->name);
         json_begin_object(writer);
-        write_reference(writer, schema_name(member->schema));
+        if (member->is_nullable)
+            write_nullable_reference(writer, schema_name(member->schema));
+        else
+            write_reference(writer, schema_name(member->schema));
         json_end_object(writer);
     }
 }

@@ -60,6 +60,7 @@ struct member_schema {
     struct text name;
     const struct reply_schema *schema;
     bool is_list;
+    bool is_nullable;
 };
 
 struct query_parameter {

@@ -1,6 +1,8 @@
 /* tenants.c: /v1/tenants (conventions section 22.3). */
 #include "domain/tenants.h"
+#include "api/customer_usage.h"
 #include "api/resources.h"
+#include "domain/tenant_billing.h"
 #include "model/entity_json.h"
 
 /* ---- how a tenant looks ---- */
@@ -69,15 +71,31 @@ static const struct failure *run_update(struct exchange *exchange, struct transa
 
 /* ---- billing ---- */
 
-/* Nobody bills the tenants yet: no tenant is configured whose customers they would be. */
+/* What the tenant is as a customer of whoever runs the server; without a result it is none. */
+static const struct failure *run_billing(struct exchange *exchange, struct transaction *transaction)
+{
+    const struct scope *billing = &exchange->loop->api->tenant_billing.scope;
+    struct customer *customer = ARENA_NEW(exchange->arena, struct customer);
+
+    exchange->result = billing->number && tenant_billing_customer(transaction, billing,
+                                                                  exchange->caller.scope.tenant_id, customer)
+                           ? customer
+                           : NULL;
+    return NULL;
+}
+
 static void render_billing(struct exchange *exchange, struct json_writer *writer)
 {
-    (void)exchange;
+    const struct customer *customer = exchange->result;
+
     json_begin_object(writer);
     json_key(writer, TEXT("usage"));
-    json_null(writer);
+    if (customer)
+        customer_usage_write(writer, customer->id);
+    else
+        json_null(writer);
     json_key(writer, TEXT("subscriptions"));
-    json_null(writer);
+    json_raw(writer, customer ? TEXT("[]") : TEXT("null"));
     json_end_object(writer);
 }
 
@@ -102,11 +120,10 @@ static const struct body_schema update_body = {
 };
 
 struct billing_reply {
-    struct text usage, subscriptions;
+    struct text subscriptions;
 };
 static const struct field billing_reply_fields[] = {
-    {FIELD(struct billing_reply, usage, FIELD_STRING_MAP)},
-    {FIELD(struct billing_reply, subscriptions, FIELD_STRING_MAP)},
+    {FIELD(struct billing_reply, subscriptions, FIELD_JSON_ARRAY), .flags = FIELD_NULLABLE},
 };
 static const struct entity billing_reply_entity = {
     .name = TEXT_LITERAL("tenant_billing"),
@@ -114,7 +131,12 @@ static const struct entity billing_reply_entity = {
     ENTITY_FIELDS(billing_reply_fields),
     .struct_size = sizeof(struct billing_reply),
 };
-static const struct reply_schema billing_reply = {.entity = &billing_reply_entity};
+static const struct member_schema billing_members[] = {
+    {TEXT_LITERAL("usage"), &customer_usage_reply, .is_nullable = true},
+    {.schema = NULL},
+};
+static const struct reply_schema billing_reply = {.entity = &billing_reply_entity,
+                                                  .members = billing_members};
 static const struct field details_field[] = {
     {FIELD(struct tenant, billing_details, FIELD_JSON_OBJECT)},
 };
@@ -126,7 +148,8 @@ const struct reply_schema tenant_reply = {
     {                                                                                                        \
         .method = HTTP_GET, .path = TEXT_LITERAL(route_path),                                                \
         .permission = {TEXT_LITERAL("tenant"), PERMISSION_READ}, .without_environment = true,                \
-        .lane = LANE_NONE, .status = 200, .render = render_billing, .operation_id = TEXT_LITERAL(id),        \
+        .lane = LANE_READ, .status = 200, .run = run_billing, .render = render_billing,                      \
+        .operation_id = TEXT_LITERAL(id),                                                                    \
         .summary = TEXT_LITERAL("What the tenant itself has used and is subscribed to"),                     \
         .tag = TEXT_LITERAL("Tenants"), .reply = &billing_reply                                              \
     }

@@ -126,6 +126,24 @@ static bool configure_api(const struct settings *settings, struct arena *arena, 
     return config->access_log != NULL;
 }
 
+/* Whoever is to bill the tenants must be there: otherwise all would look well, and nobody be billed. */
+static enum exit_code configure_billing(const struct settings *settings, struct api *api, struct arena *arena)
+{
+    struct text tenant_id = settings_text(settings, "billing-tenant-id"),
+                environment_id = settings_text(settings, "billing-environment-id");
+    const struct failure *failure =
+        text_is_set(tenant_id) ? api_bill_tenants(api, tenant_id, environment_id, arena) : NULL;
+
+    if (!failure)
+        return EXIT_DONE;
+    if (failure->code != FAILURE_NOT_FOUND)
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(failure->message));
+    return complain(EXIT_USAGE,
+                    "the setting billing-environment-id: the tenant %.*s has no environment %.*s; `farthing "
+                    "environment list` shows which there are",
+                    TEXT_FORMAT(tenant_id), TEXT_FORMAT(environment_id));
+}
+
 /* A first key is shown to a person, never to a log: without a terminal there is none, rather than one that
  * nobody has and that goes on being valid. */
 static struct founding founding_here(void)
@@ -312,10 +330,13 @@ enum exit_code command_serve(struct invocation *invocation)
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
-        api_keep_house(instance.api);
-        code = serve(&instance, &config,
-                     &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
-                     &signals, arena);
+        code = configure_billing(&invocation->settings, instance.api, arena);
+        if (code == EXIT_DONE) {
+            api_keep_house(instance.api);
+            code = serve(&instance, &config,
+                         &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
+                         &signals, arena);
+        }
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     }

@@ -108,6 +108,8 @@ const struct setting settings_table[] = {
     NUMBER_SETTING("audit-retention-days", "0", 0, RETENTION_DAYS_MAX, "how long rows of the audit trail are kept; 0 is for ever"),
     CHOICE_SETTING("signup", "WHEN", "auto", sign_ups, "whether people may sign up and so open a tenant; auto is until somebody has a password"),
     TEXT_SETTING("default-tenant-name", "NAME", "Farthing", "what a tenant is called that somebody opens without a name", .check = setting_rule_tenant_name, .alias = "FLEXPRICE_ONBOARDING_DEFAULT_TENANT_NAME"),
+    TEXT_SETTING("billing-tenant-id", "ID", NULL, "the tenant that bills the others: each of them becomes a customer of it, with the tenant's id as the external_id", .needs = "billing-environment-id", .alias = "FLEXPRICE_BILLING_TENANT_ID", .example = "tenant_01JE00000000000000000000A0"),
+    TEXT_SETTING("billing-environment-id", "ID", NULL, "that tenant's environment in which they are", .needs = "billing-tenant-id", .alias = "FLEXPRICE_BILLING_ENVIRONMENT_ID", .example = "env_01JE00000000000000000000A0"),
     NUMBER_SETTING("login-failures-per-address", "20", 0, FAILURES_MAX, "how many attempts to log in from one client address may fail, and how many to sign up may be made, before the next one must wait; 0 is no limit"),
     NUMBER_SETTING("login-failures-per-email", "10", 0, FAILURES_MAX, "how many attempts to log in with one e-mail may fail before the next one must wait; 0 is no limit"),
     DURATION_SETTING("login-failure-memory-ms", "60000", "how long it takes until one of them is forgotten"),

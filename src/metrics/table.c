@@ -25,8 +25,8 @@ static const char *const connection_refusals[] = {"limit", "client_limit", "no_d
 static const char *const outcomes[] = {"committed", "failed", NULL};
 static const char *const doubts[] = {"committed", "not_committed", "unknown", NULL};
 static const char *const phases[] = {"copy", "sync", NULL};
-static const char *const jobs[] = {"audit_retention", "idempotency_retention", "key_uses",
-                                   "reencryption",    "search_index",          NULL};
+static const char *const jobs[] = {"audit_retention", "idempotency_retention", "key_uses", "reencryption",
+                                   "search_index",    "tenant_customers",      NULL};
 static const char *const logs[] = {"process", "access", NULL};
 
 #define COUNT_OF(values) (sizeof(values) / sizeof((values)[0]) - 1)
@@ -130,7 +130,7 @@ const struct metric metrics_table[] = {
     {"farthing_housekeeping_failures_total", METRIC_COUNTER, CELLS(housekeeping_failures), BY("job", jobs),
      .help = "Steps of it that failed, and will be tried again."},
     {"farthing_housekeeping_rows_total", METRIC_COUNTER, CELLS(housekeeping_rows), BY("job", jobs),
-     .help = "Rows that it has removed or brought up to date."},
+     .help = "Rows that it has removed, made or brought up to date."},
 
     {"farthing_log_lines_dropped_total", METRIC_COUNTER, SAMPLES(log_lines_dropped), BY("log", logs),
      .help = "Log lines that could not be written in time, by log."},

@@ -47,6 +47,7 @@ enum field_flags {
     FIELD_STAMP = 1 << 10,        /* who and when: the audit row says it already */
     FIELD_SEARCHED = 1 << 11,     /* an index finds parts of it (the migrations make that) */
     FIELD_PERSONAL = 1 << 12,     /* tells of the customer, and goes when the customer is erased */
+    FIELD_NULLABLE = 1 << 13,     /* a reply's may be null: for the API description */
 };
 
 struct field {

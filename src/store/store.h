@@ -204,6 +204,7 @@ enum store_turns {
     STORE_TURNS_USERS,
     STORE_TURNS_SIGN_UP,
     STORE_TURNS_RETENTION,
+    STORE_TURNS_TENANT_CUSTOMERS,
 };
 void transaction_take_turns(struct transaction *transaction, enum store_turns turns);
 

@@ -19,6 +19,17 @@ def make_key(directory, user_id, environment_id, *arguments):
     return json.loads(run_ok("key", "create", *where, *arguments))["api_key"]
 
 
+def bare_tenants(like, count):
+    """Many tenants with nobody in them, whose ids come behind those of all others: (ids, the statement that makes them
+    past the server, all else as in the tenant `like`)."""
+    ids = [f"tenant_Z{number:04}" for number in range(count)]
+    rows = ", ".join(f"('{tenant_id}')" for tenant_id in ids)
+    rest = "name, internal_status, billing_details, metadata, status, created_at, updated_at, created_by, updated_by"
+    return ids, (
+        f"INSERT INTO tenants (id, {rest}) SELECT column1, {rest} FROM tenants, (VALUES {rows}) AS made WHERE id = '{like}'"
+    )
+
+
 def put(client, path, body, **options):
     return client.request("PUT", path, body=body, **options)
 
