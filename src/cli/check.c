@@ -10,6 +10,7 @@
 #include "domain/audit_trail.h"
 
 #include "base/instant.h"
+#include "store/schema.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -183,6 +184,16 @@ static enum exit_code check_backup(struct checking *checking, struct text path)
     return check_copy(checking, directory.database_path, &manifest);
 }
 
+/* It is ours alone, and may be brought to the schema of this program. */
+static enum exit_code check_rebuilt(struct checking *checking, const char *path)
+{
+    struct text database = text_from_string(path), reason;
+
+    if (!store_migrate(database, false, checking->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    return check_file(checking, database, STORE_REST_WHOLE);
+}
+
 /* Restores it, into a directory that is removed again. */
 static enum exit_code check_continuous(struct checking *checking, const struct settings *settings,
                                        struct text place)
@@ -197,24 +208,24 @@ static enum exit_code check_continuous(struct checking *checking, const struct s
 
     if (!mkdtemp(path))
         return complain(EXIT_FAILED, "cannot make %s: %s", path, strerror(errno));
-    const char *database =
-                   arena_string(checking->arena, arena_format(checking->arena, "%s/farthing.db", path)),
-               *secrets = arena_string(checking->arena, arena_format(checking->arena, "%s/secrets", path)),
-               *fetched = arena_string(checking->arena, arena_format(checking->arena, "%s/fetched", path));
+    const struct rebuilt_files files = {
+        .database = arena_string(checking->arena, arena_format(checking->arena, "%s/farthing.db", path)),
+        .secrets = arena_string(checking->arena, arena_format(checking->arena, "%s/secrets", path)),
+        .scratch = arena_string(checking->arena, arena_format(checking->arena, "%s/fetched", path)),
+    };
 
-    if (continuous_backup_rebuild(settings, place, INT64_MAX, database, secrets, fetched, &manifest,
-                                  checking->arena, &reason)) {
+    if (continuous_backup_rebuild(settings, place, INT64_MAX, &files, &manifest, checking->arena, &reason)) {
         struct buffer instant = {0};
 
         instant_append(&instant, manifest.finished_at);
         printf("restored as it was at %.*s\n", TEXT_FORMAT(buffer_text(&instant)));
         buffer_free(&instant);
-        code = check_copy(checking, database, &manifest);
+        code = check_rebuilt(checking, files.database);
     } else {
         complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     }
-    unlink(database);
-    unlink(secrets);
+    unlink(files.database);
+    unlink(files.secrets);
     rmdir(path);
     return code;
 }

@@ -130,16 +130,16 @@ static void show(void *context, double done, struct text what)
 }
 
 bool continuous_backup_rebuild(const struct settings *settings, struct text place, int64_t at,
-                               const char *database_path, const char *secrets_path, const char *scratch_path,
-                               struct backup_manifest *manifest, struct arena *arena, struct text *reason)
+                               const struct rebuilt_files *files, struct backup_manifest *manifest,
+                               struct arena *arena, struct text *reason)
 {
     struct showing showing = {.arena = arena};
     struct rebuild rebuild = {
         .destination = open_to_read(settings, place, arena, reason),
         .at = at,
-        .database_path = database_path,
-        .secrets_path = secrets_path,
-        .scratch_path = scratch_path,
+        .database_path = files->database,
+        .secrets_path = files->secrets,
+        .scratch_path = files->scratch,
         .tell = show,
         .context = &showing,
     };

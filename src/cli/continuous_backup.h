@@ -18,11 +18,17 @@ bool continuous_backup_configure(const struct settings *settings, struct archive
 bool continuous_backup_is(const struct settings *settings, struct text place, bool *is_continuous,
                           struct arena *arena, struct text *reason);
 
+/* Where the parts of a backup go that is made out of it. */
+struct rebuilt_files {
+    const char *database, *secrets;
+    const char *scratch; /* of a file that is made meanwhile */
+};
+
 /* Makes the database, and the file with secrets if there is one, as they were at the instant (INT64_MAX: as
- * new as can be), with a progress bar. `scratch_path` is of a file that is made meanwhile. What is known of
- * the result goes into the manifest, but no SHA-256. False with a one-line reason. */
+ * new as can be), with a progress bar. What is known of the result goes into the manifest, but no SHA-256.
+ * False with a one-line reason, and then there are no files. */
 bool continuous_backup_rebuild(const struct settings *settings, struct text place, int64_t at,
-                               const char *database_path, const char *secrets_path, const char *scratch_path,
-                               struct backup_manifest *manifest, struct arena *arena, struct text *reason);
+                               const struct rebuilt_files *files, struct backup_manifest *manifest,
+                               struct arena *arena, struct text *reason);
 
 #endif

@@ -125,14 +125,17 @@ static enum exit_code copy_database(struct restoration *restoration)
 
 static enum exit_code rebuild_database(struct restoration *restoration)
 {
+    const struct rebuilt_files files = {
+        .database = restoration->new_path.data,
+        .secrets = inside(restoration, restoration->directory.path, SECRETS_NAME).data,
+        .scratch = inside(restoration, restoration->directory.path, FETCHED_NAME).data,
+    };
     struct text reason;
 
-    restoration->source.secrets_path = inside(restoration, restoration->directory.path, SECRETS_NAME).data;
+    restoration->source.secrets_path = files.secrets;
     if (continuous_backup_rebuild(&restoration->invocation->settings, restoration->invocation->operand,
-                                  restoration->at, restoration->new_path.data,
-                                  restoration->source.secrets_path,
-                                  inside(restoration, restoration->directory.path, FETCHED_NAME).data,
-                                  &restoration->manifest, restoration->arena, &reason))
+                                  restoration->at, &files, &restoration->manifest, restoration->arena,
+                                  &reason))
         return EXIT_DONE;
     return complain(EXIT_FAILED, "%.*s; the data directory is as it was", TEXT_FORMAT(reason));
 }

@@ -74,8 +74,11 @@ struct followers {
     struct follower *stream, *copy; /* NULL: nobody */
 };
 
-/* follower_note and follower_take of each. */
-void followers_note(const struct followers *followers, int frames);
+/* Has each note what the writer's connection has committed since, if it has: an attempt that has failed may
+ * have begun the log anew, and that is nothing to follow. Whether anything was committed. */
+struct connection;
+bool followers_note(const struct followers *followers, struct connection *writer);
+/* follower_take of each. */
 void followers_take(const struct followers *followers);
 
 /* Before anything is committed: looks for its place in the log of the database at `path`. */

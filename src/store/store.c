@@ -40,7 +40,7 @@ static void let_follow(struct store *store, struct connection *connection)
 {
     follower_attach(store->followers.stream, store->database_path);
     sqlite_try_write(connection);
-    followers_note(&store->followers, sqlite_wal_pages(connection));
+    followers_note(&store->followers, connection);
 }
 
 static struct store *open_embedded(struct text path, struct follower *follower, struct arena *arena,

@@ -225,16 +225,18 @@ def test_what_was_committed_comes_back_without_the_data_directory(installation):
         assert client.get("/v1/customers/external/last").status == 200
 
 
-def test_a_place_is_checked_by_restoring_it(installation):
+def test_a_place_is_checked_by_restoring_it(installation, tmp_path):
     installation.start()
     installation.create("one")
     installation.wait_for_base()
     installation.create("two")
     installation.stop()
-    checked = run("check", installation.place.name, *installation.restore_settings())
+    (tmp_path / "temporary").mkdir()
+    checked = run("check", installation.place.name, *installation.restore_settings(), TMPDIR=str(tmp_path / "temporary"))
     assert checked.returncode == 0, checked.stderr
     assert "restored as it was at 20" in checked.stdout and "2 customers" in checked.stdout
     assert checked.stdout.endswith(": all is well\n")
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_any_second_comes_back_as_it_was(local_installation):

@@ -111,9 +111,11 @@ static void let_in(struct backup *backup, const struct backup_source *source)
     backup->follower = follower_new(dirname(copy), BACKUP_KEPT_BYTES_MAX, FOLLOW_FROM_NOW, NULL);
     free(copy);
     follower_attach(backup->follower, source->path);
+    source->followers->copy = backup->follower;
     sqlite_try_write(source->writer);
-    follower_note(backup->follower, sqlite_wal_pages(source->writer));
-    *source->follower = backup->follower;
+    if (!followers_note(source->followers, source->writer))
+        fail(backup, "the copy cannot be begun",
+             "the database takes no writes, and so its log cannot be followed");
     sqlite_pragma_integer(source->writer, "page_size", &page_bytes);
     pthread_mutex_lock(&backup->mutex);
     backup->page_bytes = page_bytes;
@@ -122,8 +124,8 @@ static void let_in(struct backup *backup, const struct backup_source *source)
 
 static void let_out(struct backup *backup)
 {
-    if (backup->follower && *backup->source.follower == backup->follower)
-        *backup->source.follower = NULL;
+    if (backup->follower && backup->source.followers->copy == backup->follower)
+        backup->source.followers->copy = NULL;
 }
 
 int64_t backup_step(struct backup *backup, const struct backup_source *source)
@@ -308,7 +310,7 @@ static bool copy_file(struct backup *backup)
 
 static bool copy_all(struct backup *backup)
 {
-    if (!copy_file(backup) || !apply_log(backup))
+    if (backup->reason[0] || !copy_file(backup) || !apply_log(backup))
         return false;
     if (backup->database_pages > 0 &&
         ftruncate(backup->fd, (off_t)backup->database_pages * (off_t)backup->page_bytes) != 0)

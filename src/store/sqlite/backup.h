@@ -24,9 +24,9 @@ struct backup;
 /* What a copy is made of. */
 struct backup_source {
     struct connection *writer;
-    const char *path;           /* of the database */
-    int database;               /* its file, open until the writer's connection is closed */
-    struct follower **follower; /* where the writer has those who follow its log */
+    const char *path;            /* of the database */
+    int database;                /* its file, open until the writer's connection is closed */
+    struct followers *followers; /* who follow the writer's log */
 };
 
 /* Begins to copy into the file at `path`, which must not exist; it is there under that name when the backup

@@ -161,7 +161,7 @@ static bool raise_guard(struct checkpointer *checkpointer)
 /* Before the log can begin anew: whoever follows it has what it holds. */
 static void let_follow(struct checkpointer *checkpointer)
 {
-    followers_note(checkpointer->followers, sqlite_wal_pages(checkpointer->writer));
+    followers_note(checkpointer->followers, checkpointer->writer);
     followers_take(checkpointer->followers);
 }
 

@@ -75,6 +75,7 @@ static int remember_wal_pages(void *context, sqlite3 *handle, const char *databa
     (void)handle;
     (void)database;
     connection->wal_pages = pages;
+    connection->has_committed = true;
     connection->trouble = STORE_WELL; /* this is called for commits that the log has taken */
     return SQLITE_OK;
 }
@@ -458,6 +459,14 @@ bool sqlite_rollback_to(struct connection *connection)
 int64_t sqlite_changes(struct connection *connection)
 {
     return sqlite3_total_changes64(sqlite_of(connection)->handle);
+}
+
+bool sqlite_has_committed(struct connection *connection)
+{
+    bool has_committed = sqlite_of(connection)->has_committed;
+
+    sqlite_of(connection)->has_committed = false;
+    return has_committed;
 }
 
 int sqlite_wal_pages(const struct connection *connection)

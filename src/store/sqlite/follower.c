@@ -2,6 +2,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "store/sqlite/sqlite.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -522,12 +523,17 @@ bool follower_page(struct follower *follower, size_t index, uint32_t *number, vo
 
 /* ---- all of them ---- */
 
-void followers_note(const struct followers *followers, int frames)
+bool followers_note(const struct followers *followers, struct connection *writer)
 {
+    int frames = sqlite_wal_pages(writer);
+
+    if (!sqlite_has_committed(writer))
+        return false;
     if (followers->stream)
         follower_note(followers->stream, frames);
     if (followers->copy)
         follower_note(followers->copy, frames);
+    return true;
 }
 
 void followers_take(const struct followers *followers)

@@ -24,6 +24,7 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
+    bool has_committed;             /* since sqlite_has_committed was asked last */
     unsigned log_held_count;        /* how often the log could not begin anew, for a reader */
     bool is_unsynced;               /* of a writer: for all we know it does not wait for the disk */
     bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */

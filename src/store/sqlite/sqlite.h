@@ -58,6 +58,8 @@ bool sqlite_in_transaction(struct connection *connection);
 /* Rows changed over the connection's life: tells whether a command has left anything behind. */
 int64_t sqlite_changes(struct connection *connection);
 
+/* Whether anything was committed since this was asked last. */
+bool sqlite_has_committed(struct connection *connection);
 /* Pages that the write-ahead log held after the last commit. */
 int sqlite_wal_pages(const struct connection *connection);
 

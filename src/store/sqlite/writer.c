@@ -155,7 +155,7 @@ static bool commit(struct writer *writer, struct arena *arena)
     if (is_done)
         audit_chain_keep(writer->connection);
     if (is_done)
-        followers_note(&writer->store->followers, sqlite_wal_pages(writer->connection));
+        followers_note(&writer->store->followers, writer->connection);
     if (is_done && writer->connection->has_searched)
         atomic_store(&writer->store->has_unindexed, true);
     writer->connection->has_searched = false;
@@ -236,7 +236,7 @@ static void back_up(struct writer *writer)
         .writer = writer->connection,
         .path = writer->store->database_path,
         .database = checkpointer_database(writer->checkpointer),
-        .follower = &writer->store->followers.copy,
+        .followers = &writer->store->followers,
     };
     int64_t next_us = backup ? backup_step(backup, &source) : INT64_MAX;
 
