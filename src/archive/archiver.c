@@ -32,6 +32,8 @@ enum {
     AGAIN_MS_MAX = 30 * 1000,
     FINISH_MS_MAX = 10 * 1000, /* for what was committed last, when the server stops */
     MARKER_BYTES_MAX = 64 * 1024,
+    ALIVE_EVERY_MS = 60 * 1000,   /* how often the place is told that the stream is being written */
+    ALIVE_FOR_MS = 3 * 60 * 1000, /* who said so longer ago is gone */
 };
 
 /* A segment that was cut and is not stored yet. */
@@ -61,7 +63,8 @@ struct archiver {
     int64_t again_ms, again_at_us; /* monotonic */
     struct pending pending;
     struct timespec secrets_stored; /* as the file was when it was stored last */
-    char stream[ULID_TEXT_LENGTH];
+    char stream[ULID_TEXT_LENGTH], writer[ULID_TEXT_LENGTH];
+    int64_t told_alive_us; /* monotonic; 0: not yet */
 
     atomic_bool is_cut_off; /* nobody waits for the place any more */
     pthread_mutex_t mutex;  /* guards what follows */
@@ -145,50 +148,38 @@ static bool put_secrets(struct archiver *archiver)
 
 /* ---- beginning ---- */
 
-static void name_stream(struct archiver *archiver)
+static struct text new_id(char id[ULID_TEXT_LENGTH])
 {
     uint8_t random[ULID_RANDOM_BYTES];
 
     random_bytes(random, sizeof random);
-    ulid_encode((uint64_t)(instant_now_us() / 1000), random, archiver->stream);
+    ulid_encode((uint64_t)(instant_now_us() / 1000), random, id);
+    return (struct text){id, ULID_TEXT_LENGTH};
 }
 
 /* From now on: nothing of what was before belongs to it. */
 static void begin_anew(struct archiver *archiver, const char *reason)
 {
     LOG_INFO("a new stream of the continuous backup begins", LOG_STRING("reason", reason));
-    name_stream(archiver);
+    struct text writer = archiver->state.writer;
+
+    if (writer.length == 0)
+        writer = new_id(archiver->writer);
     follower_begin_anew(archiver->follower);
     archiver->pending.is_there = archiver->is_begun = false;
     archiver->secrets_stored = (struct timespec){0};
     pthread_mutex_lock(&archiver->mutex);
     archiver->state = (struct stream_state){.place = archiver->state.place,
-                                            .stream = {archiver->stream, sizeof archiver->stream},
+                                            .stream = new_id(archiver->stream),
+                                            .writer = writer,
                                             .next_segment = 1};
     archiver->is_open = false;
     pthread_mutex_unlock(&archiver->mutex);
     save(archiver);
 }
 
-struct looking {
-    struct archiver *archiver;
-    struct text last_stream; /* of another than ours */
-    struct destination_failure failure;
-    bool has_failed;
-};
-
-static bool note_stream(void *context, struct text name, uint64_t bytes)
-{
-    struct looking *looking = context;
-    struct text stream;
-
-    (void)bytes;
-    if (read_stream_name(name, &stream) && !text_equal(stream, looking->archiver->state.stream))
-        looking->last_stream = arena_copy(&looking->archiver->arena, stream);
-    return true;
-}
-
-static struct text marker_json(const struct archiver *archiver, struct arena *arena)
+/* What the place is told of the stream, now and then: that it is being written, and by whom. */
+static struct text marker_json(const struct archiver *archiver, int64_t alive_at, struct arena *arena)
 {
     struct buffer buffer = {0};
     struct json_writer writer;
@@ -198,7 +189,8 @@ static struct text marker_json(const struct archiver *archiver, struct arena *ar
     json_put_int64(&writer, TEXT("format"), ARCHIVE_FORMAT);
     json_put_string(&writer, TEXT("version"), TEXT(FARTHING_VERSION));
     json_put_string(&writer, TEXT("installation_id"), archiver->installation_id);
-    json_put_int64(&writer, TEXT("began_at_us"), instant_now_us());
+    json_put_string(&writer, TEXT("writer"), archiver->state.writer);
+    json_put_int64(&writer, TEXT("alive_at_us"), alive_at);
     json_end_object(&writer);
     buffer_append_char(&buffer, '\n');
     struct text json = arena_copy(arena, buffer_text(&buffer));
@@ -207,29 +199,82 @@ static struct text marker_json(const struct archiver *archiver, struct arena *ar
     return json;
 }
 
-/* Two installations in one place would be restored one for the other. */
-static bool is_ours(struct archiver *archiver, struct text stream)
+static bool tell_alive(struct archiver *archiver, int64_t alive_at)
 {
-    struct arena *arena = &archiver->arena;
-    struct destination_failure failure;
-    struct json_error error;
+    if (!put_text(archiver, stream_name(archiver->state.stream, &archiver->arena),
+                  marker_json(archiver, alive_at, &archiver->arena)))
+        return false;
+    archiver->told_alive_us = monotonic_now_us();
+    return true;
+}
 
-    if (!destination_get(archiver->destination, stream_name(stream, arena), archiver->object_path,
-                         &failure)) {
-        if (failure.problem == DESTINATION_NO_OBJECT)
-            return true;
-        tell_of_failure(archiver, failure.reason);
+struct looking {
+    struct archiver *archiver;
+    struct destination_failure failure;
+    bool has_failed;
+};
+
+static struct text string_of(const struct json_value *object, const char *name)
+{
+    const struct json_value *value = object ? json_member(object, text_from_string(name)) : NULL;
+
+    return value && value->type == JSON_STRING ? value->text : text_empty;
+}
+
+static int64_t alive_ms_ago(const struct json_value *marker)
+{
+    const struct json_value *value = marker ? json_member(marker, TEXT("alive_at_us")) : NULL;
+    int64_t alive_at = 0;
+
+    if (!value || value->type != JSON_NUMBER || !text_to_int64(value->text, &alive_at))
+        return INT64_MAX;
+    return (instant_now_us() - alive_at) / 1000;
+}
+
+/* Two installations in one place would be restored one for the other; and so would two servers of one, such
+ * as a copy that was restored for a trial and the one that it is a copy of. */
+static bool may_write_beside(struct archiver *archiver, const struct json_value *marker)
+{
+    bool is_of_other = !text_equal(string_of(marker, "installation_id"), archiver->installation_id);
+
+    if (is_of_other) {
+        tell_of_failure(archiver, "the place holds the backup of another installation; name another one");
         return false;
     }
-    struct text content = file_content(archiver->object_path, MARKER_BYTES_MAX, arena);
-    const struct json_value *object = text_is_set(content) ? json_read(arena, content, &error) : NULL;
-    const struct json_value *id = object ? json_member(object, TEXT("installation_id")) : NULL;
+    if (text_equal(string_of(marker, "writer"), archiver->state.writer) ||
+        alive_ms_ago(marker) > ALIVE_FOR_MS)
+        return true;
+    tell_of_failure(
+        archiver,
+        "another server of this installation writes its backup to this place, or did so minutes ago: a "
+        "copy must have a place of its own; if that server is gone for good, this one goes on by itself");
+    return false;
+}
+
+/* Any stream there is. False when that is told as a failure, and so is the look. */
+static bool look_at_stream(void *context, struct text name, uint64_t bytes)
+{
+    struct looking *looking = context;
+    struct archiver *archiver = looking->archiver;
+    struct json_error error;
+    struct text stream;
+
+    (void)bytes;
+    if (!read_stream_name(name, &stream))
+        return true;
+    if (!destination_get(archiver->destination, arena_copy(&archiver->arena, name), archiver->object_path,
+                         &looking->failure)) {
+        looking->has_failed = looking->failure.problem != DESTINATION_NO_OBJECT;
+        if (looking->has_failed)
+            tell_of_failure(archiver, looking->failure.reason);
+        return !looking->has_failed;
+    }
+    struct text content = file_content(archiver->object_path, MARKER_BYTES_MAX, &archiver->arena);
 
     unlink(archiver->object_path);
-    if (id && id->type == JSON_STRING && text_equal(id->text, archiver->installation_id))
-        return true;
-    tell_of_failure(archiver, "the place holds the backup of another installation; name another one");
-    return false;
+    looking->has_failed = !may_write_beside(
+        archiver, text_is_set(content) ? json_read(&archiver->arena, content, &error) : NULL);
+    return !looking->has_failed;
 }
 
 /* What a state that was not remembered in time has not heard of: it is stored again. */
@@ -248,20 +293,21 @@ static bool remove_behind(void *context, struct text name, uint64_t bytes)
 static bool begin_stream(struct archiver *archiver)
 {
     struct arena *arena = &archiver->arena;
-    struct text stream = archiver->state.stream;
     int64_t group = archiver->state.next_segment / SEGMENTS_PER_GROUP;
-    struct looking looking = {.archiver = archiver, .last_stream = text_none};
+    struct looking looking = {.archiver = archiver};
+    bool is_looked_at = destination_list(archiver->destination, TEXT(STREAM_PREFIX), look_at_stream, &looking,
+                                         &looking.failure);
 
-    if (!destination_list(archiver->destination, TEXT(STREAM_PREFIX), note_stream, &looking,
-                          &looking.failure) ||
-        !destination_list(archiver->destination, segment_group(stream, group, arena), remove_behind, &looking,
-                          &looking.failure) ||
+    if (looking.has_failed)
+        return false;
+    if (!is_looked_at ||
+        !destination_list(archiver->destination, segment_group(archiver->state.stream, group, arena),
+                          remove_behind, &looking, &looking.failure) ||
         looking.has_failed) {
         tell_of_failure(archiver, looking.failure.reason);
         return false;
     }
-    if ((text_is_set(looking.last_stream) && !is_ours(archiver, looking.last_stream)) ||
-        !put_text(archiver, stream_name(stream, arena), marker_json(archiver, arena)))
+    if (!tell_alive(archiver, instant_now_us()))
         return false;
     archiver->is_begun = true;
     pthread_mutex_lock(&archiver->mutex);
@@ -352,10 +398,30 @@ static bool put_cut(struct archiver *archiver)
     return true;
 }
 
+/* After a failure the place may be another one: a disk that was mounted again, a directory that was made
+ * anew. */
+static bool open_again(struct archiver *archiver)
+{
+    struct text reason;
+
+    destination_close(archiver->destination);
+    archiver->destination = destination_open(&archiver->options.destination, &archiver->arena, &reason);
+    if (!archiver->destination)
+        tell_of_failure(archiver, arena_string(&archiver->arena, reason));
+    return archiver->destination;
+}
+
+static bool tell_alive_when_due(struct archiver *archiver)
+{
+    return monotonic_now_us() - archiver->told_alive_us < ALIVE_EVERY_MS * INT64_C(1000) ||
+           tell_alive(archiver, instant_now_us());
+}
+
 /* One round: everything that waits goes to the place, as far as that is possible. */
 static void step(struct archiver *archiver)
 {
-    bool is_done = (archiver->is_begun || begin_stream(archiver)) &&
+    bool is_done = (!archiver->is_failing || open_again(archiver)) &&
+                   (archiver->is_begun || begin_stream(archiver)) && tell_alive_when_due(archiver) &&
                    (!archiver->pending.is_there || put_pending(archiver)) && put_secrets(archiver) &&
                    put_cut(archiver);
 
@@ -391,6 +457,8 @@ static void finish(struct archiver *archiver)
         !stream_state_rest(&archiver->state, archiver->options.database_path.data))
         return;
     save(archiver);
+    tell_alive(archiver, 0); /* whoever comes next need not wait */
+    arena_reset(&archiver->arena);
 }
 
 static void *archiver_main(void *context)

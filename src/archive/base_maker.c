@@ -151,6 +151,16 @@ static bool store_base(struct base_maker *maker, const struct base *base, struct
     return put(maker, base_name(base, ".json", arena), maker->object_path, reason);
 }
 
+/* Anew each time: the place may be another one by then, a disk that was mounted again. */
+static bool open_place(struct base_maker *maker, struct text *reason)
+{
+    struct destination_options options = maker->options.archiver.destination;
+
+    options.stop = &maker->is_ending;
+    maker->destination = destination_open(&options, &maker->arena, reason);
+    return maker->destination;
+}
+
 /* False with a reason; what was stored of it is no base then. */
 static bool make_base(struct base_maker *maker, const struct open_segment *first, struct text *reason)
 {
@@ -159,7 +169,8 @@ static bool make_base(struct base_maker *maker, const struct open_segment *first
     struct store_backup copy;
     int64_t began_us = monotonic_now_us();
 
-    if (!copy_database(maker, &whole, &copy, reason) || !pack_file(maker, reason))
+    if (!open_place(maker, reason) || !copy_database(maker, &whole, &copy, reason) ||
+        !pack_file(maker, reason))
         return false;
     if (!text_equal(whole.stream, first->stream)) {
         *reason = TEXT("the stream that it was for has ended");
@@ -220,8 +231,11 @@ static void look(struct base_maker *maker)
         maker->again_ms = AGAIN_MS_MIN;
         metrics_add(&metrics_here()->backup_bases, 1);
         remove_old(maker, first.stream);
-        return;
     }
+    destination_close(maker->destination);
+    maker->destination = NULL;
+    if (is_made)
+        return;
     if (atomic_load(&maker->is_ending))
         return;
     metrics_add(&metrics_here()->backup_failures, 1);
@@ -257,22 +271,12 @@ static char *path_in(struct text directory, const char *name)
 struct base_maker *base_maker_start(const struct base_maker_options *options)
 {
     struct base_maker *maker = calloc(1, sizeof *maker);
-    struct destination_options destination = options->archiver.destination;
-    struct text reason;
 
     if (!maker)
         abort();
     maker->options = *options;
     maker->again_ms = AGAIN_MS_MIN;
     arena_init(&maker->arena);
-    destination.stop = &maker->is_ending;
-    maker->destination = destination_open(&destination, &maker->arena, &reason);
-    if (!maker->destination) { /* it could be opened a moment ago */
-        LOG_ERROR("the continuous backup cannot be begun", LOG_TEXT("reason", reason));
-        arena_free(&maker->arena);
-        free(maker);
-        return NULL;
-    }
     maker->copy_path = path_in(options->archiver.data_directory, "backup-base.db");
     maker->partial_path = path_in(options->archiver.data_directory, "backup-base.db" STORE_BACKUP_PARTIAL);
     maker->packed_path = path_in(options->archiver.data_directory, "backup-base.zst");
@@ -290,7 +294,6 @@ void base_maker_end(struct base_maker *maker)
     atomic_store(&maker->is_ending, true);
     pthread_join(maker->thread, NULL);
     remove_files(maker);
-    destination_close(maker->destination);
     arena_free(&maker->arena);
     free(maker->copy_path);
     free(maker->partial_path);

@@ -91,9 +91,38 @@ static bool list_segments(struct rebuilding *rebuilding, const struct base *base
     return true;
 }
 
-/* Keeps what leads from the base to the instant: the segments up to it without a gap, or none when they do
- * not reach the end of the base's copy. */
-static void cut_at_instant(struct rebuilding *rebuilding, const struct base *base)
+static struct text instant_text(int64_t instant, struct arena *arena)
+{
+    struct buffer buffer = {0};
+
+    instant_append(&buffer, instant);
+    struct text text = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return text;
+}
+
+static bool complain_of_gap(struct rebuilding *rebuilding, const struct base *base, size_t count)
+{
+    int64_t until = count > 0 && rebuilding->segments[count - 1].number >= base->placed.number
+                        ? rebuilding->segments[count - 1].instant
+                        : base->placed.instant;
+    struct text instant = instant_text(until, rebuilding->arena);
+    int64_t missing = base->first_segment + (int64_t)count;
+
+    *rebuilding->reason = arena_format(
+        rebuilding->arena,
+        "segment %lld of the stream %.*s is missing in %.*s: what was committed after %.*s cannot all "
+        "be restored; --at %.*s restores what was before",
+        (long long)missing, TEXT_FORMAT(base->placed.stream),
+        TEXT_FORMAT(destination_place(rebuilding->rebuild->destination)), TEXT_FORMAT(instant),
+        TEXT_FORMAT(instant));
+    return false;
+}
+
+/* Keeps what leads from the base to the instant: the segments up to it, or none when they do not reach the
+ * end of the base's copy. False when one is missing among them. */
+static bool cut_at_instant(struct rebuilding *rebuilding, const struct base *base)
 {
     const struct placed *segments = rebuilding->segments;
     size_t count = 0;
@@ -101,7 +130,10 @@ static void cut_at_instant(struct rebuilding *rebuilding, const struct base *bas
     while (count < rebuilding->count && segments[count].number == base->first_segment + (int64_t)count &&
            segments[count].instant <= rebuilding->rebuild->at)
         count++;
+    if (count < rebuilding->count && segments[count].instant <= rebuilding->rebuild->at)
+        return complain_of_gap(rebuilding, base, count);
     rebuilding->count = count > 0 && segments[count - 1].number >= base->placed.number ? count : 0;
+    return true;
 }
 
 static const struct base *choose_base(const struct catalogue *catalogue, int64_t at)
@@ -112,17 +144,6 @@ static const struct base *choose_base(const struct catalogue *catalogue, int64_t
         if (catalogue->bases[i].placed.instant <= at)
             chosen = &catalogue->bases[i];
     return chosen;
-}
-
-static struct text instant_text(int64_t instant, struct arena *arena)
-{
-    struct buffer buffer = {0};
-
-    instant_append(&buffer, instant);
-    struct text text = arena_copy(arena, buffer_text(&buffer));
-
-    buffer_free(&buffer);
-    return text;
 }
 
 static bool choose(struct rebuilding *rebuilding, struct base *base)
@@ -323,9 +344,9 @@ static bool sync_database(struct rebuilding *rebuilding)
 
 static bool rebuild_from(struct rebuilding *rebuilding, struct base *base)
 {
-    if (!read_what_is_known(rebuilding, base) || !list_segments(rebuilding, base))
+    if (!read_what_is_known(rebuilding, base) || !list_segments(rebuilding, base) ||
+        !cut_at_instant(rebuilding, base))
         return false;
-    cut_at_instant(rebuilding, base);
     *rebuilding->rebuilt = (struct rebuilt){
         .at = rebuilding->count > 0 ? rebuilding->segments[rebuilding->count - 1].instant
                                     : base->placed.instant,

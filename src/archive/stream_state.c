@@ -83,6 +83,7 @@ static bool read_state(const struct json_value *object, struct stream_state *sta
 
     state->place = read_string(object, "place");
     state->stream = read_string(object, "stream");
+    state->writer = read_string(object, "writer");
     for (size_t i = 0; i < sizeof follow_names / sizeof follow_names[0]; i++)
         if (text_equal(follows, text_from_string(follow_names[i])))
             state->follows = (enum follow_from)i;
@@ -152,6 +153,7 @@ bool stream_state_write(const char *path, const struct stream_state *state)
     json_put_int64(&writer, TEXT("format"), FORMAT);
     json_put_string(&writer, TEXT("place"), state->place);
     json_put_string(&writer, TEXT("stream"), state->stream);
+    json_put_string(&writer, TEXT("writer"), state->writer);
     json_put_string(&writer, TEXT("follows"), text_from_string(follow_names[state->follows]));
     write_numbers(&writer, state);
     json_end_object(&writer);

@@ -12,6 +12,7 @@
 struct stream_state {
     struct text place;        /* where the stream is */
     struct text stream;       /* unset: there is none yet */
+    struct text writer;       /* who writes: an id that goes with this file */
     int64_t next_segment;     /* its number */
     int64_t last_base_at;     /* 0: the stream has none yet */
     enum follow_from follows; /* FOLLOW_FROM_NOW: none of what follows is known */

@@ -55,7 +55,9 @@ bool backup_manifest_read(const struct backup_directory *directory, struct backu
     struct json_error error;
     const struct json_value *json = text_is_set(content) ? json_read(arena, content, &error) : NULL;
 
-    if (!text_is_set(content) && errno == ENOENT)
+    if (!text_is_set(content) && errno == ENOENT && access(directory->path, F_OK) != 0)
+        *reason = arena_format(arena, "there is no %s", directory->path);
+    else if (!text_is_set(content) && errno == ENOENT)
         *reason =
             arena_format(arena, "%s holds no backup, or one that was not finished: there is no backup.json",
                          directory->path);
@@ -99,5 +101,18 @@ bool backup_is_unchanged(const char *database_path, const struct backup_manifest
                                      "backup.json says",
                                      database_path)
                       : arena_format(arena, "cannot read %s: %s", database_path, strerror(why));
+    return false;
+}
+
+bool backup_has_secrets(const struct backup_directory *directory, const struct backup_manifest *manifest,
+                        struct arena *arena, struct text *reason)
+{
+    if (!manifest->has_secrets || access(directory->secrets_path, R_OK) == 0)
+        return true;
+    *reason =
+        arena_format(arena,
+                     "%s is missing or cannot be read (%s): without it connections cannot be read and tokens "
+                     "are worth nothing; put it back from a copy",
+                     directory->secrets_path, strerror(errno));
     return false;
 }

@@ -142,20 +142,15 @@ static void check_pages(void *context, struct transaction *transaction)
     check_one(context, transaction, &checks[0]);
 }
 
-/* Of an earlier schema, such as the snapshot before a migration: what can be told whatever the tables are. A
- * continuous backup has proven its bytes already. */
+/* Of an earlier schema, such as the snapshot before a migration: what can be told whatever the tables are. */
 static enum exit_code check_earlier(struct checking *checking, const char *path,
                                     const struct backup_manifest *manifest)
 {
-    bool has_hash = text_is_set(manifest->sha256);
     struct text reason;
 
-    if ((has_hash && !backup_is_unchanged(path, manifest, checking->arena, &reason)) ||
-        !store_look(text_from_string(path), STORE_REST_WHOLE, checking->arena, &reason, check_pages,
+    if (!store_look(text_from_string(path), STORE_REST_WHOLE, checking->arena, &reason, check_pages,
                     checking))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (has_hash)
-        say_well(TEXT("its SHA-256"));
     printf("schema %lld, before this program's %d: to have the rest checked, restore it into a directory of "
            "its own, which brings it up to date, and check that\n",
            (long long)manifest->schema_version, store_schema_version(text_none));
@@ -173,14 +168,18 @@ static enum exit_code check_copy(struct checking *checking, const char *path,
     return check_file(checking, text_from_string(path), STORE_REST_WHOLE);
 }
 
+/* What `farthing restore` would refuse is not sound, whatever the rest of it is. */
 static enum exit_code check_backup(struct checking *checking, struct text path)
 {
     const struct backup_directory directory = backup_directory_at(checking->arena, path);
     struct backup_manifest manifest;
     struct text reason;
 
-    if (!backup_manifest_read(&directory, &manifest, checking->arena, &reason))
+    if (!backup_manifest_read(&directory, &manifest, checking->arena, &reason) ||
+        !backup_has_secrets(&directory, &manifest, checking->arena, &reason) ||
+        !backup_is_unchanged(directory.database_path, &manifest, checking->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    say_well(TEXT("its SHA-256"));
     return check_copy(checking, directory.database_path, &manifest);
 }
 

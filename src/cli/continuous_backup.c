@@ -55,6 +55,14 @@ static bool is_inside(struct text path, struct text directory, struct arena *are
            text_starts_with(path, arena_format(arena, "%.*s/", TEXT_FORMAT(outer)));
 }
 
+/* What is known by its files to be for something else. */
+static bool is_something_else(struct text place, struct arena *arena)
+{
+    const struct backup_directory backup = backup_directory_at(arena, place);
+
+    return access(backup.manifest_path, F_OK) == 0 || access(backup.database_path, F_OK) == 0;
+}
+
 bool continuous_backup_configure(const struct settings *settings, struct archiver_options *options,
                                  bool *is_wanted, struct arena *arena, struct text *reason)
 {
@@ -74,6 +82,13 @@ bool continuous_backup_configure(const struct settings *settings, struct archive
     if (!is_s3(place) && is_inside(place, settings_text(settings, "data"), arena)) {
         *reason = TEXT("backup-to names a directory in the data directory, which it would be lost with: name "
                        "one elsewhere, better on another disk");
+        return false;
+    }
+    if (!is_s3(place) && is_something_else(place, arena)) {
+        *reason = arena_format(arena,
+                               "backup-to names %.*s, which is a data directory or a plain backup: name a "
+                               "directory of its own",
+                               TEXT_FORMAT(place));
         return false;
     }
     *options = (struct archiver_options){

@@ -147,6 +147,7 @@ enum exit_code command_doctor(struct invocation *invocation)
     begin_report(&doctor);
     check_configuration(&doctor);
     doctor_check_data(&doctor);
+    doctor_check_backup(&doctor);
     check_roles(&doctor);
     check_addresses(&doctor);
     doctor_check_machine(&doctor);

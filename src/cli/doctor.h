@@ -37,6 +37,8 @@ void doctor_check_database(struct doctor *doctor, struct data_directory *directo
  * database (the embedded one's path while this process has the directory's lock, or a URL). */
 void doctor_check_secrets(struct doctor *doctor, const struct data_directory *directory,
                           struct text database);
+/* doctor_backup.c: the place of the continuous backup, if there is to be one; after doctor_check_data. */
+void doctor_check_backup(struct doctor *doctor);
 /* doctor_machine.c: limits, clock, time zones, libraries. */
 void doctor_check_machine(struct doctor *doctor);
 

@@ -436,14 +436,18 @@ static enum exit_code find_source(struct restoration *restoration)
     if (text_is_set(at) && !instant_parse(at, &restoration->at))
         return complain(EXIT_USAGE, "--at must be an instant such as 2027-01-02T03:04:05Z, not '%.*s'",
                         TEXT_FORMAT(at));
+    if (text_is_set(at) && restoration->at > restoration->call.now_us)
+        return complain(EXIT_USAGE, "--at %.*s is still to come", TEXT_FORMAT(at));
     if (!continuous_backup_is(&invocation->settings, invocation->operand, &restoration->is_continuous,
                               restoration->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!restoration->is_continuous && text_is_set(at))
+    if (!restoration->is_continuous && text_is_set(at) && access(restoration->source.path, F_OK) == 0)
         return complain(EXIT_USAGE, "--at is for a continuous backup; %.*s holds none",
                         TEXT_FORMAT(invocation->operand));
     if (restoration->is_continuous ||
-        backup_manifest_read(&restoration->source, &restoration->manifest, restoration->arena, &reason))
+        (backup_manifest_read(&restoration->source, &restoration->manifest, restoration->arena, &reason) &&
+         (access(restoration->directory.secrets_path.data, F_OK) == 0 ||
+          backup_has_secrets(&restoration->source, &restoration->manifest, restoration->arena, &reason))))
         return EXIT_DONE;
     return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
 }

@@ -300,3 +300,33 @@ def test_a_directory_of_something_else_is_not_touched(place):
     done = place.restore(backup, directory=other)
     assert done.returncode == 1
     assert "letters.txt" in names_in(other) and "farthing.db" not in names_in(other)
+
+
+def test_check_finds_what_restore_would_refuse(place):
+    """bug: a backup of another content, or without its secrets, was called sound."""
+    place.start()
+    place.client.create({"external_id": "one", "name": "A name that is long enough to be found"})
+    backup = place.back_up("backup")
+    place.stop()
+    assert run("check", backup).returncode == 0
+    database = (backup / "farthing.db").read_bytes()
+    (backup / "farthing.db").write_bytes(database.replace(b"A name that is long", b"A name that is lost"))
+    damaged = run("check", backup)
+    assert damaged.returncode == 1 and "SHA-256" in damaged.stderr
+    (backup / "farthing.db").write_bytes(database)
+    (backup / "secrets").rename(backup / "elsewhere")
+    target = place.backups / "restored"
+    for checked in (run("check", backup), place.restore(backup, directory=target)):
+        assert checked.returncode == 1 and f"{backup}/secrets is missing" in checked.stderr
+    assert not (target / "farthing.db").exists()
+    (backup / "elsewhere").rename(backup / "secrets")
+    assert place.restore(backup, directory=target).returncode == 0
+
+
+def test_a_backup_is_not_served(place):
+    """bug: it was, and was none any more afterwards."""
+    backup = place.back_up("backup")
+    for arguments in (("serve", "--data", backup, "--listen", "127.0.0.1:0"), ("key", "list", "--data", backup)):
+        refused = run(*arguments)
+        assert refused.returncode == 1 and f"{backup} is a backup; `farthing restore" in refused.stderr
+    assert run("check", backup).returncode == 0

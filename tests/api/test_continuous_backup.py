@@ -27,6 +27,12 @@ INTERVAL_MS = 100
 MARGIN_US = 5_000_000
 
 
+def aged_marker(content):
+    """As it was when a server last wrote it ten minutes ago."""
+    marker = json.loads(content)
+    return json.dumps({**marker, "alive_at_us": marker["alive_at_us"] - 600_000_000}).encode()
+
+
 class DirectoryPlace:
     """A directory to back up to."""
 
@@ -56,6 +62,9 @@ class DirectoryPlace:
 
     def remove(self, name):
         self.objects()[name].unlink()
+
+    def age(self, name):
+        self.objects()[name].write_bytes(aged_marker(self.objects()[name].read_bytes()))
 
 
 class S3Place:
@@ -89,6 +98,9 @@ class S3Place:
 
     def remove(self, name):
         del self.service.objects["farthing/" + name]
+
+    def age(self, name):
+        self.service.objects["farthing/" + name] = aged_marker(self.service.objects["farthing/" + name])
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -290,7 +302,8 @@ def test_a_restored_instant_is_one_of_the_stream(local_installation):
         local_installation.create(f"c{number}")
     local_installation.wait_until_stored()
     local_installation.stop()
-    segments = local_installation.segments()
+    base_at = int(re.search(r"(\d{16})", local_installation.bases()[0]).group(1))
+    segments = [name for name in local_installation.segments() if int(name.rsplit("-", 1)[1]) >= base_at]
     for name in random.Random(3).sample(segments, min(4, len(segments))):
         restored = local_installation.restore(int(name.rsplit("-", 1)[1]))
         customers = set(look(restored, "SELECT id FROM customers"))
@@ -461,20 +474,64 @@ def test_damage_is_found(local_installation):
     run_ok("restore", local_installation.place.name, "--data", target)
 
 
-def test_a_missing_segment_ends_what_can_be_restored(local_installation):
-    """Never a state that there was not."""
+def test_a_missing_segment_is_told(local_installation):
+    """Never a state that there was not, and nothing that is missing without a word."""
     local_installation.start()
     local_installation.wait_for_base()
     for name in ("one", "two", "three"):
         local_installation.create(name)
         local_installation.wait_until_stored()
     local_installation.stop()
-    missing = local_installation.segments()[-1]
-    local_installation.place.remove(local_installation.segments()[-2])
-    restored = local_installation.restore()
-    assert look(restored) in (["one"], ["one", "two"], [])
-    assert is_sound(restored)
-    assert missing in local_installation.segments()
+    missing = local_installation.segments()[-2]
+    local_installation.place.remove(missing)
+    target = local_installation.directory.parent / "target"
+    refused = run("restore", local_installation.place.name, "--data", target)
+    number = int(missing.split("/")[3].split("-")[0])
+    assert refused.returncode == 1 and f"segment {number} of the stream" in refused.stderr
+    assert run("check", local_installation.place.name).returncode == 1
+    before = re.search(r"--at (\S+) restores", refused.stderr).group(1)
+    run_ok("restore", local_installation.place.name, "--at", before, "--data", target)
+    assert look(target) in (["one"], ["one", "two"], [])
+    assert is_sound(target)
+
+
+def test_a_copy_does_not_write_where_its_original_does(local_installation):
+    """bug: a copy that was restored for a trial, with the same settings, took over the backup of its original."""
+    local_installation.start()
+    local_installation.wait_for_base()
+    local_installation.create("before")
+    local_installation.wait_until_stored()
+    copied = local_installation.restore()
+    copy = Installation.__new__(Installation)
+    copy.__dict__.update(local_installation.__dict__, directory=copied)
+    copy.start()
+    wait_until(lambda: "another server of this installation" in copy.server.log, STORED_SECONDS_MAX, "a refusal")
+    copy.create("in the copy alone")
+    local_installation.create("after")
+    local_installation.wait_until_stored()
+    copy.stop()
+    assert look(local_installation.restore()) == ["after", "before"]
+    assert len(local_installation.streams()) == 1
+    # When the original has stopped, the place is free at once.
+    local_installation.stop()
+    copy.start()
+    wait_until(lambda: len(copy.bases()) == 2, STORED_SECONDS_MAX, "a base of the copy's stream")
+    copy.stop()
+    assert look(local_installation.restore()) == ["before", "in the copy alone"]
+
+
+def test_a_place_that_was_made_anew_is_written_again(local_installation):
+    """bug: a server went on with the directory that was removed."""
+    local_installation.start()
+    local_installation.wait_for_base()
+    local_installation.create("before")
+    local_installation.wait_until_stored()
+    shutil.rmtree(local_installation.place.path)
+    local_installation.place.path.mkdir()
+    local_installation.create("during")
+    wait_until(lambda: "the continuous backup goes on" in local_installation.server.log, STORED_SECONDS_MAX, "a word")
+    assert local_installation.segments()
+    local_installation.stop()
 
 
 def test_another_installation_is_refused(directory, start_server, directory_place, tmp_path):
@@ -487,6 +544,25 @@ def test_another_installation_is_refused(directory, start_server, directory_plac
     wait_until(lambda: "another installation" in second.server.log, STORED_SECONDS_MAX, "a refusal")
     second.stop()
     assert len(first.streams()) == 1
+
+
+def test_the_doctor_looks_at_the_place(installation):
+    def line():
+        process = run("doctor", "--data", installation.directory, "--backup-to", installation.place.name,
+                      *installation.place.settings)
+        return re.search(r"^(\S+) +continuous backup: (.*)$", process.stdout, re.M).groups()
+
+    assert line()[0] == "fail" or "holds no copy" in line()[1]
+    installation.start()
+    installation.wait_for_base()
+    verdict, words = line()
+    assert verdict == "ok" and "the last copy of the whole database from 20" in words
+    marker = installation.streams()[0]
+    installation.place.age(marker)
+    verdict, words = line()
+    assert verdict == "fail" and "nothing was written" in words
+    installation.stop()
+    assert line()[0] == "ok"
 
 
 # ---- what is removed ----
@@ -534,6 +610,7 @@ def test_what_is_older_than_the_retention_is_removed(local_installation):
     "arguments, complaint",
     [
         (["--backup-to", "{directory}/inside"], "backup-to names a directory in the data directory"),
+        (["--backup-to", "{directory}.other"], "is a data directory or a plain backup"),
         (["--backup-to", "ftp://somewhere"], "must be a directory or s3://BUCKET/PREFIX"),
         (["--backup-to", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--backup-to", "s3://"], "s3://"),
@@ -543,6 +620,7 @@ def test_what_is_older_than_the_retention_is_removed(local_installation):
 )
 def test_settings_that_cannot_be(directory, arguments, complaint):
     init(directory)
+    init(f"{directory}.other")
     process = run("serve", "--data", directory, "--listen", "127.0.0.1:0", *(word.format(directory=directory) for word in arguments))
     assert process.returncode != 0 and complaint in process.stderr, process.stderr
     assert process.stderr.count("\n") == 1
@@ -557,6 +635,9 @@ def test_restores_that_cannot_be(local_installation, tmp_path):
     for arguments, complaint in (
         ([name, "--at", "yesterday"], "--at must be an instant"),
         ([name, "--at", "2020-01-01T00:00:00Z"], "and not further"),
+        ([name, "--at", "9020-01-01T00:00:00Z"], "is still to come"),
+        ([tmp_path / "nowhere"], "there is no "),
+        ([tmp_path / "nowhere", "--at", "2020-01-01T00:00:00Z"], "there is no "),
         (["s3://copies/none"], "region"),
     ):
         refused = run("restore", *arguments, "--data", target)
@@ -565,7 +646,7 @@ def test_restores_that_cannot_be(local_installation, tmp_path):
     refused = run("restore", tmp_path / "empty", "--data", target)
     assert refused.returncode == 1 and "holds no backup" in refused.stderr
     run_ok("backup", tmp_path / "plain", "--data", local_installation.directory)
-    refused = run("restore", tmp_path / "plain", "--at", "2027-01-01T00:00:00Z", "--data", target)
+    refused = run("restore", tmp_path / "plain", "--at", "2020-01-01T00:00:00Z", "--data", target)
     assert refused.returncode == 2 and "--at is for a continuous backup" in refused.stderr
     assert not (target / "farthing.db").exists()
 
