@@ -28,6 +28,25 @@ static bool is_s3(struct text place)
     return text_starts_with(place, TEXT("s3://"));
 }
 
+/* What a bucket needs that a directory does not, by the names that the operator knows. */
+static bool has_what_s3_needs(const struct settings *settings, struct text place, struct text *reason)
+{
+    if (!is_s3(place))
+        return true;
+    if (!text_is_set(settings_text(settings, "backup-s3-endpoint")) &&
+        !text_is_set(settings_text(settings, "backup-s3-region")))
+        *reason =
+            TEXT("an s3:// place needs backup-s3-region, for Amazon's S3, or backup-s3-endpoint, for another "
+                 "service");
+    else if (!text_is_set(settings_text(settings, "backup-s3-access-key-id")) ||
+             !text_is_set(settings_text(settings, "backup-s3-secret-access-key")))
+        *reason = TEXT("an s3:// place needs backup-s3-access-key-id and backup-s3-secret-access-key (or "
+                       "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment)");
+    else
+        return true;
+    return false;
+}
+
 /* ---- while a server runs ---- */
 
 /* The directory's path as it is found from anywhere; what is not there yet is below what is. */
@@ -77,6 +96,8 @@ bool continuous_backup_configure(const struct settings *settings, struct archive
                  "or its host does");
         return false;
     }
+    if (!has_what_s3_needs(settings, place, reason))
+        return false;
     if (!is_s3(place))
         place = whole_path(place, arena);
     if (!is_s3(place) && is_inside(place, settings_text(settings, "data"), arena)) {
@@ -109,6 +130,8 @@ static struct destination *open_to_read(const struct settings *settings, struct 
 {
     struct destination_options options = destination_of(settings, place);
 
+    if (!has_what_s3_needs(settings, place, reason))
+        return NULL;
     options.is_read_only = true;
     return destination_open(&options, arena, reason);
 }

@@ -613,7 +613,7 @@ def test_what_is_older_than_the_retention_is_removed(local_installation):
         (["--backup-to", "{directory}.other"], "is a data directory or a plain backup"),
         (["--backup-to", "ftp://somewhere"], "must be a directory or s3://BUCKET/PREFIX"),
         (["--backup-to", "/nowhere/at/all"], "/nowhere/at/all"),
-        (["--backup-to", "s3://"], "s3://"),
+        (["--backup-to", "s3://"], "backup-s3-region"),
         (["--backup-interval-ms", "100"], "backup-interval-ms"),
         (["--backup-to", "{directory}.copies", "--database", "postgres://nobody@127.0.0.1:1/none"], "continuous archiving"),
     ],
@@ -638,7 +638,8 @@ def test_restores_that_cannot_be(local_installation, tmp_path):
         ([name, "--at", "9020-01-01T00:00:00Z"], "is still to come"),
         ([tmp_path / "nowhere"], "there is no "),
         ([tmp_path / "nowhere", "--at", "2020-01-01T00:00:00Z"], "there is no "),
-        (["s3://copies/none"], "region"),
+        (["s3://copies/none"], "backup-s3-region"),
+        (["s3://copies/none", "--backup-s3-region", "eu-test-1"], "AWS_SECRET_ACCESS_KEY"),
     ):
         refused = run("restore", *arguments, "--data", target)
         assert refused.returncode != 0 and complaint in refused.stderr, refused.stderr
