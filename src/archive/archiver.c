@@ -66,8 +66,9 @@ struct archiver {
     char stream[ULID_TEXT_LENGTH], writer[ULID_TEXT_LENGTH];
     int64_t told_alive_us; /* monotonic; 0: not yet */
 
-    atomic_bool is_cut_off; /* nobody waits for the place any more */
-    pthread_mutex_t mutex;  /* guards what follows */
+    atomic_bool is_cut_off;  /* nobody waits for the place any more */
+    pthread_mutex_t cutting; /* held from a cut until its segment is counted; taken before the other */
+    pthread_mutex_t mutex;   /* guards what follows */
     pthread_cond_t changed;
     bool is_finishing, is_finished;
     struct stream_state state;
@@ -378,14 +379,26 @@ static bool put_pending(struct archiver *archiver)
     return true;
 }
 
+/* What was committed since the cut before goes into a file here, when there is any. Nobody may take its
+ * segment for the open one meanwhile: a base that ended after the cut is not reached by it. False when it is
+ * lost. */
+static bool cut_segment(struct archiver *archiver, struct follower_cut *cut, struct text *reason)
+{
+    pthread_mutex_lock(&archiver->cutting);
+    bool is_cut = follower_cut(archiver->follower, cut, &archiver->arena, reason) != FOLLOWER_LOST &&
+                  (cut->page_count == 0 || write_segment(archiver, cut, reason));
+
+    pthread_mutex_unlock(&archiver->cutting);
+    return is_cut;
+}
+
 /* Cuts and stores what was committed. False when something has failed. */
 static bool put_cut(struct archiver *archiver)
 {
     struct follower_cut cut;
     struct text reason;
 
-    if (follower_cut(archiver->follower, &cut, &archiver->arena, &reason) == FOLLOWER_LOST ||
-        (cut.page_count > 0 && !write_segment(archiver, &cut, &reason))) {
+    if (!cut_segment(archiver, &cut, &reason)) {
         const char *why = arena_string(&archiver->arena, reason);
 
         tell_of_failure(archiver, why);
@@ -491,16 +504,19 @@ static void *archiver_main(void *context)
 
 /* ---- for bases ---- */
 
+/* Waits for a segment that is being cut. */
 static struct open_segment open_segment(struct archiver *archiver, struct arena *arena)
 {
     struct open_segment segment = {.stream = text_none};
 
+    pthread_mutex_lock(&archiver->cutting);
     pthread_mutex_lock(&archiver->mutex);
     if (archiver->is_open)
         segment = (struct open_segment){.stream = arena_copy(arena, archiver->state.stream),
                                         .number = archiver->state.next_segment,
                                         .last_base_at = archiver->state.last_base_at};
     pthread_mutex_unlock(&archiver->mutex);
+    pthread_mutex_unlock(&archiver->cutting);
     return segment;
 }
 
@@ -554,6 +570,7 @@ static void free_archiver(struct archiver *archiver)
         follower_free(archiver->follower);
     destination_close(archiver->destination);
     pthread_cond_destroy(&archiver->changed);
+    pthread_mutex_destroy(&archiver->cutting);
     pthread_mutex_destroy(&archiver->mutex);
     arena_free(&archiver->arena);
     arena_free(&archiver->texts);
@@ -576,6 +593,7 @@ struct archiver *archiver_new(const struct archiver_options *options, struct are
     archiver->again_ms = AGAIN_MS_MIN;
     arena_init(&archiver->texts);
     arena_init(&archiver->arena);
+    pthread_mutex_init(&archiver->cutting, NULL);
     pthread_mutex_init(&archiver->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -18,7 +18,7 @@ class Shim:
 
     def __init__(self, path):
         self.path = path
-        path.write_bytes(bytes(16))
+        path.write_bytes(bytes(24))
         self.variables = {"LD_PRELOAD": str(SHIM), "MACHINE_SHIM": str(path)}
 
     def set_clock(self, ahead_seconds):
@@ -31,6 +31,10 @@ class Shim:
             yield
         finally:
             self._write(8, 0)
+
+    def slow_down_rewrites(self, seconds):
+        """Each file that is written anew is opened that much later."""
+        self._write(16, int(seconds * 1e6))
 
     def _write(self, offset, number):
         with open(self.path, "r+b", buffering=0) as file:

@@ -1,10 +1,11 @@
 /* machine_shim.c: a machine that goes wrong while a program runs, as a test says: preloaded (LD_PRELOAD), it
- * has the clock step and writes of a database's files fail. What is to happen is in the file that
- * $MACHINE_SHIM names, which the test changes at any time. For tests alone. */
+ * has the clock step, writes of a database's files fail, and files that are written anew wait before. What is
+ * to happen is in the file that $MACHINE_SHIM names, which the test changes at any time. For tests alone. */
 #undef _FILE_OFFSET_BITS /* which would make one function of two */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,8 +14,9 @@
 
 /* The file, in the machine's own byte order. */
 struct orders {
-    int64_t clock_ahead_us; /* of the real one */
-    int64_t write_errno;    /* 0: writes succeed */
+    int64_t clock_ahead_us;  /* of the real one */
+    int64_t write_errno;     /* 0: writes succeed */
+    int64_t rewrite_wait_us; /* before a file is emptied to be written */
 };
 
 static const volatile struct orders *orders;
@@ -89,6 +91,39 @@ ssize_t pwrite(int file, const void *bytes, size_t length, off_t offset)
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t offset)
 {
     return write_at(file, bytes, length, offset);
+}
+
+static int open_file(const char *path, int flags, mode_t mode)
+{
+    static int (*real)(const char *, int, ...);
+
+    if (!real)
+        real = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
+    if (orders && (flags & O_TRUNC) && orders->rewrite_wait_us > 0)
+        usleep((useconds_t)orders->rewrite_wait_us);
+    return real(path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+
+    va_end(arguments);
+    return open_file(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+
+    va_end(arguments);
+    return open_file(path, flags, mode);
 }
 
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -1,0 +1,28 @@
+"""The disk of the data directory stalls while a base of the continuous backup is made: what is restored is sound."""
+
+from datetime import datetime, timezone
+
+import pytest
+
+from failing import Shim
+from farthing_server import run, run_ok, wait_until
+
+pytestmark = pytest.mark.embedded("the continuous backup is that of the embedded database")
+
+STALL_SECONDS = 1.5
+
+
+def test_a_base_that_ends_while_a_segment_is_written(new_place, tmp_path):
+    """The segment was cut before the base ended, and so does not lead up to its end."""
+    shim, copies = Shim(tmp_path / "orders"), tmp_path / "copies"
+    shim.slow_down_rewrites(STALL_SECONDS)
+    place = new_place(tmp_path, "--backup-to", copies, "--backup-interval-ms", 100, variables=shim.variables)
+    wait_until(lambda: list(copies.rglob("base/*/*.json")), 30, "a base")
+    place.changes.wait_for_progress(20)
+    shim.slow_down_rewrites(0)
+    place.end()
+    (base,) = copies.rglob("base/*/*.json")
+    microseconds = int(base.stem.split("-")[-1])
+    at = datetime.fromtimestamp(microseconds // 1_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{microseconds % 1_000_000:06}Z"
+    run_ok("restore", copies, "--data", tmp_path / "restored", "--at", at)
+    assert run("check", "--data", tmp_path / "restored").stdout.endswith(": all is well\n")
