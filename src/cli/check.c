@@ -71,7 +71,7 @@ static void check_trail(struct checking *checking, struct transaction *transacti
     const struct audit_chain_row *chains = heads.records;
     struct arena *arena = transaction->arena;
     struct arena slice;
-    int64_t after = 0;
+    int64_t before, after = 0;
 
     for (size_t i = 0; i < heads.count; i++)
         audit_check_head(check, &chains[i]);
@@ -80,11 +80,13 @@ static void check_trail(struct checking *checking, struct transaction *transacti
     do {
         arena_reset(&slice);
         transaction->arena = &slice;
+        before = after;
         rows = audit_rows(transaction, after, extent.last_sequence);
         take_rows(check, &rows);
         if (rows.count)
             after = ((const struct audit_row *)rows.records)[rows.count - 1].sequence;
-    } while (rows.count == AUDIT_SLICE_ROWS_MAX);
+        /* Damaged pages may lead back to rows that were read. */
+    } while (rows.count == AUDIT_SLICE_ROWS_MAX && after > before);
     transaction->arena = arena;
     arena_free(&slice);
     for (size_t i = 0; i < heads.count; i++)
