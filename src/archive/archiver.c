@@ -211,6 +211,7 @@ static bool tell_alive(struct archiver *archiver, int64_t alive_at)
 
 struct looking {
     struct archiver *archiver;
+    int64_t last_segment; /* of ours, from the next one's group on; 0: none */
     struct destination_failure failure;
     bool has_failed;
 };
@@ -291,20 +292,55 @@ static bool remove_behind(void *context, struct text name, uint64_t bytes)
     return !looking->has_failed;
 }
 
+static bool note_segment(void *context, struct text name, uint64_t bytes)
+{
+    struct looking *looking = context;
+    struct placed placed;
+
+    (void)bytes;
+    if (read_segment_name(name, &placed) && placed.number > looking->last_segment)
+        looking->last_segment = placed.number;
+    return true;
+}
+
+/* A crash may have the place hold one segment that the state has not heard of. When there is more, the data
+ * directory has gone back in time, as with a snapshot of the machine: what is there is of another course of
+ * events, which is kept. */
+static bool have_stream_that_goes_on(struct archiver *archiver, struct looking *looking)
+{
+    const struct stream_state *state = &archiver->state;
+    int64_t group = state->next_segment / SEGMENTS_PER_GROUP;
+
+    for (int64_t i = group; i <= group + 1; i++)
+        if (!destination_list(archiver->destination, segment_group(state->stream, i, &archiver->arena),
+                              note_segment, looking, &looking->failure))
+            return false;
+    if (looking->last_segment > state->next_segment ||
+        (looking->last_segment == state->next_segment && state->follows == FOLLOW_FROM_REST))
+        begin_anew(archiver, "the place holds more than the data directory knows of");
+    return true;
+}
+
+/* What is there from the next segment on, which is of a state that was not remembered in time. */
+static bool remove_what_is_behind(struct archiver *archiver, struct looking *looking)
+{
+    struct text group = segment_group(archiver->state.stream,
+                                      archiver->state.next_segment / SEGMENTS_PER_GROUP, &archiver->arena);
+
+    return destination_list(archiver->destination, group, remove_behind, looking, &looking->failure) &&
+           !looking->has_failed;
+}
+
 static bool begin_stream(struct archiver *archiver)
 {
-    struct arena *arena = &archiver->arena;
-    int64_t group = archiver->state.next_segment / SEGMENTS_PER_GROUP;
     struct looking looking = {.archiver = archiver};
     bool is_looked_at = destination_list(archiver->destination, TEXT(STREAM_PREFIX), look_at_stream, &looking,
                                          &looking.failure);
 
     if (looking.has_failed)
-        return false;
-    if (!is_looked_at ||
-        !destination_list(archiver->destination, segment_group(archiver->state.stream, group, arena),
-                          remove_behind, &looking, &looking.failure) ||
-        looking.has_failed) {
+        return false; /* which was told */
+    if (!is_looked_at || !have_stream_that_goes_on(archiver, &looking) ||
+        !remove_what_is_behind(archiver, &looking)) {
         tell_of_failure(archiver, looking.failure.reason);
         return false;
     }

@@ -378,6 +378,33 @@ def test_changes_that_nobody_followed_begin_a_new_stream(local_installation):
     assert "a new stream of the continuous backup begins" in local_installation.server.log
 
 
+def test_a_data_directory_that_goes_back_in_time_begins_a_new_stream(local_installation):
+    """A snapshot of the machine puts back every file with its times: what the place knows of the time since stays there."""
+    local_installation.start()
+    local_installation.wait_for_base()
+    local_installation.create("before")
+    local_installation.stop()
+    files = [path for path in local_installation.directory.iterdir() if path.is_file()]
+    snapshot = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    local_installation.start()
+    for name in ("since-1", "since-2"):
+        local_installation.create(name)
+        local_installation.wait_until_stored()
+    local_installation.stop()
+    reverted_at = time.time_ns() // 1000
+    for path, (content, modified_ns) in snapshot.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(modified_ns, modified_ns))
+    local_installation.start()
+    local_installation.create("after")
+    local_installation.wait_for_base(2)
+    local_installation.wait_until_stored()
+    local_installation.stop()
+    assert "the place holds more than the data directory knows of" in local_installation.server.log
+    assert look(local_installation.restore(reverted_at)) == ["before", "since-1", "since-2"]
+    assert look(local_installation.restore()) == ["after", "before"]
+
+
 def test_an_older_stream_is_restored_as_well(local_installation):
     local_installation.start()
     local_installation.wait_for_base()
