@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/settled_clock.h"
 #include "metrics/metrics.h"
 
 #include <errno.h>
@@ -35,6 +36,8 @@ struct base_maker {
     struct destination *destination;
     char *copy_path, *partial_path, *packed_path, *object_path;
     int64_t again_ms;
+    struct settled_clock clock; /* by which what is old is removed */
+    int64_t settled_now;
 };
 
 /* ---- waiting ---- */
@@ -200,7 +203,7 @@ static void remove_old(struct base_maker *maker, struct text stream)
     struct destination_failure failure;
 
     if (!archive_remove_old(maker->destination, stream,
-                            instant_now_us() - maker->options.archiver.retention_us, &maker->arena,
+                            maker->settled_now - maker->options.archiver.retention_us, &maker->arena,
                             &failure) &&
         failure.problem != DESTINATION_STOPPED)
         LOG_WARNING("old parts of the continuous backup cannot be removed",
@@ -209,11 +212,14 @@ static void remove_old(struct base_maker *maker, struct text stream)
 
 /* ---- the thread ---- */
 
+/* Also when the last one is of the future: the clock was put back. */
 static bool is_due(const struct base_maker *maker, const struct open_segment *segment)
 {
+    int64_t age_us = instant_now_us() - segment->last_base_at;
+
     return text_is_set(segment->stream) &&
-           (segment->last_base_at == 0 ||
-            instant_now_us() - segment->last_base_at >= maker->options.archiver.base_interval_us);
+           (segment->last_base_at == 0 || age_us < -SETTLED_CLOCK_TOLERANCE_US ||
+            age_us >= maker->options.archiver.base_interval_us);
 }
 
 static void look(struct base_maker *maker)
@@ -221,6 +227,7 @@ static void look(struct base_maker *maker)
     struct open_segment first = maker->options.open(maker->options.owner, &maker->arena);
     struct text reason = text_empty;
 
+    maker->settled_now = settled_clock_read(&maker->clock, instant_now_us(), monotonic_now_us());
     metrics_set(&metrics_here()->backup_last_base_us, (uint64_t)first.last_base_at);
     if (!is_due(maker, &first))
         return;
@@ -276,6 +283,7 @@ struct base_maker *base_maker_start(const struct base_maker_options *options)
         abort();
     maker->options = *options;
     maker->again_ms = AGAIN_MS_MIN;
+    settled_clock_start(&maker->clock, instant_now_us(), monotonic_now_us());
     arena_init(&maker->arena);
     maker->copy_path = path_in(options->archiver.data_directory, "backup-base.db");
     maker->partial_path = path_in(options->archiver.data_directory, "backup-base.db" STORE_BACKUP_PARTIAL);

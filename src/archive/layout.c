@@ -22,7 +22,7 @@ struct text secrets_name(struct text stream, struct arena *arena)
 
 struct text base_prefix(struct text stream, struct arena *arena)
 {
-    return arena_format(arena, "base/%.*s/", TEXT_FORMAT(stream));
+    return arena_format(arena, BASE_PREFIX "%.*s/", TEXT_FORMAT(stream));
 }
 
 struct text base_name(const struct base *base, const char *suffix, struct arena *arena)
@@ -98,9 +98,10 @@ bool read_stream_name(struct text name, struct text *stream)
 bool read_base_name(struct text name, const char *suffix, struct base *base)
 {
     *base = (struct base){.first_segment = 0};
-    return take(&name, TEXT("base/")) && take_stream(&name, &base->placed.stream) && take(&name, TEXT("/")) &&
-           take_digits(&name, NUMBER_DIGITS, &base->first_segment) && take(&name, TEXT("-")) &&
-           take_place(&name, &base->placed) && text_equal(name, text_from_string(suffix));
+    return take(&name, TEXT(BASE_PREFIX)) && take_stream(&name, &base->placed.stream) &&
+           take(&name, TEXT("/")) && take_digits(&name, NUMBER_DIGITS, &base->first_segment) &&
+           take(&name, TEXT("-")) && take_place(&name, &base->placed) &&
+           text_equal(name, text_from_string(suffix));
 }
 
 bool read_segment_name(struct text name, struct placed *placed)

@@ -37,6 +37,7 @@ struct base {
 };
 
 #define STREAM_PREFIX "stream/"
+#define BASE_PREFIX   "base/"
 struct text stream_name(struct text stream, struct arena *arena);
 struct text secrets_name(struct text stream, struct arena *arena);
 /* `suffix`: ".zst" or ".json". */

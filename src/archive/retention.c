@@ -35,6 +35,46 @@ static bool remove_base(struct removal *removal, const struct base *base, struct
            destination_remove(removal->destination, base_name(base, ".zst", arena), removal->failure);
 }
 
+struct leftovers {
+    struct removal *removal;
+    const struct catalogue *catalogue;
+    int64_t oldest;
+};
+
+static bool is_known(const struct catalogue *catalogue, const struct base *base)
+{
+    for (size_t i = 0; i < catalogue->base_count; i++)
+        if (text_equal(catalogue->bases[i].placed.stream, base->placed.stream) &&
+            catalogue->bases[i].placed.number == base->placed.number &&
+            catalogue->bases[i].placed.instant == base->placed.instant)
+            return true;
+    return false;
+}
+
+static bool remove_leftover(void *context, struct text name, uint64_t bytes)
+{
+    const struct leftovers *leftovers = context;
+    struct removal *removal = leftovers->removal;
+    struct base base;
+
+    (void)bytes;
+    if (!read_base_name(name, ".zst", &base) || base.placed.instant > leftovers->oldest ||
+        is_known(leftovers->catalogue, &base))
+        return true;
+    removal->has_failed = !destination_remove(removal->destination, name, removal->failure);
+    return !removal->has_failed;
+}
+
+/* Databases of which nothing says that they are there, since storing or removing them was cut short. */
+static bool remove_leftovers(struct removal *removal, const struct catalogue *catalogue, int64_t oldest)
+{
+    struct leftovers leftovers = {removal, catalogue, oldest};
+
+    return destination_list(removal->destination, TEXT(BASE_PREFIX), remove_leftover, &leftovers,
+                            removal->failure) &&
+           !removal->has_failed;
+}
+
 /* The first base that is kept: the newest of those that are old enough, or the first of all. */
 static size_t first_kept_base(const struct catalogue *catalogue, int64_t oldest)
 {
@@ -88,5 +128,5 @@ bool archive_remove_old(struct destination *destination, struct text current_str
         if (!remove_from_stream(&removal, &catalogue, kept, catalogue.streams[i],
                                 text_equal(catalogue.streams[i], current_stream), arena))
             return false;
-    return true;
+    return remove_leftovers(&removal, &catalogue, oldest);
 }

@@ -603,7 +603,7 @@ def aged(name, days):
 
 
 def test_what_is_older_than_the_retention_is_removed(local_installation):
-    """The newest base that is old enough stays, and what leads on from it."""
+    """The newest base that is old enough stays, and what leads on from it; what was cut short goes as well."""
     place = local_installation.place
     for count in (1, 2, 3):
         local_installation.start("--backup-retention-days", "3")
@@ -618,6 +618,8 @@ def test_what_is_older_than_the_retention_is_removed(local_installation):
     for base, days in zip(bases, (9, 5, 1)):
         for name in (base, base.replace(".json", ".zst")):
             place.objects()[name].rename(place.path / aged(name, days))
+    leftover = place.path / aged(bases[0].replace(".json", ".zst"), 12)  # of a base that never had its .json
+    leftover.write_text("some of it")
     local_installation.start("--backup-retention-days", "3")
     wait_until(lambda: aged(bases[0], 9) not in local_installation.bases(), STORED_SECONDS_MAX, "the oldest to go")
     local_installation.wait_for_base(3)
@@ -625,6 +627,7 @@ def test_what_is_older_than_the_retention_is_removed(local_installation):
     wait_until(
         lambda: all(int(name.split("/")[3].split("-")[0]) >= first_kept for name in local_installation.segments()),
         STORED_SECONDS_MAX, "its segments to go")
+    wait_until(lambda: not leftover.exists(), STORED_SECONDS_MAX, "the rest of a base to go")
     local_installation.stop()
     assert aged(bases[1], 5) in local_installation.bases() and aged(bases[2], 1) in local_installation.bases()
     assert look(local_installation.restore()) == ["c1", "c2", "c3", "d1", "d2", "d3"]
