@@ -82,6 +82,17 @@ static void save(struct archiver *archiver)
                     LOG_STRING("path", archiver->state_path), LOG_STRING("error", strerror(errno)));
 }
 
+/* Segments are worth nothing before there is a base that they lead on from. */
+static void tell_how_far(struct archiver *archiver, int64_t covers_until)
+{
+    pthread_mutex_lock(&archiver->mutex);
+    bool has_base = archiver->state.last_base_at > 0;
+
+    pthread_mutex_unlock(&archiver->mutex);
+    if (has_base)
+        metrics_set(&metrics_here()->backup_stored_until_us, (uint64_t)covers_until);
+}
+
 /* ---- what fails and works again ---- */
 
 static void tell_of_failure(struct archiver *archiver, const char *reason)
@@ -410,7 +421,7 @@ static bool put_pending(struct archiver *archiver)
     save(archiver);
     metrics_add(&cells->backup_segments, 1);
     metrics_add(&cells->backup_bytes, (uint64_t)pending->bytes);
-    metrics_set(&cells->backup_stored_until_us, (uint64_t)pending->covers_until);
+    tell_how_far(archiver, pending->covers_until);
     archiver->pending.is_there = false;
     return true;
 }
@@ -443,7 +454,7 @@ static bool put_cut(struct archiver *archiver)
     }
     if (cut.page_count > 0)
         return put_pending(archiver);
-    metrics_set(&metrics_here()->backup_stored_until_us, (uint64_t)cut.covers_until);
+    tell_how_far(archiver, cut.covers_until);
     return true;
 }
 
@@ -516,6 +527,8 @@ static void *archiver_main(void *context)
     int64_t due_us = 0;
 
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    metrics_set(&metrics_here()->backup_stored_until_us,
+                (uint64_t)instant_now_us()); /* grows old from now on */
     if (!follower_is_continuous(archiver->follower))
         begin_anew(archiver,
                    archiver->state.stream.length > 0

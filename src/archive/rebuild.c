@@ -26,6 +26,7 @@ struct rebuilding {
     struct placed *segments; /* to apply, in order */
     size_t count, capacity;
     uint32_t page_bytes; /* of the segments so far; 0: there was none */
+    bool is_superseded;
 };
 
 static bool complain(struct rebuilding *rebuilding, struct text name, const char *why)
@@ -166,6 +167,9 @@ static bool choose(struct rebuilding *rebuilding, struct base *base)
             arena, "%.*s holds no continuous backup from which a database can be made", TEXT_FORMAT(place));
     else
         *base = *chosen;
+    rebuilding->is_superseded =
+        chosen && rebuilding->rebuild->at == INT64_MAX &&
+        text_compare(catalogue.streams[catalogue.stream_count - 1], chosen->placed.stream) > 0;
     return chosen;
 }
 
@@ -353,6 +357,7 @@ static bool rebuild_from(struct rebuilding *rebuilding, struct base *base)
         .version = base->version,
         .schema_version = base->schema_version,
         .segments = (int64_t)rebuilding->count,
+        .is_superseded = rebuilding->is_superseded,
     };
     return take_base(rebuilding, base) && apply_segments(rebuilding, base) &&
            take_secrets(rebuilding, base) && sync_database(rebuilding);

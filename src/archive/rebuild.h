@@ -20,7 +20,8 @@ struct rebuilt {
     struct text version;    /* of the program that wrote the base */
     int64_t schema_version; /* of the base */
     int64_t bytes;
-    int64_t segments; /* applied to the base */
+    int64_t segments;   /* applied to the base */
+    bool is_superseded; /* a later stream has no base yet: what was committed since is not in it */
     bool has_secrets;
 };
 

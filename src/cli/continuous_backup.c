@@ -4,6 +4,7 @@
 #include "cli/progress.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,6 +191,10 @@ bool continuous_backup_rebuild(const struct settings *settings, struct text plac
 
     progress_end(&showing.progress);
     destination_close(rebuild.destination);
+    if (is_made && rebuilt.is_superseded)
+        fprintf(stderr,
+                "farthing: warning: a later stream of the backup has no copy of the whole database yet; what "
+                "was committed since it began is not in this\n");
     if (is_made)
         *manifest = (struct backup_manifest){
             .version = rebuilt.version,

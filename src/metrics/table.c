@@ -112,9 +112,8 @@ const struct metric metrics_table[] = {
          "1 when the disk has failed to take what was written: the log is kept, and grows, until a restart."},
 
     {"farthing_backup_stored_until_seconds", METRIC_GAUGE, METRIC_MICROSECONDS, CELLS(backup_stored_until_us),
-     .help =
-         "Everything acknowledged before this instant, in seconds since 1970, is in the continuous backup; 0 "
-         "without one."},
+     .help = "Everything acknowledged before this instant, in seconds since 1970, can be restored from the "
+             "continuous backup, once it has a copy of the whole database; 0 without one."},
     {"farthing_backup_last_base_seconds", METRIC_GAUGE, METRIC_MICROSECONDS, CELLS(backup_last_base_us),
      .help = "When the database was last copied whole for it, in seconds since 1970."},
     {"farthing_backup_segments_total", METRIC_COUNTER, CELLS(backup_segments),

@@ -69,6 +69,9 @@ int64_t follower_waits_since(struct follower *follower);
 
 /* ---- for the writer alone ---- */
 
+/* It cannot be told what the log holds: it does not go on without a gap. */
+void follower_doubt(struct follower *follower);
+
 /* Who follows: at most the continuous backup, and a copy that is being made. */
 struct followers {
     struct follower *stream, *copy; /* NULL: nobody */

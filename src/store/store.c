@@ -40,7 +40,8 @@ static void let_follow(struct store *store, struct connection *connection)
 {
     follower_attach(store->followers.stream, store->database_path);
     sqlite_try_write(connection);
-    followers_note(&store->followers, connection);
+    if (!followers_note(&store->followers, connection))
+        follower_doubt(store->followers.stream);
 }
 
 static struct store *open_embedded(struct text path, struct follower *follower, struct arena *arena,

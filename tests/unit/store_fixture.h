@@ -387,9 +387,16 @@ static inline const struct failure *gate_run(struct probe *probe, struct transac
     return NULL;
 }
 
+/* Also when its batch could not even begin. */
+static inline void gate_done(struct probe *probe)
+{
+    sem_post(&((struct gate *)probe)->entered);
+}
+
 static inline void gate_close(struct gate *gate, struct store_fixture *fixture)
 {
     probe_init(&gate->probe, fixture, gate_run, NULL);
+    gate->probe.on_done = gate_done;
     sem_init(&gate->entered, 0, 0);
     sem_init(&gate->open, 0, 0);
     assert_true(store_submit(fixture->store, &gate->probe.command));

@@ -248,6 +248,11 @@ void follower_attach(struct follower *follower, const char *path)
     pthread_mutex_unlock(&follower->mutex);
 }
 
+void follower_doubt(struct follower *follower)
+{
+    follower->is_continuous = false;
+}
+
 void follower_note(struct follower *follower, int frames)
 {
     uint32_t page_bytes, salts[2];
