@@ -227,19 +227,11 @@ struct looking {
     bool has_failed;
 };
 
-static struct text string_of(const struct json_value *object, const char *name)
-{
-    const struct json_value *value = object ? json_member(object, text_from_string(name)) : NULL;
-
-    return value && value->type == JSON_STRING ? value->text : text_empty;
-}
-
 static int64_t alive_ms_ago(const struct json_value *marker)
 {
-    const struct json_value *value = marker ? json_member(marker, TEXT("alive_at_us")) : NULL;
-    int64_t alive_at = 0;
+    int64_t alive_at;
 
-    if (!value || value->type != JSON_NUMBER || !text_to_int64(value->text, &alive_at))
+    if (!json_member_int64(marker, TEXT("alive_at_us"), &alive_at))
         return INT64_MAX;
     return (instant_now_us() - alive_at) / 1000;
 }
@@ -248,13 +240,14 @@ static int64_t alive_ms_ago(const struct json_value *marker)
  * as a copy that was restored for a trial and the one that it is a copy of. */
 static bool may_write_beside(struct archiver *archiver, const struct json_value *marker)
 {
-    bool is_of_other = !text_equal(string_of(marker, "installation_id"), archiver->installation_id);
+    bool is_of_other =
+        !text_equal(json_member_text(marker, TEXT("installation_id")), archiver->installation_id);
 
     if (is_of_other) {
         tell_of_failure(archiver, "the place holds the backup of another installation; name another one");
         return false;
     }
-    if (text_equal(string_of(marker, "writer"), archiver->state.writer) ||
+    if (text_equal(json_member_text(marker, TEXT("writer")), archiver->state.writer) ||
         alive_ms_ago(marker) > ALIVE_FOR_MS)
         return true;
     tell_of_failure(

@@ -136,40 +136,28 @@ struct text base_json(const struct base *base, struct arena *arena)
     return json;
 }
 
-static int64_t number_of(const struct json_value *object, const char *name)
-{
-    const struct json_value *value = json_member(object, text_from_string(name));
-    int64_t number;
-
-    return value && value->type == JSON_NUMBER && text_to_int64(value->text, &number) ? number : -1;
-}
-
-static struct text string_of(const struct json_value *object, const char *name)
-{
-    const struct json_value *value = json_member(object, text_from_string(name));
-
-    return value && value->type == JSON_STRING ? value->text : text_empty;
-}
-
 bool read_base_json(struct text json, struct base *base, struct arena *arena, struct text *reason)
 {
     struct json_error error;
+    int64_t format = 0;
     const struct json_value *object = json_read(arena, json, &error);
     const struct json_value *has_secrets = object ? json_member(object, TEXT("has_secrets")) : NULL;
 
-    if (!object || object->type != JSON_OBJECT || number_of(object, "format") < 1) {
+    if (!object || object->type != JSON_OBJECT || !json_member_int64(object, TEXT("format"), &format) ||
+        format < 1) {
         *reason = TEXT("it is not what a backup says of its base");
         return false;
     }
-    if (number_of(object, "format") > ARCHIVE_FORMAT) {
-        *reason =
-            arena_format(arena, "it is of a later version, %.*s", TEXT_FORMAT(string_of(object, "version")));
+    if (format > ARCHIVE_FORMAT) {
+        *reason = arena_format(arena, "it is of a later version, %.*s",
+                               TEXT_FORMAT(json_member_text(object, TEXT("version"))));
         return false;
     }
-    base->version = string_of(object, "version");
-    base->sha256 = string_of(object, "sha256");
-    base->schema_version = number_of(object, "schema_version");
-    base->bytes = number_of(object, "bytes");
+    base->version = json_member_text(object, TEXT("version"));
+    base->sha256 = json_member_text(object, TEXT("sha256"));
+    base->schema_version = base->bytes = -1;
+    json_member_int64(object, TEXT("schema_version"), &base->schema_version);
+    json_member_int64(object, TEXT("bytes"), &base->bytes);
     base->has_secrets = has_secrets && has_secrets->type == JSON_TRUE;
     return true;
 }

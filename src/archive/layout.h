@@ -1,7 +1,7 @@
 /* layout.h: what the objects of a continuous backup are called. Only for the archive room.
  *
- *     stream/STREAM                       {"format", "version", "began_at_us"}: that there is such a stream
- *     secrets/STREAM                      the file of that name, as it was when the last base was made
+ *     stream/STREAM                       that there is such a stream, who writes it, and when it was last
+ * written secrets/STREAM                      the file of that name, as it was when the last base was made
  *     base/STREAM/FIRST-NUMBER-INSTANT.zst  a whole database, packed
  *     base/STREAM/FIRST-NUMBER-INSTANT.json what must be known of it (struct base); the base counts once it
  * is there segment/STREAM/GROUP/NUMBER-INSTANT   the stream itself (segment.h)

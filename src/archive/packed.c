@@ -1,5 +1,6 @@
 #include "archive/packed.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -36,21 +37,6 @@ struct packer *packer_new(int fd)
     return packer;
 }
 
-static bool write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t count = write(fd, bytes, length);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return false;
-        bytes += count;
-        length -= (size_t)count;
-    }
-    return true;
-}
-
 static bool pack(struct packer *packer, ZSTD_inBuffer *in, ZSTD_EndDirective directive)
 {
     size_t left;
@@ -63,7 +49,7 @@ static bool pack(struct packer *packer, ZSTD_inBuffer *in, ZSTD_EndDirective dir
             errno = ENOMEM; /* nothing else can go wrong with it */
             return false;
         }
-        if (!write_all(packer->fd, packer->out, out.pos))
+        if (!file_write_all(packer->fd, (struct text){packer->out, out.pos}))
             return false;
     } while (directive == ZSTD_e_end ? left > 0 : in->pos < in->size);
     return true;

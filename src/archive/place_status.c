@@ -11,11 +11,11 @@ enum { MARKER_BYTES_MAX = 64 * 1024 };
 static int64_t alive_at(struct text marker, struct arena *arena)
 {
     struct json_error error;
-    const struct json_value *object = text_is_set(marker) ? json_read(arena, marker, &error) : NULL,
-                            *value = object ? json_member(object, TEXT("alive_at_us")) : NULL;
+    const struct json_value *object = text_is_set(marker) ? json_read(arena, marker, &error) : NULL;
     int64_t instant = 0;
 
-    return value && value->type == JSON_NUMBER && text_to_int64(value->text, &instant) ? instant : 0;
+    json_member_int64(object, TEXT("alive_at_us"), &instant);
+    return instant;
 }
 
 bool place_status_read(struct destination *destination, const char *scratch_path, struct place_status *status,

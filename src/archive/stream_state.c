@@ -36,27 +36,13 @@ enum { NUMBER_COUNT = sizeof numbers / sizeof numbers[0] };
 static const char *const follow_names[] = {
     [FOLLOW_FROM_NOW] = "now", [FOLLOW_FROM_REST] = "rest", [FOLLOW_FROM_POSITION] = "position"};
 
-static bool read_number(const struct json_value *object, const char *name, int64_t *number)
-{
-    const struct json_value *value = json_member(object, text_from_string(name));
-
-    return value && value->type == JSON_NUMBER && text_to_int64(value->text, number);
-}
-
-static struct text read_string(const struct json_value *object, const char *name)
-{
-    const struct json_value *value = json_member(object, text_from_string(name));
-
-    return value && value->type == JSON_STRING ? value->text : text_empty;
-}
-
 static bool read_numbers(const struct json_value *object, struct stream_state *state)
 {
     for (size_t i = 0; i < NUMBER_COUNT; i++) {
         void *member = (char *)state + numbers[i].offset;
         int64_t number;
 
-        if (!read_number(object, numbers[i].name, &number))
+        if (!json_member_int64(object, text_from_string(numbers[i].name), &number))
             return false;
         if (numbers[i].is_word)
             *(uint32_t *)member = (uint32_t)number;
@@ -78,16 +64,17 @@ static void write_numbers(struct json_writer *writer, const struct stream_state 
 
 static bool read_state(const struct json_value *object, struct stream_state *state)
 {
-    struct text follows = read_string(object, "follows");
+    struct text follows = json_member_text(object, TEXT("follows"));
     int64_t format;
 
-    state->place = read_string(object, "place");
-    state->stream = read_string(object, "stream");
-    state->writer = read_string(object, "writer");
+    state->place = json_member_text(object, TEXT("place"));
+    state->stream = json_member_text(object, TEXT("stream"));
+    state->writer = json_member_text(object, TEXT("writer"));
     for (size_t i = 0; i < sizeof follow_names / sizeof follow_names[0]; i++)
         if (text_equal(follows, text_from_string(follow_names[i])))
             state->follows = (enum follow_from)i;
-    return read_number(object, "format", &format) && format == FORMAT && read_numbers(object, state);
+    return json_member_int64(object, TEXT("format"), &format) && format == FORMAT &&
+           read_numbers(object, state);
 }
 
 /* ---- the whole ---- */

@@ -360,3 +360,17 @@ const char *json_type_name(enum json_type type)
     }
     __builtin_unreachable();
 }
+
+struct text json_member_text(const struct json_value *object, struct text name)
+{
+    const struct json_value *value = object ? json_member(object, name) : NULL;
+
+    return value && value->type == JSON_STRING ? value->text : text_empty;
+}
+
+bool json_member_int64(const struct json_value *object, struct text name, int64_t *number)
+{
+    const struct json_value *value = object ? json_member(object, name) : NULL;
+
+    return value && value->type == JSON_NUMBER && text_to_int64(value->text, number);
+}

@@ -58,6 +58,12 @@ static inline const struct json_value *json_next(const struct json_value *value)
  */
 const struct json_value *json_member(const struct json_value *object, struct text name);
 
+/* A member of an object (NULL: there is none) that is a string: its text; empty when it is not there or of
+ * another type. */
+struct text json_member_text(const struct json_value *object, struct text name);
+/* The same of a whole number within int64_t. False, and *number as it was, when it is not. */
+bool json_member_int64(const struct json_value *object, struct text name, int64_t *number);
+
 /* "null", "boolean", "number", "string", "array" or "object". */
 const char *json_type_name(enum json_type type);
 
