@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct text read_all(int fd, size_t bytes_max, struct arena *arena)
@@ -104,4 +105,21 @@ bool directory_sync(const char *path)
     if (fd >= 0)
         close(fd);
     return is_synced;
+}
+
+bool file_sync_by_windows(int fd, off_t window_bytes)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return false;
+    for (off_t offset = 0; offset < status.st_size; offset += window_bytes) {
+        bool is_written = sync_file_range(fd, offset, window_bytes,
+                                          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                              SYNC_FILE_RANGE_WAIT_AFTER) == 0;
+
+        if (!is_written && errno != EINVAL && errno != ENOSYS && errno != ESPIPE)
+            return false;
+    }
+    return fdatasync(fd) == 0; /* all of it, where a file system has no windows */
 }

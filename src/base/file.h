@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/text.h"
 
+#include <sys/types.h>
+
 /* The bytes of the file, in the arena; unset, with errno, when it cannot be read or has more than `bytes_max`
  * (EFBIG). A pipe is read until its writers end; one that nobody writes to is empty. */
 struct text file_content(const char *path, size_t bytes_max, struct arena *arena);
@@ -19,6 +21,11 @@ bool file_make(const char *path, struct text content);
 /* The same in place of what is there, or not at all, and with its name on the disk: first it is `path`.new.
  * False with errno. */
 bool file_replace(const char *path, struct text content);
+
+/* Has all of a file be on the disk, written out a window of so many bytes at a time: the disk's queue stays
+ * short, and others' writes, for which somebody waits, find their place in it. False with errno; an error is
+ * told once a descriptor, by whichever call of the system comes first, and so here. */
+bool file_sync_by_windows(int fd, off_t window_bytes);
 
 /* Has the names in a directory be on the disk. False with errno. */
 bool directory_sync(const char *path);

@@ -49,6 +49,9 @@ struct follower;
 struct follower *follower_new(const char *directory, int64_t spool_bytes_max, enum follow_from from,
                               const struct log_position *position);
 void follower_free(struct follower *follower);
+/* Before it is attached: has it take only which pages were changed, and not what is in them, which costs next
+ * to nothing; until `follower_take_again`. */
+void follower_take_numbers(struct follower *follower);
 
 /* Whether it goes on from where it was told to, without a gap; after the store was opened with it. */
 bool follower_is_continuous(const struct follower *follower);
@@ -62,7 +65,9 @@ enum follower_state follower_take(struct follower *follower);
  * is gone. Of one thread; also after the store was closed. *reason (in `arena`) says why it is lost. */
 enum follower_state follower_cut(struct follower *follower, struct follower_cut *cut, struct arena *arena,
                                  struct text *reason);
-/* A page of the last cut: its number, from 1, and its page_bytes bytes. False with errno. */
+/* The number of a page of the last cut, from 1. */
+uint32_t follower_page_number(const struct follower *follower, size_t index);
+/* The same, and its page_bytes bytes, of a cut that has them. False with errno. */
 bool follower_page(struct follower *follower, size_t index, uint32_t *number, void *bytes);
 /* Since when (wall clock) something that was committed waits to be cut; 0: nothing does. Any thread. */
 int64_t follower_waits_since(struct follower *follower);
@@ -71,6 +76,10 @@ int64_t follower_waits_since(struct follower *follower);
 
 /* It cannot be told what the log holds: it does not go on without a gap. */
 void follower_doubt(struct follower *follower);
+
+/* When all was cut: takes what the log holds once more, from its beginning, with the pages or only which they
+ * are. What was cut before and is not in the log is in the database's file by now. Outside a transaction. */
+void follower_take_again(struct follower *follower, bool with_pages);
 
 /* Who follows: at most the continuous backup, and a copy that is being made. */
 struct followers {

@@ -45,16 +45,21 @@ static void copy_file(const char *from, const char *to)
     free(bytes);
 }
 
-/* Opens the database with a follower, which goes on from there. */
-static void open_followed(enum follow_from from, const struct log_position *position, int64_t spool_bytes)
+/* Opens the database with the follower. */
+static void open_store(void)
 {
-    struct store_options options = {.connections = STORE_CONNECTIONS_DEFAULT};
+    struct store_options options = {.connections = STORE_CONNECTIONS_DEFAULT, .follower = follower};
     struct text reason;
 
-    follower = follower_new(fixture.directory, spool_bytes, from, position);
-    options.follower = follower;
     fixture.store = store_open_with(text_from_string(fixture.database), &options, &fixture.arena, &reason);
     assert_non_null(fixture.store);
+}
+
+/* With a follower, which goes on from there. */
+static void open_followed(enum follow_from from, const struct log_position *position, int64_t spool_bytes)
+{
+    follower = follower_new(fixture.directory, spool_bytes, from, position);
+    open_store();
 }
 
 static int set_up(void **state)
@@ -276,19 +281,69 @@ static void test_more_than_is_kept_is_lost(void **state)
 
 static void test_what_cannot_be_kept_is_lost(void **state)
 {
-    struct follower *homeless = follower_new("/proc/self", SPOOL_BYTES, FOLLOW_FROM_NOW, NULL);
-    struct store_options options = {.connections = STORE_CONNECTIONS_DEFAULT, .follower = homeless};
+    (void)state;
+    store_close(fixture.store);
+    follower_free(follower);
+    follower = follower_new("/proc/self", SPOOL_BYTES, FOLLOW_FROM_NOW, NULL);
+    open_store();
+    write_many(20);
+    expect_lost("cannot be kept for the backup");
+    write_many(1);
+}
+
+/* Which pages were changed is all that is taken, while the log begins anew again and again; they are read
+ * from the file, and what the log holds at that time comes from the log. */
+static void test_numbers_first_and_pages_at_the_end(void **state)
+{
+    struct follower_cut cut;
+    struct text reason;
+    char *bytes;
+    size_t length;
+
+    (void)state;
+    store_close(fixture.store);
+    follower_free(follower);
+    follower = follower_new(fixture.directory, SPOOL_BYTES, FOLLOW_FROM_REST, NULL);
+    follower_take_numbers(follower);
+    open_store();
+    write_many(30);
+    assert_int_equal(follower_cut(follower, &cut, &fixture.arena, &reason), FOLLOWER_FOLLOWS);
+    assert_true(cut.page_count > 500);
+    follower_take_again(follower, true);
+    write_many(1);
+    read_whole(fixture.database, &bytes, &length);
+    for (size_t i = 0; i < cut.page_count; i++) {
+        off_t offset = (off_t)(follower_page_number(follower, i) - 1) * cut.page_bytes;
+
+        assert_true(i == 0 || follower_page_number(follower, i - 1) < follower_page_number(follower, i));
+        if ((size_t)offset < length) /* else it is in the log */
+            assert_int_equal(pwrite(copy.fd, bytes + offset, cut.page_bytes, offset),
+                             (ssize_t)cut.page_bytes);
+    }
+    free(bytes);
+    write_many(12);
+    close_and_compare();
+}
+
+/* However much is committed: a number is little. */
+static void test_numbers_need_no_room(void **state)
+{
+    enum { LITTLE_BYTES = 100 * 1000 };
+    struct follower_cut cut;
     struct text reason;
 
     (void)state;
     store_close(fixture.store);
     follower_free(follower);
-    follower = homeless;
-    fixture.store = store_open_with(text_from_string(fixture.database), &options, &fixture.arena, &reason);
-    assert_non_null(fixture.store);
+    follower = follower_new("/proc/self", LITTLE_BYTES, FOLLOW_FROM_REST, NULL);
+    follower_take_numbers(follower);
+    open_store();
     write_many(20);
-    expect_lost("cannot be kept for the backup");
+    assert_int_equal(follower_cut(follower, &cut, &fixture.arena, &reason), FOLLOWER_FOLLOWS);
+    assert_true(cut.page_count > 500);
+    follower_take_again(follower, true);
     write_many(1);
+    expect_lost("cannot be kept for the backup");
 }
 
 #define FOLLOWER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -303,6 +358,8 @@ int main(void)
         FOLLOWER_TEST(test_does_not_go_on_in_another_log),
         FOLLOWER_TEST(test_more_than_is_kept_is_lost),
         FOLLOWER_TEST(test_what_cannot_be_kept_is_lost),
+        FOLLOWER_TEST(test_numbers_first_and_pages_at_the_end),
+        FOLLOWER_TEST(test_numbers_need_no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

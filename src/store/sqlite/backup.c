@@ -1,8 +1,10 @@
 #include "store/sqlite/backup.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/instant.h"
 #include "base/memory.h"
+#include "store/sqlite/page_set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,12 +25,13 @@ enum {
     PAUSE_US_MAX = 50 * 1000, /* how long it sleeps before it looks whether it was given up */
 };
 
-/* Who has the next step; each is followed by the next one. */
+/* Who has the next step. */
 enum phase {
-    PHASE_WAITS,   /* the writer: it lets the copy follow the log */
-    PHASE_FOLLOWS, /* the thread: it copies */
-    PHASE_LEAVES,  /* the writer: it takes the follower away */
-    PHASE_APART,   /* the thread: what is copied is put on the disk */
+    PHASE_WAITS,  /* the writer: it lets the copy follow the log */
+    PHASE_COPIES, /* the thread */
+    PHASE_TURNS,  /* the writer: a pass has ended, the next one begins */
+    PHASE_LEAVES, /* the writer: it takes the follower away */
+    PHASE_APART,  /* the thread: what is copied is put on the disk */
 };
 
 struct backup {
@@ -42,16 +45,19 @@ struct backup {
     /* The thread's. */
     int fd;
     int64_t started_us, followed_us; /* monotonic */
-    uint8_t *applied;                /* a bit for each page that the log has given */
-    size_t applied_pages;            /* that there are bits for */
-    off_t written_out;
-    char *bytes;             /* BACKUP_STEP_BYTES */
-    uint32_t database_pages; /* as the log said last; 0: it has said nothing */
+    unsigned pass;                   /* from 0: that of the whole file */
+    bool is_last_pass;
+    struct page_set wanted;        /* the pages of this pass but the first */
+    struct page_set changed;       /* since it began; the log has them, or the next pass wants them */
+    off_t read_bytes;              /* in all passes */
+    off_t dirty_from, dirty_bytes; /* what was copied and not written out */
+    char *bytes;                   /* BACKUP_STEP_BYTES */
+    uint32_t database_pages;       /* as the log said last; 0: it has said nothing */
     int64_t closed_at;
 
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t changed;
+    pthread_cond_t changed_phase;
     enum phase phase;
     enum store_backup_state state;
     bool is_copied, is_given_up;
@@ -82,7 +88,7 @@ static void end_as(struct backup *backup, enum store_backup_state state)
     pthread_mutex_lock(&backup->mutex);
     backup->finished_at_us = backup->closed_at;
     backup->state = state;
-    pthread_cond_broadcast(&backup->changed);
+    pthread_cond_broadcast(&backup->changed_phase);
     pthread_mutex_unlock(&backup->mutex);
 }
 
@@ -110,6 +116,7 @@ static void let_in(struct backup *backup, const struct backup_source *source)
     backup->source = *source;
     backup->follower = follower_new(dirname(copy), BACKUP_KEPT_BYTES_MAX, FOLLOW_FROM_NOW, NULL);
     free(copy);
+    follower_take_numbers(backup->follower);
     follower_attach(backup->follower, source->path);
     source->followers->copy = backup->follower;
     sqlite_try_write(source->writer);
@@ -128,26 +135,6 @@ static void let_out(struct backup *backup)
         backup->source.followers->copy = NULL;
 }
 
-int64_t backup_step(struct backup *backup, const struct backup_source *source)
-{
-    pthread_mutex_lock(&backup->mutex);
-    enum phase phase = backup->phase;
-
-    pthread_mutex_unlock(&backup->mutex);
-    if (phase == PHASE_WAITS)
-        let_in(backup, source);
-    else if (phase == PHASE_LEAVES)
-        let_out(backup);
-    pthread_mutex_lock(&backup->mutex);
-    if (phase == PHASE_WAITS || phase == PHASE_LEAVES)
-        backup->phase = phase + 1;
-    pthread_cond_broadcast(&backup->changed);
-    pthread_mutex_unlock(&backup->mutex);
-    return phase == PHASE_LEAVES || phase == PHASE_APART
-               ? INT64_MAX
-               : monotonic_now_us() + BACKUP_POLL_MS * INT64_C(1000);
-}
-
 /* ---- the writer and the thread ---- */
 
 /* Has the writer do its part. False when the backup is given up meanwhile. */
@@ -156,7 +143,7 @@ static bool pass_through(struct backup *backup, enum phase ours, enum phase afte
     pthread_mutex_lock(&backup->mutex);
     backup->phase = ours;
     while (backup->phase != after && !backup->is_given_up)
-        pthread_cond_wait(&backup->changed, &backup->mutex);
+        pthread_cond_wait(&backup->changed_phase, &backup->mutex);
     bool is_passed = backup->phase == after;
 
     pthread_mutex_unlock(&backup->mutex);
@@ -164,25 +151,6 @@ static bool pass_through(struct backup *backup, enum phase ours, enum phase afte
 }
 
 /* ---- pages ---- */
-
-static void mark_applied(struct backup *backup, uint32_t number)
-{
-    enum { BITS = 8 };
-
-    if (number > backup->applied_pages) {
-        size_t pages = (2 * (size_t)number + BITS - 1) / BITS * BITS;
-
-        backup->applied = memory_resize(backup->applied, pages / BITS);
-        memset(backup->applied + backup->applied_pages / BITS, 0, (pages - backup->applied_pages) / BITS);
-        backup->applied_pages = pages;
-    }
-    backup->applied[(number - 1) / BITS] |= (uint8_t)(1 << (number - 1) % BITS);
-}
-
-static bool is_applied(const struct backup *backup, uint32_t number)
-{
-    return number <= backup->applied_pages && (backup->applied[(number - 1) / 8] >> (number - 1) % 8 & 1);
-}
 
 static bool write_at(struct backup *backup, const char *bytes, size_t length, off_t offset)
 {
@@ -200,8 +168,18 @@ static bool write_at(struct backup *backup, const char *bytes, size_t length, of
     return true;
 }
 
-/* What was committed since the last look goes over what was read, and over what is still to be read. */
-static bool apply_log(struct backup *backup)
+static bool apply_page(struct backup *backup, const struct follower_cut *cut, size_t index)
+{
+    uint32_t number;
+
+    if (!follower_page(backup->follower, index, &number, backup->bytes))
+        return fail_for_errno(backup, "the write-ahead log");
+    return write_at(backup, backup->bytes, cut->page_bytes, (off_t)(number - 1) * cut->page_bytes);
+}
+
+/* What was committed since the last look: in the last pass it goes over what was read, and over what is still
+ * to be read; before that, it is for the next pass. */
+static bool look_at_log(struct backup *backup)
 {
     struct follower_cut cut;
     struct text reason;
@@ -216,12 +194,8 @@ static bool apply_log(struct backup *backup)
         return false;
     }
     for (size_t i = 0; i < cut.page_count && is_done; i++) {
-        uint32_t number;
-
-        is_done = follower_page(backup->follower, i, &number, backup->bytes)
-                      ? write_at(backup, backup->bytes, cut.page_bytes, (off_t)(number - 1) * cut.page_bytes)
-                      : fail_for_errno(backup, "the write-ahead log");
-        mark_applied(backup, number);
+        page_set_add(&backup->changed, follower_page_number(backup->follower, i));
+        is_done = !backup->is_last_pass || apply_page(backup, &cut, i);
     }
     if (cut.page_count > 0)
         backup->database_pages = cut.database_pages;
@@ -230,15 +204,16 @@ static bool apply_log(struct backup *backup)
     return is_done;
 }
 
-/* Writes the pages that were read, but for those that the log has given. */
+/* Writes the pages that were read, but for those that have changed since. */
 static bool write_read(struct backup *backup, uint32_t first, size_t count)
 {
     size_t size = (size_t)backup->page_bytes;
 
     for (size_t i = 0, run; i < count; i += run) {
-        bool skips = is_applied(backup, first + (uint32_t)i);
+        bool skips = page_set_has(&backup->changed, first + (uint32_t)i);
 
-        for (run = 1; i + run < count && is_applied(backup, first + (uint32_t)(i + run)) == skips;)
+        for (run = 1;
+             i + run < count && page_set_has(&backup->changed, first + (uint32_t)(i + run)) == skips;)
             run++;
         if (!skips &&
             !write_at(backup, backup->bytes + i * size, run * size, (off_t)(first - 1 + i) * (off_t)size))
@@ -248,70 +223,150 @@ static bool write_read(struct backup *backup, uint32_t first, size_t count)
 }
 
 /* Has what was copied since written out, so that no more than that is ever in the way of others' writes. */
-static void write_out(struct backup *backup, off_t offset)
+static void write_out(struct backup *backup, off_t from, off_t end)
 {
-    if (offset - backup->written_out < BACKUP_SYNC_BYTES)
+    if (backup->dirty_bytes == 0)
+        backup->dirty_from = from;
+    backup->dirty_bytes += end - from;
+    if (backup->dirty_bytes < BACKUP_SYNC_BYTES)
         return;
-    sync_file_range(backup->fd, backup->written_out, offset - backup->written_out,
+    sync_file_range(backup->fd, backup->dirty_from, end - backup->dirty_from,
                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-    backup->written_out = offset;
+    backup->dirty_bytes = 0;
 }
 
-static void note_progress(struct backup *backup, off_t offset)
+/* `left`: pages of this pass that are still to be read. */
+static void note_progress(struct backup *backup, int64_t left)
 {
-    struct stat status;
-    int64_t pages = fstat(backup->source.database, &status) == 0 ? status.st_size / backup->page_bytes : 0;
-
     pthread_mutex_lock(&backup->mutex);
-    backup->pages_copied = offset / backup->page_bytes;
-    backup->page_count = pages > backup->pages_copied ? pages : backup->pages_copied;
+    backup->pages_copied = backup->read_bytes / backup->page_bytes;
+    backup->page_count = backup->pages_copied + (left > 0 ? left : 0);
     pthread_mutex_unlock(&backup->mutex);
 }
 
 /* Waits until so much may have been copied. */
-static void keep_to_rate(struct backup *backup, off_t offset)
+static void keep_to_rate(struct backup *backup)
 {
     if (backup->bytes_per_second <= 0)
         return;
-    int64_t due_us = backup->started_us + (int64_t)((double)offset * 1e6 / (double)backup->bytes_per_second);
+    int64_t due_us =
+        backup->started_us + (int64_t)((double)backup->read_bytes * 1e6 / (double)backup->bytes_per_second);
 
     for (int64_t left_us; (left_us = due_us - monotonic_now_us()) > 0 && !is_given_up(backup);)
         usleep((useconds_t)(left_us < PAUSE_US_MAX ? left_us : PAUSE_US_MAX));
 }
 
-/* Reads the file to its end, which moves: what lies behind the end that was met is in the log. */
-static bool copy_file(struct backup *backup)
+/* ---- passes ---- */
+
+/* Pages side by side that this pass is to read next, as many as a step has room for. */
+struct run {
+    uint32_t first;
+    size_t count; /* 0: there are none any more */
+};
+
+static struct run next_run(const struct backup *backup, uint32_t from)
 {
-    size_t step = BACKUP_STEP_BYTES;
-    off_t offset = 0;
+    size_t count_max = BACKUP_STEP_BYTES / (size_t)backup->page_bytes;
 
-    backup->started_us = monotonic_now_us();
-    while (!is_given_up(backup)) {
+    if (backup->pass == 0)
+        return (struct run){from, count_max};
+    struct run run = {page_set_next(&backup->wanted, from), 0};
+
+    while (run.first && run.count < count_max &&
+           page_set_has(&backup->wanted, run.first + (uint32_t)run.count))
+        run.count++;
+    return run;
+}
+
+/* Of a pass of the whole file: the end moves, and what lies behind the end that is met then is in the log. */
+static int64_t pages_of_file(const struct backup *backup)
+{
+    struct stat status;
+
+    return fstat(backup->source.database, &status) == 0 ? status.st_size / backup->page_bytes : 0;
+}
+
+/* Copies the pages of the run that are in the file, and says how many those are; -1: a failure. */
+static int64_t copy_run(struct backup *backup, struct run run)
+{
+    size_t size = (size_t)backup->page_bytes;
+    off_t offset = (off_t)(run.first - 1) * (off_t)size;
+    ssize_t length = pread(backup->source.database, backup->bytes, run.count * size, offset);
+
+    if (length < 0) {
+        fail_for_errno(backup, "the database cannot be read");
+        return -1;
+    }
+    size_t pages = (size_t)length / size;
+
+    if (!write_read(backup, run.first, pages))
+        return -1;
+    if (pages > 0)
+        write_out(backup, offset, offset + (off_t)(pages * size));
+    backup->read_bytes += (off_t)(pages * size);
+    return (int64_t)pages;
+}
+
+static bool copy_pass(struct backup *backup)
+{
+    int64_t done = 0, pages;
+    uint32_t from = 1;
+
+    for (struct run run; !is_given_up(backup); done += pages) {
         if (monotonic_now_us() - backup->followed_us >= BACKUP_FOLLOW_MS * INT64_C(1000) &&
-            !apply_log(backup))
+            !look_at_log(backup))
             return false;
-        ssize_t length = pread(backup->source.database, backup->bytes, step, offset);
-
-        if (length < 0)
-            return fail_for_errno(backup, "the database cannot be read");
-        size_t pages = (size_t)length / (size_t)backup->page_bytes;
-
-        if (pages == 0)
+        run = next_run(backup, from);
+        if (run.count == 0)
             return true;
-        if (!write_read(backup, (uint32_t)(offset / backup->page_bytes) + 1, pages))
+        pages = copy_run(backup, run);
+        if (pages < 0)
             return false;
-        offset += (off_t)pages * backup->page_bytes;
-        note_progress(backup, offset);
-        write_out(backup, offset);
-        keep_to_rate(backup, offset);
+        if (pages == 0 && backup->pass == 0)
+            return true;
+        from =
+            run.first + (uint32_t)(pages ? (size_t)pages : run.count); /* what the file lacks the log has */
+        note_progress(backup, (backup->pass == 0 ? pages_of_file(backup) : (int64_t)backup->wanted.count) -
+                                  done - pages);
+        keep_to_rate(backup);
     }
     return false;
 }
 
+/* On the writer's thread, while the other one waits: what has changed is wanted next. It is not all in the
+ * file: what the log holds is taken again, and so is read anew in the pass after, or is given by the log in
+ * the last one. */
+static void turn(struct backup *backup)
+{
+    size_t wanted_before = backup->wanted.count;
+
+    if (!look_at_log(backup))
+        return;
+    page_set_free(&backup->wanted);
+    backup->wanted = backup->changed;
+    backup->changed = (struct page_set){.words = NULL};
+    backup->pass++;
+    backup->is_last_pass = (int64_t)backup->wanted.count * backup->page_bytes <= BACKUP_LAST_PASS_BYTES ||
+                           (backup->pass > 1 && backup->wanted.count > wanted_before / 2) ||
+                           backup->pass == BACKUP_PASSES_MAX;
+    follower_take_again(backup->follower, backup->is_last_pass);
+}
+
 static bool copy_all(struct backup *backup)
 {
-    if (backup->reason[0] || !copy_file(backup) || !apply_log(backup))
-        return false;
+    backup->started_us = monotonic_now_us();
+    while (!backup->reason[0] && copy_pass(backup)) {
+        if (backup->is_last_pass)
+            return look_at_log(backup);
+        if (!pass_through(backup, PHASE_TURNS, PHASE_COPIES))
+            return false;
+    }
+    return false;
+}
+
+/* The copy is as long as the database. */
+static bool cut_to_length(struct backup *backup)
+{
     if (backup->database_pages > 0 &&
         ftruncate(backup->fd, (off_t)backup->database_pages * (off_t)backup->page_bytes) != 0)
         return fail_for_errno(backup, backup->path);
@@ -321,6 +376,32 @@ static bool copy_all(struct backup *backup)
     backup->pages_copied = backup->page_count;
     pthread_mutex_unlock(&backup->mutex);
     return true;
+}
+
+/* ---- the writer's steps ---- */
+
+int64_t backup_step(struct backup *backup, const struct backup_source *source)
+{
+    pthread_mutex_lock(&backup->mutex);
+    enum phase phase = backup->phase, next = phase;
+
+    pthread_mutex_unlock(&backup->mutex);
+    if (phase == PHASE_WAITS)
+        let_in(backup, source);
+    else if (phase == PHASE_TURNS)
+        turn(backup);
+    else if (phase == PHASE_LEAVES)
+        let_out(backup);
+    if (phase == PHASE_WAITS || phase == PHASE_TURNS)
+        next = PHASE_COPIES;
+    else if (phase == PHASE_LEAVES)
+        next = PHASE_APART;
+    pthread_mutex_lock(&backup->mutex);
+    if (next != phase)
+        backup->phase = next;
+    pthread_cond_broadcast(&backup->changed_phase);
+    pthread_mutex_unlock(&backup->mutex);
+    return next == PHASE_APART ? INT64_MAX : monotonic_now_us() + BACKUP_POLL_MS * INT64_C(1000);
 }
 
 /* ---- into the disk ---- */
@@ -361,8 +442,18 @@ static bool give_name(struct backup *backup)
 
 static bool put_on_disk(struct backup *backup)
 {
-    return (fsync(backup->fd) == 0 && hash_file(backup->fd, backup->sha256) && give_name(backup)) ||
+    return (file_sync_by_windows(backup->fd, BACKUP_SYNC_BYTES) && hash_file(backup->fd, backup->sha256) &&
+            give_name(backup)) ||
            fail_for_errno(backup, backup->path);
+}
+
+/* Here and not when it is freed: to give back what a file held that was removed meanwhile may take the disk a
+ * second, for which the writer has no time. */
+static void close_copy(struct backup *backup)
+{
+    if (backup->fd >= 0)
+        close(backup->fd);
+    backup->fd = -1;
 }
 
 static void *backup_main(void *context)
@@ -370,7 +461,8 @@ static void *backup_main(void *context)
     struct backup *backup = context;
 
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-    bool is_done = pass_through(backup, PHASE_WAITS, PHASE_FOLLOWS) && copy_all(backup);
+    bool is_done =
+        pass_through(backup, PHASE_WAITS, PHASE_COPIES) && copy_all(backup) && cut_to_length(backup);
     bool is_apart = pass_through(backup, PHASE_LEAVES, PHASE_APART);
 
     if (is_done && is_apart) {
@@ -379,6 +471,9 @@ static void *backup_main(void *context)
         pthread_mutex_unlock(&backup->mutex);
         is_done = put_on_disk(backup);
     }
+    if (!is_done || !is_apart)
+        unlink(backup->partial_path);
+    close_copy(backup);
     end_as(backup, is_done && is_apart ? STORE_BACKUP_DONE : STORE_BACKUP_FAILED);
     return NULL;
 }
@@ -398,13 +493,12 @@ static char *joined(struct text path, const char *suffix)
 
 static void free_parts(struct backup *backup)
 {
-    if (backup->fd >= 0)
-        close(backup->fd);
     if (backup->follower)
         follower_free(backup->follower);
-    pthread_cond_destroy(&backup->changed);
+    pthread_cond_destroy(&backup->changed_phase);
     pthread_mutex_destroy(&backup->mutex);
-    free(backup->applied);
+    page_set_free(&backup->wanted);
+    page_set_free(&backup->changed);
     free(backup->bytes);
     free(backup->path);
     free(backup->partial_path);
@@ -425,7 +519,7 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
     backup->bytes_per_second = bytes_per_second;
     backup->fd = -1;
     pthread_mutex_init(&backup->mutex, NULL);
-    pthread_cond_init(&backup->changed, NULL);
+    pthread_cond_init(&backup->changed_phase, NULL);
     if (access(backup->path, F_OK) == 0) {
         *reason = arena_format(arena, "%.*s is there already", TEXT_FORMAT(path));
         free_parts(backup);
@@ -466,11 +560,9 @@ void backup_free(struct backup *backup)
 {
     pthread_mutex_lock(&backup->mutex);
     backup->is_given_up = true;
-    pthread_cond_broadcast(&backup->changed);
+    pthread_cond_broadcast(&backup->changed_phase);
     pthread_mutex_unlock(&backup->mutex);
     pthread_join(backup->thread, NULL);
     let_out(backup);
-    if (backup->state != STORE_BACKUP_DONE) /* else it has another name, and a newer one may have this */
-        unlink(backup->partial_path);
     free_parts(backup);
 }

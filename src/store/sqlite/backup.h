@@ -1,10 +1,13 @@
 /* backup.h: a copy of the database, made while everything goes on. Only for the store.
  *
  * A thread of low priority reads the database's file from its beginning to its end, while others change it,
- * and follows the log meanwhile (store/follower.h): what was committed since it began goes over what it has
- * read. Whatever changes the file came through the log, so the two together are the database as it was at the
- * last look at the log. The writer has nothing to do with it but to let the follower in and out, no snapshot
- * is held, and the log stays short. */
+ * and follows the log meanwhile (store/follower.h) for the numbers of the pages that are changed. Those it
+ * reads again, in a second pass and as many more as make them few; then once more, while it takes from the
+ * log not only which pages are changed but what is in them, and that goes over what was read. Whatever
+ * changes the file came through the log, and the log begins anew only when all of it is in the file, so the
+ * two together are the database as it was at the last look at the log. The writer has nothing to do with it
+ * but to let the follower in and out and to have it begin the log again between two passes; no snapshot is
+ * held, and the log stays short. */
 #ifndef FARTHING_STORE_SQLITE_BACKUP_H
 #define FARTHING_STORE_SQLITE_BACKUP_H
 
@@ -12,8 +15,10 @@
 #include "store/sqlite/sqlite.h"
 
 enum {
-    BACKUP_STEP_BYTES = 256 * 1024,             /* read and written at a time */
-    BACKUP_SYNC_BYTES = 4 * 1024 * 1024,        /* what is copied before it is written out */
+    BACKUP_STEP_BYTES = 256 * 1024,            /* read and written at a time */
+    BACKUP_SYNC_BYTES = 4 * 1024 * 1024,       /* what is copied before it is written out */
+    BACKUP_LAST_PASS_BYTES = 64 * 1024 * 1024, /* so few changed pages are copied in the last pass */
+    BACKUP_PASSES_MAX = 8,
     BACKUP_FOLLOW_MS = 200,                     /* between two looks at the log */
     BACKUP_POLL_MS = 20,                        /* of the writer, while there is a copy to be let in or out */
     BACKUP_KEPT_BYTES_MAX = 1024 * 1024 * 1024, /* of what is committed between two looks at the log */

@@ -1,5 +1,6 @@
 #include "store/sqlite/checkpoint.h"
 
+#include "base/file.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
@@ -42,26 +43,6 @@ struct checkpointer {
 
 /* ---- the thread that waits for the disk ---- */
 
-/* Writes the file's dirty pages out, a window at a time: the disk's queue stays short, and the log's own
- * writes, for which callers wait, find their place in it. A file system that cannot do that has fdatasync do
- * it all. An error is told once a descriptor, by whichever call comes first, so both are heard. */
-static int sync_database(int fd)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) != 0)
-        return errno;
-    for (off_t offset = 0; offset < status.st_size; offset += CHECKPOINT_SYNC_WINDOW_BYTES) {
-        bool is_written = sync_file_range(fd, offset, CHECKPOINT_SYNC_WINDOW_BYTES,
-                                          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                                              SYNC_FILE_RANGE_WAIT_AFTER) == 0;
-
-        if (!is_written && errno != EINVAL && errno != ENOSYS && errno != ESPIPE)
-            return errno;
-    }
-    return fdatasync(fd) == 0 ? 0 : errno;
-}
-
 static void *sync_main(void *context)
 {
     struct checkpointer *checkpointer = context;
@@ -74,7 +55,7 @@ static void *sync_main(void *context)
         }
         pthread_mutex_unlock(&checkpointer->mutex);
         int64_t started_us = monotonic_now_us();
-        int error = sync_database(checkpointer->database_fd);
+        int error = file_sync_by_windows(checkpointer->database_fd, CHECKPOINT_SYNC_WINDOW_BYTES) ? 0 : errno;
 
         metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_SYNC],
                         monotonic_now_us() - started_us);

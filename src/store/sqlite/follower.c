@@ -39,7 +39,7 @@ enum {
 
 /* Pages in the order in which they were committed. */
 struct spool {
-    int fd;
+    int fd; /* -1: there is nothing in it, or only the numbers */
     uint32_t *numbers;
     size_t count, capacity;
     uint32_t database_pages;
@@ -69,6 +69,7 @@ struct follower {
     struct log_position taken;
     uint32_t page_bytes;
     struct spool spool;
+    bool takes_numbers; /* and no pages */
     bool is_lost;
     char reason[REASON_BYTES_MAX];
     char *step; /* STEP_BYTES and a frame */
@@ -160,6 +161,12 @@ void follower_free(struct follower *follower)
     free(follower->directory);
     follower->magic = 0;
     free(follower);
+}
+
+void follower_take_numbers(struct follower *follower)
+{
+    assert(follower->magic == FOLLOWER_MAGIC && follower->spool.count == 0);
+    follower->takes_numbers = true;
 }
 
 bool follower_is_continuous(const struct follower *follower)
@@ -317,15 +324,16 @@ static int open_unlinked(const char *directory)
 static bool spool_has_room(struct follower *follower, size_t frames)
 {
     struct spool *spool = &follower->spool;
+    size_t bytes_each = follower->takes_numbers ? sizeof *spool->numbers : follower->page_bytes;
 
-    if (spool->fd < 0) {
+    if (spool->fd < 0 && !follower->takes_numbers) {
         spool->fd = open_unlinked(follower->directory);
         if (spool->fd < 0) {
             lose_for_error(follower, "what was committed cannot be kept for the backup");
             return false;
         }
     }
-    if ((int64_t)(spool->count + frames) * follower->page_bytes > follower->spool_bytes_max) {
+    if ((int64_t)((spool->count + frames) * bytes_each) > follower->spool_bytes_max) {
         lose(follower, "more was committed than is kept while it cannot be backed up");
         return false;
     }
@@ -336,11 +344,25 @@ static bool spool_has_room(struct follower *follower, size_t frames)
     return true;
 }
 
-/* Notes one frame of the step, and moves its page to the pages before it. False: it is not one of this log.
- */
-static bool take_frame(struct follower *follower, const char *frame, const uint32_t salts[2], char *page)
+/* The next frames: whole, or of each its header where its page would be, so that both look alike. */
+static bool read_frames(struct follower *follower, size_t count, size_t frame_bytes)
+{
+    off_t offset = frame_offset(follower, follower->taken.frames);
+    bool is_read = true;
+
+    if (!follower->takes_numbers)
+        return read_all(follower->log_fd, follower->step, count * frame_bytes, offset);
+    for (size_t i = 0; i < count && is_read; i++)
+        is_read = read_all(follower->log_fd, follower->step + i * frame_bytes, FRAME_HEADER_BYTES,
+                           offset + (off_t)(i * frame_bytes));
+    return is_read;
+}
+
+/* Notes one frame of the step. False: it is not one of this log. */
+static bool take_frame(struct follower *follower, const char *frame)
 {
     struct spool *spool = &follower->spool;
+    const uint32_t *salts = follower->taken.salts;
     uint32_t pages = read_u32(frame + FRAME_COMMIT);
 
     if (read_u32(frame + FRAME_SALTS) != salts[0] || read_u32(frame + FRAME_SALTS + 4) != salts[1])
@@ -351,8 +373,18 @@ static bool take_frame(struct follower *follower, const char *frame, const uint3
     follower->taken.frames++;
     follower->taken.checksums[0] = read_u32(frame + FRAME_CHECKSUMS);
     follower->taken.checksums[1] = read_u32(frame + FRAME_CHECKSUMS + 4);
-    memmove(page, frame + FRAME_HEADER_BYTES, follower->page_bytes);
     return true;
+}
+
+/* Keeps the pages of the step, which move together. */
+static bool keep_pages(struct follower *follower, size_t count, size_t frame_bytes, off_t spooled)
+{
+    char *step = follower->step;
+
+    for (size_t i = 0; i < count; i++)
+        memmove(step + i * follower->page_bytes, step + i * frame_bytes + FRAME_HEADER_BYTES,
+                follower->page_bytes);
+    return write_all(follower->spool.fd, step, count * follower->page_bytes, spooled);
 }
 
 /* Takes the next frames, as many as a step holds. With the mutex held. */
@@ -366,18 +398,16 @@ static bool take_step(struct follower *follower, int64_t frames)
         count = 1;
     if (!spool_has_room(follower, count))
         return false;
-    if (!read_all(follower->log_fd, follower->step, count * frame_bytes,
-                  frame_offset(follower, follower->taken.frames))) {
+    if (!read_frames(follower, count, frame_bytes)) {
         lose_for_error(follower, "the write-ahead log cannot be read");
         return false;
     }
     for (size_t i = 0; i < count; i++)
-        if (!take_frame(follower, follower->step + i * frame_bytes, follower->taken.salts,
-                        follower->step + i * follower->page_bytes)) {
+        if (!take_frame(follower, follower->step + i * frame_bytes)) {
             lose(follower, "a frame of the write-ahead log is not of this log");
             return false;
         }
-    if (!write_all(follower->spool.fd, follower->step, count * follower->page_bytes, spooled)) {
+    if (!follower->takes_numbers && !keep_pages(follower, count, frame_bytes, spooled)) {
         lose_for_error(follower, "what was committed cannot be kept for the backup");
         return false;
     }
@@ -444,6 +474,22 @@ enum follower_state follower_take(struct follower *follower)
 
     pthread_mutex_unlock(&follower->mutex);
     return state;
+}
+
+/* An attempt that has failed may have begun the log anew: then nothing that counts is in it. */
+void follower_take_again(struct follower *follower, bool with_pages)
+{
+    uint32_t page_bytes, salts[2];
+
+    assert(follower->magic == FOLLOWER_MAGIC);
+    pthread_mutex_lock(&follower->mutex);
+    assert(follower->spool.count == 0);
+    follower->takes_numbers = !with_pages;
+    if (read_header(follower->log_fd, &page_bytes, salts) &&
+        memcmp(salts, follower->taken.salts, sizeof salts) == 0)
+        follower->taken.frames = 0;
+    take(follower);
+    pthread_mutex_unlock(&follower->mutex);
 }
 
 int64_t follower_waits_since(struct follower *follower)
@@ -518,10 +564,16 @@ enum follower_state follower_cut(struct follower *follower, struct follower_cut 
     return state;
 }
 
-bool follower_page(struct follower *follower, size_t index, uint32_t *number, void *bytes)
+uint32_t follower_page_number(const struct follower *follower, size_t index)
 {
     assert(index < follower->page_count);
-    *number = follower->pages[index].number;
+    return follower->pages[index].number;
+}
+
+bool follower_page(struct follower *follower, size_t index, uint32_t *number, void *bytes)
+{
+    assert(follower->cut.fd >= 0);
+    *number = follower_page_number(follower, index);
     return read_all(follower->cut.fd, bytes, follower->page_bytes,
                     (off_t)follower->pages[index].place * follower->page_bytes);
 }
