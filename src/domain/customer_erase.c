@@ -109,9 +109,13 @@ static const struct failure *forget_trail(struct transaction *transaction, struc
     return failure ? failure : customer_key_destroy(transaction, transaction->call->scope, customer_id);
 }
 
-bool customer_is_erased(const struct customer *customer)
+/* What the row says anybody can have put into it; the key only goes with the person. */
+static bool is_erased(struct transaction *transaction, const struct customer *customer)
 {
-    return text_equal(customer->name, forgotten) && text_equal(customer->external_id, customer->id);
+    struct envelope_key key;
+
+    return text_equal(customer->name, forgotten) && text_equal(customer->external_id, customer->id) &&
+           !customer_key_find(transaction, transaction->call->scope, customer->id, &key);
 }
 
 const struct failure *customer_erase(struct transaction *transaction, struct text id,
@@ -134,7 +138,7 @@ const struct failure *customer_erase(struct transaction *transaction, struct tex
                         value_text(customer_key_sealed_pattern)),
                  &plain);
     *erasure = (struct customer_erasure){
-        .was_erased = customer_is_erased(customer),
+        .was_erased = is_erased(transaction, customer),
         .integration_count = (int64_t)mappings.count,
         .plain_activity_count = plain.count,
     };

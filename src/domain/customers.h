@@ -130,8 +130,6 @@ struct customer_erasure {
  * customer, as deleting is. */
 const struct failure *customer_erase(struct transaction *transaction, struct text id,
                                      struct customer_erasure *erasure);
-/* Whether the customer is one that was erased. */
-bool customer_is_erased(const struct customer *customer);
 
 /* What customers are sought by (section 8), beside what every list takes. */
 struct customer_filter {

@@ -233,6 +233,21 @@ def test_an_erased_customer_stays_as_it_is(place):
     assert delete(place.client, f"/v1/customers/{customer['id']}").status == 404
 
 
+@pytest.mark.parametrize("is_archived", [False, True], ids=["published", "archived"])
+def test_a_customer_that_only_looks_erased_is_erased(place, is_archived):
+    """Name and external id can be set to what erasing makes of them."""
+    customer = place.make_person()
+    disguised = {"name": "(erased)", "external_id": customer["id"]}
+    assert put(place.client, f"/v1/customers/{customer['id']}", disguised).status == 200
+    if is_archived:
+        assert delete(place.client, f"/v1/customers/{customer['id']}").status == 204
+    assert place.erase(customer["id"])["was_erased_before"] is False
+    erased = place.client.get(f"/v1/customers/{customer['id']}").json()
+    assert erased["status"] == "archived" and erased["email"] == "" and erased["metadata"] is None
+    wait_until_nothing_is_left(place)
+    assert place.erase(customer["id"])["was_erased_before"] is True
+
+
 def test_by_an_external_id_of_now_or_before_and_when_archived(place):
     customer = place.make_person()
     assert place.erase("pers-external-1")["id"] == customer["id"]
