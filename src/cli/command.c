@@ -182,12 +182,15 @@ static bool read_operand(struct invocation *invocation, const char *argument)
 static bool read_arguments(struct invocation *invocation, int argument_count, char **arguments)
 {
     struct text reason;
+    bool has_flags = true; /* until `--`, behind which all are operands */
 
     for (int i = 0; i < argument_count; i++) {
-        bool is_flag = strncmp(arguments[i], "--", 2) == 0;
+        bool is_flag = has_flags && strncmp(arguments[i], "--", 2) == 0;
 
-        if (is_flag ? !read_flag(invocation, argument_count, arguments, &i)
-                    : !read_operand(invocation, arguments[i]))
+        if (is_flag && strcmp(arguments[i], "--") == 0)
+            has_flags = false;
+        else if (is_flag ? !read_flag(invocation, argument_count, arguments, &i)
+                         : !read_operand(invocation, arguments[i]))
             return false;
     }
     const char *operand = invocation->command->operand;
@@ -208,7 +211,7 @@ static bool read_arguments(struct invocation *invocation, int argument_count, ch
 
 static bool asks_for_help(int argument_count, char **arguments)
 {
-    for (int i = 0; i < argument_count; i++)
+    for (int i = 0; i < argument_count && strcmp(arguments[i], "--") != 0; i++)
         if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0)
             return true;
     return false;

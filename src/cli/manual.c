@@ -118,7 +118,8 @@ static void put_command(const struct command *command, struct arena *arena)
 static void put_commands(struct arena *arena)
 {
     put_section("COMMANDS");
-    put("Beside the flags here, commands take settings as flags; see SETTINGS.\n");
+    put("Beside the flags here, commands take settings as flags; see SETTINGS. What is behind -- is no "
+        "flag, whatever it looks like.\n");
     for (const struct command *command = commands; command->name; command++)
         put_command(command, arena);
     put_entry("farthing help [COMMAND]", "List the commands, or the flags of one.");

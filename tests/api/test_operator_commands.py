@@ -99,6 +99,20 @@ def test_a_customer_is_shown(operator, running):
     assert said == "farthing: no customer of this environment has this id or external id: nobody\n"
 
 
+def test_an_external_id_that_looks_like_a_flag(operator):
+    """Behind `--` there are no flags."""
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        ids = {external_id: client.create({"external_id": external_id, "name": "n"})["id"] for external_id in ("--json", "--", "-h")}
+    get = ["customer", "get", "--data", operator.directory]
+    for external_id, customer_id in ids.items():
+        assert json.loads(run_ok(*get, "--json", "--", external_id))["id"] == customer_id
+        assert run_ok(*get, "--", external_id).split()[1] == customer_id
+    for behind, said in ((["--", "--json"], 'does not take "--json"'), ([], "needs ID|EXTERNAL_ID")):
+        process = run(*get, "--", *behind)
+        assert process.returncode == 2 and said in process.stderr, process
+
+
 def test_a_customer_of_one_of_several_environments(operator):
     make_customers(operator)
     made = variables_of(operator("environment", "create", "second"))
