@@ -129,6 +129,8 @@ void connection_secrets_check(struct text secrets, const struct provider *provid
 {
     const struct json_value *object = read_object(secrets, arena);
 
+    if (*failure && failure_names(*failure, member_name)) /* there is nothing in it that could be missing */
+        return;
     if (secrets.length > CONNECTION_SECRETS_BYTES_MAX)
         failure_add_field(failure, arena, member_name, TEXT("must be at most 131072 bytes long in all"));
     for (const struct provider_secret *secret = provider->secrets; secret && secret->name.data; secret++) {

@@ -16,7 +16,7 @@ void failure_add_field(struct failure **failure, struct arena *arena, struct tex
     if (!*failure)
         *failure = failure_new(arena, FAILURE_VALIDATION,
                                arena_format(arena, "%.*s %.*s", TEXT_FORMAT(path), TEXT_FORMAT(reason)));
-    else
+    else if (!failure_names(*failure, path)) /* of each, what is said first counts */
         (*failure)->message = TEXT("several fields are not valid; details names each");
     failure_add(*failure, arena, path, reason);
 }

@@ -10,12 +10,19 @@ struct failure *failure_new(struct arena *arena, enum failure_code code, struct 
     return failure;
 }
 
-static struct failure *add(struct failure *failure, struct arena *arena, struct text name, struct text value,
-                           bool is_json)
+bool failure_names(const struct failure *failure, struct text name)
 {
     for (const struct failure_detail *detail = failure->details; detail; detail = detail->next)
         if (text_equal(detail->name, name))
-            return failure;
+            return true;
+    return false;
+}
+
+static struct failure *add(struct failure *failure, struct arena *arena, struct text name, struct text value,
+                           bool is_json)
+{
+    if (failure_names(failure, name))
+        return failure;
     struct failure_detail *detail = ARENA_NEW(arena, struct failure_detail);
 
     detail->name = name;

@@ -43,6 +43,8 @@ struct failure *failure_new(struct arena *arena, enum failure_code code, struct 
 /* A copy that lives in another arena, its texts included. */
 struct failure *failure_copy(const struct failure *failure, struct arena *arena);
 
+/* Whether there is a detail of that name. */
+bool failure_names(const struct failure *failure, struct text name);
 /* Adds a detail and returns the failure. The texts are borrowed. A second detail of one name is left out:
  * only the first failing rule of a field is reported (conventions section 7.3). */
 struct failure *failure_add(struct failure *failure, struct arena *arena, struct text name,

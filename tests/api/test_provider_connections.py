@@ -133,6 +133,20 @@ def test_secrets_that_are_refused(api, provider, given, named):
 
 
 @pytest.mark.parametrize(
+    "given, path, reason",
+    [
+        ({"secret_key": 5}, "encrypted_secret_data.secret_key", "must be a string, not number"),
+        ("hush", "encrypted_secret_data", "must be an object of strings"),
+    ],
+    ids=str,
+)
+def test_one_wrong_secret_is_not_several(api, given, path, reason):
+    reply = api.post(PATH, connection_body("stripe", encrypted_secret_data=given))
+    assert assert_error(reply, 400, "validation_error") == {path: reason}
+    assert reply.json()["message"] == f"{path} {reason}"
+
+
+@pytest.mark.parametrize(
     "provider, given",
     [
         ("stripe", {"stripe": {"secret_key": "x"}}),
