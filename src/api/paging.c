@@ -210,10 +210,9 @@ const struct failure *paging_read_query(struct exchange *exchange, struct list_o
 static const struct failure *refuse_sort(struct exchange *exchange, unsigned index, struct text field,
                                          struct text reason)
 {
-    struct failure *failure =
-        failure_new(exchange->arena, FAILURE_VALIDATION,
-                    arena_format(exchange->arena, "sort[%u] %.*s", index, TEXT_FORMAT(reason)));
+    struct failure *failure = NULL;
 
+    failure_add_field(&failure, exchange->arena, arena_format(exchange->arena, "sort[%u]", index), reason);
     return text_is_set(field) ? failure_add(failure, exchange->arena, TEXT("field"), field) : failure;
 }
 

@@ -140,8 +140,10 @@ REFUSED = [
     ({"status": 1}, {"status": "must be a string, not number", "field": "status", "expected": "string"}),
     ({"sort": "name"}, {"sort": "must be an array, not string", "field": "sort", "expected": "array"}),
     ({"sort": [{"field": "name"}] * 9}, {"sort": "must have at most 8 entries"}),
-    ({"sort": [{"field": "shoe_size"}]}, {"field": "shoe_size"}),
-    ({"sort": [{"field": "name"}, {"field": "metadata"}]}, {"field": "metadata"}),
+    ({"sort": [{}]}, {"sort[0]": "must be an object with a field and a direction"}),
+    ({"sort": [{"field": "name"}, None]}, {"sort[1]": "must be an object with a field and a direction"}),
+    ({"sort": [{"field": "shoe_size"}]}, {"sort[0]", "field"}),
+    ({"sort": [{"field": "name"}, {"field": "metadata"}]}, {"sort[1]", "field"}),
     ({"expand": "wallets"}, {"field": "wallets"}),
     ({"expand": "integrations,"}, {"field": ""}),
     ({"expand": "integrations.x"}, {"field": "x"}),
@@ -188,9 +190,9 @@ def test_a_search_needs_an_object(world, body):
         ("limit=99999999999999999999", {"limit", "field", "expected"}),
         ("offset=-1", {"offset"}),
         ("order=up", {"order"}),
-        ("sort=shoe_size", {"field"}),
-        ("sort=name,", {"field"}),
-        ("sort=:asc", {"field"}),
+        ("sort=shoe_size", {"sort[0]", "field"}),
+        ("sort=name,", {"sort[1]", "field"}),
+        ("sort=:asc", {"sort[0]", "field"}),
         ("sort=" + "name," * 8 + "id", {"sort"}),
         ("expand=wallets", {"field"}),
         ("start_time=x", {"start_time"}),
@@ -300,7 +302,7 @@ SIGNED_SORT = (
 )
 def test_a_sort_that_is_wrong_says_what_would_be_right(world, field, reason):
     details, message = world.refused({"sort": [{"field": "name"}, {"field": field}]})
-    assert details == {"field": field} and message == reason
+    assert details == {"sort[1]": reason.removeprefix("sort[1] "), "field": field} and message == reason
     reply = world.client.get(f"/v1/customers?sort=name,{field}")
     assert assert_error(reply, 400) == details and reply.json()["message"] == reason
 
