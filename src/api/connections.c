@@ -200,6 +200,8 @@ static const struct query_parameter list_parameters[] = {
     {TEXT_LITERAL("connection_ids"), TEXT_LITERAL("Only these; repeated, or joined by commas.")},
     PAGING_PARAMETERS,
     ORDER_PARAMETERS,
+    SORT_PARAMETER,
+    FILTERS_PARAMETER,
     {{NULL, 0}, {NULL, 0}},
 };
 

@@ -317,7 +317,7 @@ static const struct reply_schema page_reply = {
 static const struct query_parameter list_parameters[] = {
     PAGING_PARAMETERS,
     ORDER_PARAMETERS,
-    {TEXT_LITERAL("sort"), TEXT_LITERAL("Fields, as `name` or `name:desc,created_at:asc`.")},
+    SORT_PARAMETER,
     {TEXT_LITERAL("status"), TEXT_LITERAL("`published` unless said.")},
     {TEXT_LITERAL("expand"), TEXT_LITERAL("Only `integrations`.")},
     {TEXT_LITERAL("customer_ids"), TEXT_LITERAL("Any of these, joined by commas or repeated.")},
@@ -325,7 +325,7 @@ static const struct query_parameter list_parameters[] = {
     {TEXT_LITERAL("external_id"), TEXT_LITERAL("This one.")},
     {TEXT_LITERAL("email"), TEXT_LITERAL("This one, without regard to case.")},
     {TEXT_LITERAL("metadata"), TEXT_LITERAL("JSON: the entries that the metadata must have.")},
-    {TEXT_LITERAL("filters"), TEXT_LITERAL("JSON: conditions, as in a search.")},
+    FILTERS_PARAMETER,
     {{NULL, 0}, {NULL, 0}},
 };
 
@@ -365,7 +365,8 @@ static const struct route routes[] = {
      .tag = TEXT_LITERAL("Customers"),
      .body = &create_body,
      .reply = &customer_reply},
-    {CUSTOMER_PUT("/v1/customers", update_parameters, "updateCustomer", "Change a customer")},
+    {CUSTOMER_PUT("/v1/customers", update_parameters, "updateCustomer", "Change a customer"),
+     .may_miss = true},
     {CUSTOMER_PUT("/v1/customers/{id}", &update_parameters[1], "updateCustomerById",
                   "Change the customer that has this id")},
     {.method = HTTP_DELETE,

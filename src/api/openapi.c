@@ -441,7 +441,7 @@ static void write_responses(struct json_writer *writer, const struct route *rout
     if (route->access != ACCESS_PUBLIC)
         write_response(writer, 401, "No valid credentials", error_schema, false);
     write_response(writer, 403, "Not permitted", error_schema, false);
-    if (text_find(route->path, '{') < route->path.length)
+    if (route->may_miss || text_find(route->path, '{') < route->path.length)
         write_response(writer, 404, "There is no such thing", error_schema, is_replayable);
     if (is_replayable)
         write_response(writer, 409,

@@ -59,5 +59,13 @@ void paging_write(struct json_writer *writer, const struct page *page, int64_t t
     {                                                                                                        \
         TEXT_LITERAL("end_time"), TEXT_LITERAL("Created then or earlier.")                                   \
     }
+#define SORT_PARAMETER                                                                                       \
+    {                                                                                                        \
+        TEXT_LITERAL("sort"), TEXT_LITERAL("Fields, as `name` or `name:desc,created_at:asc`.")               \
+    }
+#define FILTERS_PARAMETER                                                                                    \
+    {                                                                                                        \
+        TEXT_LITERAL("filters"), TEXT_LITERAL("JSON: conditions, as in a search.")                           \
+    }
 
 #endif

@@ -105,6 +105,7 @@ struct route {
     struct text operation_id;
     struct text summary;
     struct text tag;
+    bool may_miss; /* a 404 without a parameter in the path: its query or body names what there may not be */
     const struct body_schema *body;
     const struct reply_schema *reply;
     const struct query_parameter *query_parameters; /* ended by an unset name */

@@ -245,6 +245,19 @@ def test_the_described_sort_is_the_one_that_is_read(document, api):
     assert sort["properties"]["direction"]["enum"] == ["asc", "desc"]
 
 
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/connections"])
+def test_a_list_is_described_with_all_that_a_search_takes(document, path):
+    described = {(method, where): operation for method, where, operation in operations(document)}
+    parameters = {resolve(document, parameter)["name"] for parameter in described["GET", path]["parameters"]}
+    members = schema_of(document, described["POST", f"{path}/search"]["requestBody"])["properties"]
+    # The search of connections shares these with that of customers; there is one status, and nothing to expand.
+    assert parameters == set(members) - ({"status", "expand"} if path == "/v1/connections" else set())
+
+
+def test_a_link_of_nobody_is_described(document):
+    assert "404" in operation_of(document, "linkIntegrationMapping")["responses"]
+
+
 def test_the_described_element_of_mappings_is_the_one_that_is_read(document, api):
     for operation_id in ("createCustomer", "updateCustomer"):
         body = schema_of(document, operation_of(document, operation_id)["requestBody"])
@@ -268,7 +281,12 @@ def test_the_described_element_of_mappings_is_the_one_that_is_read(document, api
     [
         ("POST", "/v1/customers", {}, "createCustomer", 400),
         ("PUT", "/v1/customers", {}, "updateCustomer", 400),
+        ("PUT", "/v1/customers?id=x", {}, "updateCustomer", 404),
         ("PUT", "/v1/customers/x", {}, "updateCustomerById", 404),
+        (
+            "DELETE", "/v1/integrations/link?entity_type=customer&entity_id=x&provider_type=stripe", None,
+            "delinkIntegrationMapping", 404,
+        ),
         ("DELETE", "/v1/customers/x", None, "deleteCustomer", 404),
         ("GET", "/v1/customers/x", None, "getCustomer", 404),
         ("GET", "/v1/customers/x?expand=y", None, "getCustomer", 400),
