@@ -11,9 +11,9 @@ import pytest
 import farthing_server
 from farthing_server import Server
 from shared_server import Shared
-from suites import pytest_configure, pytest_sessionstart
+from suites import pytest_addoption, pytest_configure, pytest_sessionstart
 
-__all__ = ["pytest_configure", "pytest_sessionstart"]
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionstart"]
 
 pytest.register_assert_rewrite("expectations")
 

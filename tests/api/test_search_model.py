@@ -13,9 +13,9 @@ import engine
 import farthing_server
 from farthing_server import create_environment, run_ok, wait_until
 from http_client import Client
-from suites import pytest_addoption, rounds
+from suites import rounds
 
-__all__ = ["pytest_addoption", "rounds"]
+__all__ = ["rounds"]
 
 ROWS = 110  # more than a sample of the index needs before it says which trigrams are common
 OTHER_ROWS = 12
