@@ -4,10 +4,12 @@
 #include "base/instant.h"
 #include "cli/admin_command.h"
 #include "cli/database_copy.h"
+#include "cli/secrets_file.h"
 #include "json/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,11 +106,30 @@ bool backup_is_unchanged(const char *database_path, const struct backup_manifest
     return false;
 }
 
+/* A key in the file stands beside its id, which follows from it: what was changed is found. */
+static bool are_secrets_whole(const struct backup_directory *directory, struct arena *arena,
+                              struct text *reason)
+{
+    const struct data_directory files = data_directory_at(arena, text_from_string(directory->path));
+    struct secret_set *set = ARENA_NEW(arena, struct secret_set);
+    unsigned key_count = 0;
+    bool is_there, is_read = secrets_file_read(&files, set, &is_there, arena, reason);
+
+    for (unsigned i = 0; i < SECRET_PURPOSES; i++)
+        key_count += set->rings[i].count;
+    OPENSSL_cleanse(set, sizeof *set);
+    if (is_read && key_count == 0)
+        *reason = arena_format(arena, "%s is empty; put it back from a copy", directory->secrets_path);
+    return is_read && key_count > 0;
+}
+
 bool backup_has_secrets(const struct backup_directory *directory, const struct backup_manifest *manifest,
                         struct arena *arena, struct text *reason)
 {
-    if (!manifest->has_secrets || access(directory->secrets_path, R_OK) == 0)
+    if (!manifest->has_secrets)
         return true;
+    if (access(directory->secrets_path, R_OK) == 0)
+        return are_secrets_whole(directory, arena, reason);
     *reason =
         arena_format(arena,
                      "%s is missing or cannot be read (%s): without it connections cannot be read and tokens "

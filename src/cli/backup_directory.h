@@ -37,7 +37,8 @@ bool backup_manifest_read(const struct backup_directory *directory, struct backu
 bool backup_is_unchanged(const char *database_path, const struct backup_manifest *manifest,
                          struct arena *arena, struct text *reason);
 
-/* Whether the secrets are there that were backed up, or none were. False with a one-line reason. */
+/* Whether the secrets are there that were backed up, as they were written, or none were. False with a
+ * one-line reason. */
 bool backup_has_secrets(const struct backup_directory *directory, const struct backup_manifest *manifest,
                         struct arena *arena, struct text *reason);
 

@@ -323,6 +323,25 @@ def test_check_finds_what_restore_would_refuse(place):
     assert place.restore(backup, directory=target).returncode == 0
 
 
+@pytest.mark.parametrize("damage", ["altered", "cut off", "empty", "something else"])
+def test_secrets_that_are_damaged_are_told_of(place, damage):
+    """bug: such a backup was called sound, and restored into a directory that no server starts on."""
+    backup = place.back_up("backup")
+    secrets = backup / "secrets"
+    content = secrets.read_text()
+    digit = "1" if content.rstrip().endswith("0") else "0"
+    damaged = {"altered": content.rstrip()[:-1] + digit + "\n", "cut off": content[: len(content) - 30], "empty": "", "something else": "garbage\n"}
+    secrets.write_text(damaged[damage])
+    target = place.backups / "restored"
+    for refused in (run("check", backup), place.restore(backup, directory=target)):
+        assert refused.returncode == 1 and str(secrets) in refused.stderr and "put it back from a copy" in refused.stderr
+    assert not (target / "farthing.db").exists()
+    # Where there are secrets already, those of the backup are not used.
+    target.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(place.directory / "secrets", target)
+    assert place.restore(backup, directory=target).returncode == 0
+
+
 def test_a_backup_is_not_served(place):
     """bug: it was, and was none any more afterwards."""
     backup = place.back_up("backup")
