@@ -137,3 +137,14 @@ bool backup_has_secrets(const struct backup_directory *directory, const struct b
                      directory->secrets_path, strerror(errno));
     return false;
 }
+
+/* A backup that was used as a data directory would be none any more. */
+bool backup_is_left_alone(const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    if (access(backup_directory_at(arena, directory->path).manifest_path, F_OK) != 0)
+        return true;
+    *reason = arena_format(
+        arena, "%.*s is a backup; `farthing restore %.*s --data DIRECTORY` makes a data directory out of it",
+        TEXT_FORMAT(directory->path), TEXT_FORMAT(directory->path));
+    return false;
+}

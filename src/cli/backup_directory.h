@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "store/data_directory.h"
 
 struct backup_directory {
     const char *path, *database_path, *secrets_path, *manifest_path;
@@ -41,5 +42,9 @@ bool backup_is_unchanged(const char *database_path, const struct backup_manifest
  * one-line reason. */
 bool backup_has_secrets(const struct backup_directory *directory, const struct backup_manifest *manifest,
                         struct arena *arena, struct text *reason);
+
+/* Whether a data directory is none that `farthing backup` has made: no command may change a backup. False
+ * with a one-line reason. Touches nothing. */
+bool backup_is_left_alone(const struct data_directory *directory, struct arena *arena, struct text *reason);
 
 #endif

@@ -125,22 +125,10 @@ static bool open_store(struct instance *instance, const struct place *place, con
     return !failure;
 }
 
-/* A backup that was served would be none any more. */
-static bool is_backup(const struct data_directory *directory, struct arena *arena)
-{
-    return access(backup_directory_at(arena, directory->path).manifest_path, F_OK) == 0;
-}
-
 static bool may_be_used(const struct data_directory *directory, struct arena *arena, struct text *reason)
 {
-    if (is_backup(directory, arena)) {
-        *reason = arena_format(
-            arena,
-            "%.*s is a backup; `farthing restore %.*s --data DIRECTORY` makes a data directory out "
-            "of it",
-            TEXT_FORMAT(directory->path), TEXT_FORMAT(directory->path));
+    if (!backup_is_left_alone(directory, arena, reason))
         return false;
-    }
     switch (data_directory_state(directory)) {
     case DATA_DIRECTORY_EMPTY:
     case DATA_DIRECTORY_READY:

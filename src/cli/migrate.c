@@ -1,5 +1,6 @@
 /* migrate.c: `farthing migrate`: brings the schema up to date without serving, shows or rehearses that, and
  * goes back to the snapshot of before. */
+#include "cli/backup_directory.h"
 #include "cli/commands.h"
 #include "cli/database_copy.h"
 #include "cli/instance.h"
@@ -318,7 +319,8 @@ enum exit_code command_migrate(struct invocation *invocation)
     if (access(migrating.directory.database_path.data, F_OK) != 0)
         return complain(EXIT_FAILED, "there is no database in %.*s; `farthing init` makes one",
                         TEXT_FORMAT(place.data));
-    if (!data_directory_lock(&migrating.directory, &invocation->arena, &reason))
+    if (!backup_is_left_alone(&migrating.directory, &invocation->arena, &reason) ||
+        !data_directory_lock(&migrating.directory, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     code = migrate(&migrating);
     data_directory_unlock(&migrating.directory);

@@ -470,7 +470,8 @@ enum exit_code command_restore(struct invocation *invocation)
 
     if (code != EXIT_DONE)
         return code;
-    if (!data_directory_lock(&restoration.directory, &invocation->arena, &reason))
+    if (!backup_is_left_alone(&restoration.directory, &invocation->arena, &reason) ||
+        !data_directory_lock(&restoration.directory, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     restoration.new_path = inside(&restoration, restoration.directory.path, NEW_NAME);
     code = restore(&restoration);

@@ -349,3 +349,13 @@ def test_a_backup_is_not_served(place):
         refused = run(*arguments)
         assert refused.returncode == 1 and f"{backup} is a backup; `farthing restore" in refused.stderr
     assert run("check", backup).returncode == 0
+
+
+def test_a_backup_is_not_made_another_by_a_restoration_or_a_migration(place):
+    """bug: it was restored into and migrated, and was neither a backup nor a data directory any more."""
+    backup, other = place.back_up("backup"), place.back_up("other")
+    before = {path.name: path.read_bytes() for path in backup.iterdir()}
+    for arguments in (("restore", other, "--replace"), ("restore", backup, "--replace"), ("migrate",), ("migrate", "--rollback")):
+        refused = run(*arguments, "--data", backup)
+        assert refused.returncode == 1 and f"{backup} is a backup; `farthing restore" in refused.stderr
+        assert {path.name: path.read_bytes() for path in backup.iterdir()} == before
