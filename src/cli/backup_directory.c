@@ -110,7 +110,7 @@ bool backup_is_unchanged(const char *database_path, const struct backup_manifest
 static bool are_secrets_whole(const struct backup_directory *directory, struct arena *arena,
                               struct text *reason)
 {
-    const struct data_directory files = data_directory_at(arena, text_from_string(directory->path));
+    const struct data_directory files = {.secrets_path = text_from_string(directory->secrets_path)};
     struct secret_set *set = ARENA_NEW(arena, struct secret_set);
     unsigned key_count = 0;
     bool is_there, is_read = secrets_file_read(&files, set, &is_there, arena, reason);

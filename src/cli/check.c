@@ -215,7 +215,10 @@ static enum exit_code check_continuous(struct checking *checking, const struct s
         .scratch = arena_string(checking->arena, arena_format(checking->arena, "%s/fetched", path)),
     };
 
-    if (continuous_backup_rebuild(settings, place, INT64_MAX, &files, &manifest, checking->arena, &reason)) {
+    const struct backup_directory rebuilt = backup_directory_at(checking->arena, text_from_string(path));
+
+    if (continuous_backup_rebuild(settings, place, INT64_MAX, &files, &manifest, checking->arena, &reason) &&
+        backup_has_secrets(&rebuilt, &manifest, checking->arena, &reason)) {
         struct buffer instant = {0};
 
         instant_append(&instant, manifest.finished_at);

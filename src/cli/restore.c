@@ -123,6 +123,13 @@ static enum exit_code copy_database(struct restoration *restoration)
 
 /* ---- out of a continuous backup ---- */
 
+/* Those of the data directory stay when there are any. */
+static bool has_secrets(struct restoration *restoration, struct text *reason)
+{
+    return access(restoration->directory.secrets_path.data, F_OK) == 0 ||
+           backup_has_secrets(&restoration->source, &restoration->manifest, restoration->arena, reason);
+}
+
 static enum exit_code rebuild_database(struct restoration *restoration)
 {
     const struct rebuilt_files files = {
@@ -135,7 +142,8 @@ static enum exit_code rebuild_database(struct restoration *restoration)
     restoration->source.secrets_path = files.secrets;
     if (continuous_backup_rebuild(&restoration->invocation->settings, restoration->invocation->operand,
                                   restoration->at, &files, &restoration->manifest, restoration->arena,
-                                  &reason))
+                                  &reason) &&
+        has_secrets(restoration, &reason))
         return EXIT_DONE;
     return complain(EXIT_FAILED, "%.*s; the data directory is as it was", TEXT_FORMAT(reason));
 }
@@ -446,8 +454,7 @@ static enum exit_code find_source(struct restoration *restoration)
                         TEXT_FORMAT(invocation->operand));
     if (restoration->is_continuous ||
         (backup_manifest_read(&restoration->source, &restoration->manifest, restoration->arena, &reason) &&
-         (access(restoration->directory.secrets_path.data, F_OK) == 0 ||
-          backup_has_secrets(&restoration->source, &restoration->manifest, restoration->arena, &reason))))
+         has_secrets(restoration, &reason)))
         return EXIT_DONE;
     return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
 }

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -499,6 +500,22 @@ def test_damage_is_found(local_installation):
         assert not (target / "farthing.db").exists() and not list(target.glob("*.restoring"))
         local_installation.place.damage(name)
     run_ok("restore", local_installation.place.name, "--data", target)
+
+
+def test_secrets_that_are_damaged_are_told_of(local_installation, tmp_path):
+    """bug: they were restored, into a directory that no server starts on, and `check` called all well."""
+    local_installation.start()
+    local_installation.wait_for_base()
+    local_installation.stop()
+    place = local_installation.place.name
+    (stored,) = (path for path in Path(place, "secrets").iterdir())
+    stored.write_text(stored.read_text()[:-30])
+    target = tmp_path / "target"
+    for refused in (run("restore", place, "--data", target), run("check", place)):
+        assert refused.returncode == 1 and "secrets" in refused.stderr and "put it back from a copy" in refused.stderr
+    assert not (target / "farthing.db").exists() and not list(target.glob("*.restoring"))
+    shutil.copy(local_installation.directory / "secrets", target)
+    run_ok("restore", place, "--data", target)
 
 
 def test_a_missing_segment_is_told(local_installation):
