@@ -127,47 +127,29 @@ static void check_all(void *context, struct transaction *transaction)
            checking->wrong_count ? "not all is well" : "all is well");
 }
 
-static enum exit_code check_file(struct checking *checking, struct text path, enum store_rest rest)
-{
-    struct store_facts facts;
-    struct text reason;
-
-    if (rest == STORE_REST_LOG && !store_inspect(path, false, &facts, checking->arena, &reason))
-        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    if (!store_look(path, rest, checking->arena, &reason, check_all, checking))
-        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
-}
-
 static void check_pages(void *context, struct transaction *transaction)
 {
     check_one(context, transaction, &checks[0]);
 }
 
-/* Of an earlier schema, such as the snapshot before a migration: what can be told whatever the tables are. */
-static enum exit_code check_earlier(struct checking *checking, const char *path,
-                                    const struct backup_manifest *manifest)
+/* Of an earlier schema only what can be told whatever the tables are: the rest of the checks know this one's.
+ */
+static enum exit_code check_file(struct checking *checking, struct text path, enum store_rest rest,
+                                 int64_t schema_version, const char *advice)
 {
+    int present = store_schema_version(text_none);
+    bool is_earlier = schema_version < present;
     struct text reason;
 
-    if (!store_look(text_from_string(path), STORE_REST_WHOLE, checking->arena, &reason, check_pages,
-                    checking))
+    if (schema_version > present)
+        return complain(EXIT_FAILED, "%.*s is of schema %lld, later than this program's %d",
+                        TEXT_FORMAT(path), (long long)schema_version, present);
+    if (!store_look(path, rest, checking->arena, &reason, is_earlier ? check_pages : check_all, checking))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    printf("schema %lld, before this program's %d: to have the rest checked, restore it into a directory of "
-           "its own, which brings it up to date, and check that\n",
-           (long long)manifest->schema_version, store_schema_version(text_none));
+    if (is_earlier)
+        printf("schema %lld, before this program's %d: to have the rest checked, %s\n",
+               (long long)schema_version, present, advice);
     return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
-}
-
-static enum exit_code check_copy(struct checking *checking, const char *path,
-                                 const struct backup_manifest *manifest)
-{
-    if (manifest->schema_version > store_schema_version(text_none))
-        return complain(EXIT_FAILED, "the backup is of schema %lld, later than this program's %d",
-                        (long long)manifest->schema_version, store_schema_version(text_none));
-    if (manifest->schema_version < store_schema_version(text_none))
-        return check_earlier(checking, path, manifest);
-    return check_file(checking, text_from_string(path), STORE_REST_WHOLE);
 }
 
 /* What `farthing restore` would refuse is not sound, whatever the rest of it is. */
@@ -182,7 +164,9 @@ static enum exit_code check_backup(struct checking *checking, struct text path)
         !backup_is_unchanged(directory.database_path, &manifest, checking->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     say_well(TEXT("its SHA-256"));
-    return check_copy(checking, directory.database_path, &manifest);
+    return check_file(checking, text_from_string(directory.database_path), STORE_REST_WHOLE,
+                      manifest.schema_version,
+                      "restore it into a directory of its own, which brings it up to date, and check that");
 }
 
 /* It is ours alone, and may be brought to the schema of this program. */
@@ -192,7 +176,7 @@ static enum exit_code check_rebuilt(struct checking *checking, const char *path)
 
     if (!store_migrate(database, false, checking->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    return check_file(checking, database, STORE_REST_WHOLE);
+    return check_file(checking, database, STORE_REST_WHOLE, store_schema_version(text_none), "");
 }
 
 /* Restores it, into a directory that is removed again. */
@@ -234,6 +218,19 @@ static enum exit_code check_continuous(struct checking *checking, const struct s
     return code;
 }
 
+static enum exit_code check_at_rest(struct checking *checking, const struct data_directory *directory)
+{
+    struct store_facts facts;
+    struct text reason;
+
+    if (!store_inspect(directory->database_path, false, &facts, checking->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (facts.schema_version == 0)
+        return complain(EXIT_FAILED, "%.*s holds nothing of Farthing's", TEXT_FORMAT(directory->path));
+    return check_file(checking, directory->database_path, STORE_REST_LOG, facts.schema_version,
+                      "bring it up to date (farthing migrate)");
+}
+
 static enum exit_code check_data(struct checking *checking, const struct place *place)
 {
     struct data_directory directory = data_directory_at(checking->arena, place->data);
@@ -251,7 +248,7 @@ static enum exit_code check_data(struct checking *checking, const struct place *
                         TEXT_FORMAT(directory.path), TEXT_FORMAT(holder));
     if (!data_directory_lock(&directory, checking->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    enum exit_code code = check_file(checking, directory.database_path, STORE_REST_LOG);
+    enum exit_code code = check_at_rest(checking, &directory);
 
     data_directory_unlock(&directory);
     return code;

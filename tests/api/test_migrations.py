@@ -228,6 +228,18 @@ def test_the_last_two_are_kept(directory):
     assert mine.read_text() == "notes"
 
 
+@on_files
+def test_a_database_of_an_earlier_schema_is_not_called_broken(directory):
+    """bug: `farthing check` missed tables that a later schema has, and asked to have it reported."""
+    unpack(VERSIONS[0], directory)
+    before = content(directory)
+    checked = run("check", "--data", directory)
+    assert checked.returncode == 0 and not checked.stderr, checked.stderr
+    assert "ok    pages and indexes\n" in checked.stdout and "FAIL" not in checked.stdout
+    assert tail(checked.stdout).startswith(f"schema {VERSIONS[0]}, before this program's {CURRENT}: ") and "farthing migrate" in checked.stdout
+    assert content(directory) == before
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 17 MB, of which a snapshot must leave 16."""
