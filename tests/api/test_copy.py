@@ -319,13 +319,27 @@ def test_a_killed_copy_into_postgres_goes_on(places):
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=seconds(30))
         session.sql("ROLLBACK")
-    engine_settled(target)
     told = json.loads(copied(source, target, "--json"))
     assert told["ok"] and told["resumed"]
 
 
-def engine_settled(place):
-    wait_until(lambda: not place.cluster.backends(place.name), 30, "the session of the killed copy to end")
+def test_the_session_of_a_killed_copy_makes_room_for_the_next(places):
+    """bug: who ran the command again at once was told that somebody else was copying, for as long as PostgreSQL was at what
+    the killed one had asked for."""
+    source, target = unfinished(places)
+    waiting = lambda: target.cluster.backends(target.name, "wait_event_type = 'Lock'")
+    with Session(target.cluster, target.name) as session:
+        session.sql("BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE")
+        process = start_copy(source, target)
+        wait_until(waiting, 30, "the copy to wait")
+        before = waiting()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=seconds(30))
+        again = start_copy(source, target)
+        wait_until(lambda: waiting() and waiting() != before, 30, "the next one to wait in its place")
+        session.sql("ROLLBACK")
+    again.communicate(timeout=seconds(60))
+    assert again.returncode == 0
 
 
 def test_a_copy_into_a_file_that_is_ended_amid_its_rows_goes_on(places):
@@ -479,7 +493,6 @@ def test_an_interrupted_catching_up_leaves_all_as_it_was(places):
         _, said = process.communicate(timeout=seconds(60))
         assert process.returncode == 1 and "as long as --pause-max lets it" in said, said
         session.sql("ROLLBACK")
-    engine_settled(target)
     assert target.rows("SELECT count(*) FROM environments") == [(1,)]
     bring_secrets(source, target)
     assert_caught_up(json.loads(copied(source, target, "--json")), source, target)

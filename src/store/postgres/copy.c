@@ -3,14 +3,20 @@
 #include "store/migration.h"
 #include "store/postgres/handle.h"
 
+#include <time.h>
+
+enum { LOCK_ATTEMPTS = 50, LOCK_PAUSE_MS = 200 }; /* ten seconds */
+
 /* Whoever copies into a database has it to the end of the session; "Frth" and more than any turn's number. */
 #define COPY_LOCK "1181905100"
 
-/* What may take long is waited for, and a lock as long as a write may last. */
+/* What may take long is waited for, and a lock as long as a write may last. When the command is killed, its
+ * session ends within a second, whatever it is at, so that the next one can go on. */
 static const char session_sql[] =
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '30000', false), "
     "set_config('idle_in_transaction_session_timeout', '0', false), "
-    "set_config('maintenance_work_mem', '256MB', false)";
+    "set_config('maintenance_work_mem', '256MB', false), "
+    "set_config('client_connection_check_interval', '1000', false)";
 
 static struct text complaint(struct connection *connection, struct arena *arena)
 {
@@ -43,6 +49,19 @@ static const char lock_sql[] = "SELECT pg_try_advisory_lock(" COPY_LOCK ")::inte
 /* Every database that was ever used has a tenant. */
 static const char used_sql[] = "SELECT count(*) FROM (SELECT 1 FROM tenants LIMIT 1) AS t";
 
+/* Waits for the session of a command that was killed to end. */
+static bool take_target(struct postgres_connection *connection, int64_t *has_lock)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * INT64_C(1000000)};
+
+    for (int attempt = 1; ask_number(connection, lock_sql, has_lock); attempt++) {
+        if (*has_lock || attempt == LOCK_ATTEMPTS)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 /* False with a reason, or without one when the connection has it. */
 static bool look(struct postgres_connection *connection, enum copy_use use, struct copy_found *found,
                  struct arena *arena, struct text *reason)
@@ -56,7 +75,7 @@ static bool look(struct postgres_connection *connection, enum copy_use use, stru
         !postgres_schema_version(connection, &found->schema_version, &oldest_reader, arena, reason) ||
         !postgres_is_unfinished(connection, &is_unfinished) ||
         (found->schema_version > 0 && !ask_number(connection, used_sql, &used)) ||
-        (use == COPY_WRITES && !ask_number(connection, lock_sql, &has_lock)))
+        (use == COPY_WRITES && !take_target(connection, &has_lock)))
         return false;
     if (!has_lock)
         *reason = arena_format(arena, "somebody else is copying into the PostgreSQL database %.*s",
