@@ -13,16 +13,33 @@ static const struct field order_fields[] = {
     {FIELD(struct backup_order, path, FIELD_TEXT), .flags = FIELD_INPUT | FIELD_REQUIRED},
 };
 
-static const struct failure *parse_begin(struct exchange *exchange)
+static const struct failure *read_order(struct exchange *exchange, struct backup_order *order)
 {
-    struct backup_order *order = ARENA_NEW(exchange->arena, struct backup_order);
     struct failure *failure = NULL;
-    struct text reason;
 
     fields_read_json(order_fields, sizeof order_fields / sizeof order_fields[0], exchange->body, order,
                      exchange->arena, &failure);
     if (!failure && order->path.data[0] != '/')
         failure_add_field(&failure, exchange->arena, TEXT("path"), TEXT("must be absolute"));
+    return failure;
+}
+
+static const struct failure *parse_cancel(struct exchange *exchange)
+{
+    struct backup_order *order = ARENA_NEW(exchange->arena, struct backup_order);
+    const struct failure *failure = read_order(exchange, order);
+
+    if (!failure)
+        store_backup_cancel(exchange->loop->api->store, order->path);
+    return failure;
+}
+
+static const struct failure *parse_begin(struct exchange *exchange)
+{
+    struct backup_order *order = ARENA_NEW(exchange->arena, struct backup_order);
+    const struct failure *failure = read_order(exchange, order);
+    struct text reason;
+
     if (failure)
         return failure;
     const struct failure *refusal =
@@ -76,6 +93,15 @@ static const struct route routes[] = {
      .has_body = true,
      .ignores_idempotency_key = true, /* one at a time, each into a file that must not exist */
      .parse = parse_begin,
+     .render = render_state},
+    {.method = HTTP_POST,
+     .path = TEXT_LITERAL("/admin/backup/cancel"),
+     .access = ACCESS_ADMIN,
+     .lane = LANE_NONE,
+     .status = 202,
+     .has_body = true,
+     .ignores_idempotency_key = true,
+     .parse = parse_cancel,
      .render = render_state},
     {.method = HTTP_GET,
      .path = TEXT_LITERAL("/admin/backup"),

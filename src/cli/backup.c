@@ -3,6 +3,7 @@
 #include "cli/admin_command.h"
 #include "cli/backup_directory.h"
 #include "cli/commands.h"
+#include "cli/interruption.h"
 #include "cli/progress.h"
 
 #include "base/buffer.h"
@@ -30,6 +31,8 @@ struct backup_run {
     struct backup_directory directory;
     struct admin_session session;
     struct progress progress;
+    const volatile int *interruptions;
+    bool is_cancelled;
 };
 
 /* ---- the directory ---- */
@@ -59,6 +62,11 @@ static enum exit_code make_directory(struct backup_run *run)
     struct text destination = run->invocation->operand;
     char whole[PATH_MAX];
 
+    if (text_starts_with(destination, TEXT("s3://")))
+        return complain(EXIT_USAGE,
+                        "a backup is a directory, not %.*s: a server writes there by itself, all the "
+                        "time, with `farthing serve --backup-to`",
+                        TEXT_FORMAT(destination));
     if (mkdir(arena_string(run->arena, destination), 0700) != 0)
         return complain(EXIT_FAILED,
                         errno == EEXIST ? "%.*s is there already; a backup is a directory of its own%s"
@@ -122,6 +130,24 @@ static bool is_ours(const struct backup_run *run, const struct json_value *state
     return text_equal(admin_member(state, "path"), text_from_string(run->directory.database_path));
 }
 
+static struct text order(const struct backup_run *run)
+{
+    const struct body_text texts[] = {{"path", text_from_string(run->directory.database_path), "the path"},
+                                      {0}};
+
+    return admin_body_of_texts(run->arena, texts);
+}
+
+/* How it is getting on; after an interruption it is to end, for which is waited, too: what is in the
+ * directory is ours to remove only then. */
+static enum exit_code look(struct backup_run *run, struct admin_reply *reply)
+{
+    if (!*run->interruptions || run->is_cancelled)
+        return ask(run, "GET", TEXT("/admin/backup"), text_empty, reply);
+    run->is_cancelled = true;
+    return ask(run, "POST", TEXT("/admin/backup/cancel"), order(run), reply);
+}
+
 /* Waits for its end, which is in *reply. */
 static enum exit_code wait_for_copy(struct backup_run *run, struct admin_reply *reply)
 {
@@ -134,12 +160,14 @@ static enum exit_code wait_for_copy(struct backup_run *run, struct admin_reply *
             return complain(EXIT_FAILED, "the server has forgotten this backup; was it started anew?");
         if (text_equal(state, TEXT("done")))
             return EXIT_DONE;
+        if (!text_equal(state, TEXT("running")) && run->is_cancelled)
+            return complain(EXIT_FAILED, "interrupted; nothing is left of this backup");
         if (!text_equal(state, TEXT("running")))
             return complain(EXIT_FAILED, "the server could not make the copy: %.*s",
                             TEXT_FORMAT(admin_member(reply->body, "reason")));
         show(run, reply->body);
         nanosleep(&pause, NULL);
-        enum exit_code code = ask(run, "GET", TEXT("/admin/backup"), text_empty, reply);
+        enum exit_code code = look(run, reply);
 
         if (code != EXIT_DONE)
             return code;
@@ -164,14 +192,12 @@ static enum exit_code copy_database(struct backup_run *run, struct admin_reply *
 {
     int64_t bytes_per_second;
     enum exit_code code = read_rate(run->invocation, &bytes_per_second);
-    const struct body_text texts[] = {{"path", text_from_string(run->directory.database_path), "the path"},
-                                      {0}};
 
     if (code != EXIT_DONE)
         return code;
     code = ask(run, "POST",
                arena_format(run->arena, "/admin/backup?bytes_per_second=%lld", (long long)bytes_per_second),
-               admin_body_of_texts(run->arena, texts), reply);
+               order(run), reply);
     if (code != EXIT_DONE)
         return code;
     progress_start(&run->progress);
@@ -248,6 +274,7 @@ enum exit_code command_backup(struct invocation *invocation)
     run.place.must_exist = true;
     if (!admin_session_open(&run.session, &run.place, run.arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    run.interruptions = interruption_catch();
     enum exit_code code = make_directory(&run);
 
     if (code == EXIT_DONE) {

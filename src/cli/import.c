@@ -1,5 +1,6 @@
 /* import.c: `farthing import customers FILE`. import.h says how it works. */
 #include "cli/import.h"
+#include "cli/interruption.h"
 
 #include "base/instant.h"
 #include "base/ulid.h"
@@ -7,26 +8,7 @@
 #include "cli/admin_host.h"
 #include "cli/commands.h"
 
-#include <signal.h>
 #include <string.h>
-
-static volatile sig_atomic_t interruptions;
-
-/* The first one ends the import behind the chunks that are under way; the second one ends the process. */
-static void on_interruption(int signal_number)
-{
-    (void)signal_number;
-    interruptions = 1;
-}
-
-static void catch_interruptions(void)
-{
-    struct sigaction action = {.sa_handler = on_interruption, .sa_flags = (int)SA_RESETHAND};
-
-    interruptions = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 /* ---- the rows ---- */
 
@@ -51,7 +33,7 @@ static void run_rows(struct import *import)
 {
     bool goes_on = true;
 
-    while (goes_on && !interruptions) {
+    while (goes_on && !*import->link.interruptions) {
         switch (import->options.is_json ? line_read(&import->lines) : csv_read(&import->csv)) {
         case ROW_READ:
             import->counts.rows++;
@@ -132,7 +114,6 @@ static enum exit_code open_link(struct import *import, struct text socket_path)
                                 import->options.is_check ? "/check" : "", TEXT_FORMAT(import->options.query));
     link->request_id = import->id;
     link->retry_seconds = import->options.retry_seconds;
-    link->interruptions = &interruptions;
     link->answered = import_answer;
     link->told = tell;
     link->context = import;
@@ -243,7 +224,7 @@ enum exit_code command_import_customers(struct invocation *invocation)
     import_rejects_init(&import.rejects, import.options.rejects, import.options.is_json, import.arena);
     import.unknown = (struct unknown_members){.known = import.options.members, .arena = import.arena};
     import_link_init(&import.link);
-    catch_interruptions();
+    import.link.interruptions = interruption_catch(); /* ends it behind the chunks that are under way */
     const struct place place = place_of(&invocation->settings);
     enum exit_code code = run(&import, &place);
 

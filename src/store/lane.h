@@ -39,6 +39,7 @@ bool writer_submit(struct writer *writer, struct store_command *command);
 bool writer_back_up(struct writer *writer, struct text path, int64_t bytes_per_second, struct arena *arena,
                     struct text *reason);
 void writer_tell_backup(struct writer *writer, struct store_backup *told, struct arena *arena);
+void writer_cancel_backup(struct writer *writer, struct text path);
 /* Lets the queue run empty, closes the connection and frees the writer. */
 void writer_stop(struct writer *writer);
 

@@ -268,6 +268,13 @@ void store_backup_tell(struct store *store, struct store_backup *told, struct ar
         writer_tell_backup(store->writer, told, arena);
 }
 
+void store_backup_cancel(struct store *store, struct text path)
+{
+    assert(store->magic == STORE_MAGIC);
+    if (!store->postgres)
+        writer_cancel_backup(store->writer, path);
+}
+
 enum store_state store_state(const struct store *store)
 {
     assert(store->magic == STORE_MAGIC);

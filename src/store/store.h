@@ -34,6 +34,7 @@ enum {
         16000, /* from here on the writer waits for readers, so that the log starts anew */
     STORE_LOG_BYTES_KEPT = 64 * 1024 * 1024, /* of a log that was longer and has begun anew */
     STORE_IDLE_CHECKPOINT_MS = 1000,         /* ... or when nothing was written for this long */
+    STORE_BACKUP_LEASE_MS = 15000,
     STORE_FILES_CHECK_MS = 1000,   /* how often the files are looked for, when and where they should be */
     STORE_CACHE_AGE_MAX_MS = 3000, /* how long what is kept in memory holds without word from the database */
     STORE_CONNECTIONS_DEFAULT = 8, /* to a PostgreSQL database */
@@ -396,8 +397,12 @@ struct store_backup {
  * thread. */
 bool store_backup_begin(struct store *store, struct text path, int64_t bytes_per_second, struct arena *arena,
                         struct text *reason);
-/* How the last one is getting on. Any thread. */
+/* How the last one is getting on. One that nobody asks for it for STORE_BACKUP_LEASE_MS is given up: whoever
+ * wanted it has gone. Any thread. */
 void store_backup_tell(struct store *store, struct store_backup *told, struct arena *arena);
+
+/* Gives up the one into the file at `path`, should it be under way: it fails, soon. Any thread. */
+void store_backup_cancel(struct store *store, struct text path);
 
 /* Reads the file of an embedded database that nobody uses; nothing is changed. False with a one-line reason
  * when it cannot be opened. */

@@ -4,16 +4,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import engine
-from farthing_server import BINARY, create_key, init, run, run_ok
+from farthing_server import BINARY, create_key, init, run, run_ok, wait_until
 from http_client import Client
 
 pytestmark = pytest.mark.embedded("PostgreSQL has its own tools for copies")
@@ -183,6 +185,62 @@ def test_a_backup_under_the_name_of_the_one_before(place):
         client.create({"external_id": f"c{number}", "name": "C" * 250, "metadata": {"m": "x" * 8000}})
     for _ in range(3):
         shutil.rmtree(place.back_up("backup", "--rate", "2"))
+
+
+def wait_until_copying(place, backup):
+    wait_until(lambda: (backup / "farthing.db.partial").exists(), 10, "the copy to begin")
+
+
+def start_backup(place, name, *arguments):
+    process = subprocess.Popen([BINARY, "backup", place.backups / name, "--data", place.directory, *arguments],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until_copying(place, place.backups / name)
+    return process
+
+
+def fill(client, count=300):
+    for number in range(count):
+        client.create({"external_id": f"filler{number}", "name": "C" * 250, "metadata": {"m": "x" * 8000}})
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_leaves_nothing_and_is_made_again(place, signal_number):
+    """bug: the server copied on to the end, refused others meanwhile, and the directory stayed."""
+    fill(place.start())
+    process = start_backup(place, "backup", "--rate", "1")
+    process.send_signal(signal_number)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1 and "interrupted" in errors
+    assert not (place.backups / "backup").exists()
+    place.back_up("backup")
+
+
+def test_a_finished_backup_is_not_held_open(place):
+    """bug: what was removed kept its room on the disk until the next backup began, which the writer then waited for."""
+    fill(place.start(), 20)
+    backup = place.back_up("backup")
+    shutil.rmtree(backup)
+    held = [os.readlink(entry) for entry in Path(f"/proc/{place.server.process.pid}/fd").iterdir() if entry.is_symlink()]
+    assert not [path for path in held if str(backup) in path]
+
+
+def test_a_backup_ends_while_the_database_grows_faster(place):
+    """bug: the copy followed the end of the file, which moved on as fast as the rate allowed."""
+    client = place.start()
+    fill(client, 100)
+    process = start_backup(place, "backup", "--rate", "1")
+    number = 0
+    while process.poll() is None:
+        number += 1
+        assert number < 20_000
+        client.create({"external_id": f"during{number}", "name": "C", "metadata": {"m": "x" * 8000}})
+    assert process.returncode == 0, process.stderr.read()
+    assert look(place.backups / "backup" / "farthing.db", "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_backup_to_s3_says_what_to_use_instead(place):
+    done = run("backup", "s3://bucket/farthing", "--data", place.directory)
+    assert done.returncode == 2 and "--backup-to" in done.stderr
 
 
 # ---- restoring ----

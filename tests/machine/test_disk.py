@@ -2,6 +2,7 @@
 go on, and all is well again without a restart when the disk is."""
 
 import errno
+import os
 import resource
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 from expectations import assert_error
 from failing import Shim
+from farthing_server import Server, init, run, run_ok
 
 pytestmark = pytest.mark.embedded("the disk is that of the data directory")
 
@@ -114,3 +116,27 @@ def test_permissions_are_lost(new_place):
         found = client.post("/v1/customers/search", search)
         assert (found.status, found.json()["pagination"]["total"]) == (200, 10), found
     place.assert_all_is_well_again()
+
+
+@pytest.mark.needs("disks in files")
+@pytest.mark.parametrize("is_served", [True, False], ids=["served", "at rest"])
+def test_a_backup_that_does_not_fit_leaves_its_name_and_the_room_free(ext4, tmp_path, is_served):
+    """bug: its directory stayed, so that it could not be made under this name when there was room, and what was copied kept the
+    disk full until the next backup."""
+    directory, rows = tmp_path / "data", tmp_path / "rows.csv"
+    init(directory)
+    rows.write_text("external_id,name\n" + "".join(f"c{number},{'C' * 200}\n" for number in range(5000)), encoding="ascii")
+    run_ok("import", "customers", rows, "--data", directory)
+    with open(ext4 / "ballast", "wb") as file:
+        file.write(bytes(os.statvfs(ext4).f_bavail * os.statvfs(ext4).f_frsize - (1 << 20)))
+    server = Server(directory) if is_served else None
+    names, room = sorted(os.listdir(ext4)), os.statvfs(ext4).f_bavail
+    for _ in range(3):
+        done = run("backup", ext4 / "backup", "--data", directory)
+        assert done.returncode == 1 and "No space left on device" in done.stderr
+        assert sorted(os.listdir(ext4)) == names
+        assert os.statvfs(ext4).f_bavail >= room - 64  # a directory may have grown by some KiB
+    (ext4 / "ballast").unlink()
+    run_ok("backup", ext4 / "backup", "--data", directory)
+    if server:
+        server.stop()

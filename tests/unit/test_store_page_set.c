@@ -1,10 +1,9 @@
 /* A set of page numbers is what a plain table of booleans says. */
+#include "cmocka_all.h"
+
 #include "store/sqlite/page_set.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include "cmocka_all.h"
 
 enum { NUMBERS = 3000 };
 
@@ -42,6 +41,21 @@ static void test_first_and_last_of_a_word(void **state)
     assert_false(page_set_has(&set, 64));
 }
 
+static void test_first_ones(void **state)
+{
+    struct page_set set = {.words = NULL};
+
+    (void)state;
+    page_set_add_first(&set, 0);
+    assert_int_equal(set.count, 0);
+    page_set_add_first(&set, 130);
+    assert_int_equal(set.count, 130);
+    assert_int_equal(page_set_next(&set, 1), 1);
+    assert_int_equal(page_set_next(&set, 130), 130);
+    assert_int_equal(page_set_next(&set, 131), 0);
+    page_set_free(&set);
+}
+
 static void test_random_ones(void **state)
 {
     bool is_there[NUMBERS + 1] = {false};
@@ -74,6 +88,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_first_and_last_of_a_word),
+        cmocka_unit_test(test_first_ones),
         cmocka_unit_test(test_random_ones),
     };
 

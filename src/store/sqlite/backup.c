@@ -46,7 +46,7 @@ struct backup {
     int fd;
     int64_t started_us, followed_us; /* monotonic */
     unsigned pass;                   /* from 0: that of the whole file */
-    bool is_last_pass;
+    bool is_last_pass, is_behind;
     struct page_set wanted;        /* the pages of this pass but the first */
     struct page_set changed;       /* since it began; the log has them, or the next pass wants them */
     off_t read_bytes;              /* in all passes */
@@ -60,7 +60,10 @@ struct backup {
     pthread_cond_t changed_phase;
     enum phase phase;
     enum store_backup_state state;
-    bool is_copied, is_given_up;
+    bool is_copied;
+    bool is_cancelled; /* nobody wants it any more */
+    bool is_given_up;  /* and the writer takes no more steps */
+    int64_t told_us;   /* when somebody asked how far it is: monotonic */
     int64_t page_bytes, page_count, pages_copied;
     char reason[REASON_BYTES_MAX];
     char sha256[SHA256_HEX_LENGTH];
@@ -92,13 +95,19 @@ static void end_as(struct backup *backup, enum store_backup_state state)
     pthread_mutex_unlock(&backup->mutex);
 }
 
-static bool is_given_up(struct backup *backup)
+/* Whether there is a reason to go on. */
+static bool is_wanted(struct backup *backup)
 {
     pthread_mutex_lock(&backup->mutex);
-    bool is_given_up = backup->is_given_up;
+    bool is_given_up = backup->is_given_up, is_cancelled = backup->is_cancelled;
+    int64_t silent_us = monotonic_now_us() - backup->told_us;
 
     pthread_mutex_unlock(&backup->mutex);
-    return is_given_up;
+    if (is_cancelled)
+        fail(backup, backup->path, "it was cancelled");
+    else if (silent_us > STORE_BACKUP_LEASE_MS * INT64_C(1000))
+        fail(backup, backup->path, "whoever asked for it has gone");
+    return !is_given_up && !is_cancelled && silent_us <= STORE_BACKUP_LEASE_MS * INT64_C(1000);
 }
 
 /* ---- on the writer's thread ---- */
@@ -252,7 +261,7 @@ static void keep_to_rate(struct backup *backup)
     int64_t due_us =
         backup->started_us + (int64_t)((double)backup->read_bytes * 1e6 / (double)backup->bytes_per_second);
 
-    for (int64_t left_us; (left_us = due_us - monotonic_now_us()) > 0 && !is_given_up(backup);)
+    for (int64_t left_us; (left_us = due_us - monotonic_now_us()) > 0 && is_wanted(backup);)
         usleep((useconds_t)(left_us < PAUSE_US_MAX ? left_us : PAUSE_US_MAX));
 }
 
@@ -267,23 +276,12 @@ struct run {
 static struct run next_run(const struct backup *backup, uint32_t from)
 {
     size_t count_max = BACKUP_STEP_BYTES / (size_t)backup->page_bytes;
-
-    if (backup->pass == 0)
-        return (struct run){from, count_max};
     struct run run = {page_set_next(&backup->wanted, from), 0};
 
     while (run.first && run.count < count_max &&
            page_set_has(&backup->wanted, run.first + (uint32_t)run.count))
         run.count++;
     return run;
-}
-
-/* Of a pass of the whole file: the end moves, and what lies behind the end that is met then is in the log. */
-static int64_t pages_of_file(const struct backup *backup)
-{
-    struct stat status;
-
-    return fstat(backup->source.database, &status) == 0 ? status.st_size / backup->page_bytes : 0;
 }
 
 /* Copies the pages of the run that are in the file, and says how many those are; -1: a failure. */
@@ -307,30 +305,47 @@ static int64_t copy_run(struct backup *backup, struct run run)
     return (int64_t)pages;
 }
 
+/* Whether more changes than may be copied: then it is of no use to go after it. */
+static bool falls_behind(const struct backup *backup, int64_t pages_done)
+{
+    int64_t limit = backup->bytes_per_second, pages = (int64_t)backup->changed.count;
+
+    if (limit <= 0 || limit > BACKUP_LAST_PASS_BYTES)
+        limit = BACKUP_LAST_PASS_BYTES;
+    return pages * backup->page_bytes > limit && pages > 2 * pages_done;
+}
+
+/* Leaves what is left of this pass to the last one. */
+static void leave_rest(struct backup *backup, uint32_t from)
+{
+    while ((from = page_set_next(&backup->wanted, from)) != 0)
+        page_set_add(&backup->changed, from++);
+    backup->is_behind = true;
+}
+
 static bool copy_pass(struct backup *backup)
 {
-    int64_t done = 0, pages;
-    uint32_t from = 1;
+    struct run run = next_run(backup, 1);
 
-    for (struct run run; !is_given_up(backup); done += pages) {
-        if (monotonic_now_us() - backup->followed_us >= BACKUP_FOLLOW_MS * INT64_C(1000) &&
-            !look_at_log(backup))
+    for (int64_t left = (int64_t)backup->wanted.count, pages; run.count > 0; left -= pages) {
+        if (!is_wanted(backup) ||
+            (monotonic_now_us() - backup->followed_us >= BACKUP_FOLLOW_MS * INT64_C(1000) &&
+             !look_at_log(backup)))
             return false;
-        run = next_run(backup, from);
-        if (run.count == 0)
+        if (!backup->is_last_pass && falls_behind(backup, (int64_t)backup->wanted.count - left)) {
+            leave_rest(backup, run.first);
             return true;
+        }
         pages = copy_run(backup, run);
         if (pages < 0)
             return false;
-        if (pages == 0 && backup->pass == 0)
-            return true;
-        from =
-            run.first + (uint32_t)(pages ? (size_t)pages : run.count); /* what the file lacks the log has */
-        note_progress(backup, (backup->pass == 0 ? pages_of_file(backup) : (int64_t)backup->wanted.count) -
-                                  done - pages);
+        if (pages == 0)
+            pages = (int64_t)run.count; /* what the file lacks is in the log */
+        note_progress(backup, left - pages);
         keep_to_rate(backup);
+        run = next_run(backup, run.first + (uint32_t)pages);
     }
-    return false;
+    return true;
 }
 
 /* On the writer's thread, while the other one waits: what has changed is wanted next. It is not all in the
@@ -346,15 +361,28 @@ static void turn(struct backup *backup)
     backup->wanted = backup->changed;
     backup->changed = (struct page_set){.words = NULL};
     backup->pass++;
-    backup->is_last_pass = (int64_t)backup->wanted.count * backup->page_bytes <= BACKUP_LAST_PASS_BYTES ||
-                           (backup->pass > 1 && backup->wanted.count > wanted_before / 2) ||
-                           backup->pass == BACKUP_PASSES_MAX;
+    backup->is_last_pass = backup->is_behind ||
+                           (int64_t)backup->wanted.count * backup->page_bytes <= BACKUP_LAST_PASS_BYTES ||
+                           backup->wanted.count > wanted_before / 2 || backup->pass == BACKUP_PASSES_MAX;
     follower_take_again(backup->follower, backup->is_last_pass);
+}
+
+/* First all that is in the file by now; what is behind that later is in the log. */
+static bool want_file(struct backup *backup)
+{
+    struct stat status;
+
+    if (fstat(backup->source.database, &status) != 0)
+        return fail_for_errno(backup, "the database cannot be read");
+    page_set_add_first(&backup->wanted, (uint32_t)(status.st_size / backup->page_bytes));
+    return true;
 }
 
 static bool copy_all(struct backup *backup)
 {
     backup->started_us = monotonic_now_us();
+    if (backup->reason[0] || !want_file(backup))
+        return false;
     while (!backup->reason[0] && copy_pass(backup)) {
         if (backup->is_last_pass)
             return look_at_log(backup);
@@ -518,6 +546,7 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
     backup->state = STORE_BACKUP_RUNNING;
     backup->bytes_per_second = bytes_per_second;
     backup->fd = -1;
+    backup->told_us = monotonic_now_us();
     pthread_mutex_init(&backup->mutex, NULL);
     pthread_cond_init(&backup->changed_phase, NULL);
     if (access(backup->path, F_OK) == 0) {
@@ -541,6 +570,7 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
 void backup_tell(struct backup *backup, struct store_backup *told, struct arena *arena)
 {
     pthread_mutex_lock(&backup->mutex);
+    backup->told_us = monotonic_now_us();
     *told = (struct store_backup){
         .state = backup->state,
         .is_copied = backup->is_copied,
@@ -554,6 +584,14 @@ void backup_tell(struct backup *backup, struct store_backup *told, struct arena 
         told->sha256 = arena_copy(arena, (struct text){backup->sha256, sizeof backup->sha256});
     pthread_mutex_unlock(&backup->mutex);
     told->path = arena_copy(arena, text_from_string(backup->path));
+}
+
+void backup_cancel(struct backup *backup, struct text path)
+{
+    pthread_mutex_lock(&backup->mutex);
+    if (text_equal(path, text_from_string(backup->path)))
+        backup->is_cancelled = true;
+    pthread_mutex_unlock(&backup->mutex);
 }
 
 void backup_free(struct backup *backup)

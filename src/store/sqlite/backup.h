@@ -43,8 +43,11 @@ struct backup *backup_start(struct text path, int64_t bytes_per_second, struct a
  * transaction. The (monotonic) time at which it is to be called again; INT64_MAX: not any more. */
 int64_t backup_step(struct backup *backup, const struct backup_source *source);
 
-/* How far it is. Any thread. */
+/* How far it is; whoever does not ask for that for STORE_BACKUP_LEASE_MS wants it no more. Any thread. */
 void backup_tell(struct backup *backup, struct store_backup *told, struct arena *arena);
+
+/* Has it fail, if that is its path and it is not done. Any thread. */
+void backup_cancel(struct backup *backup, struct text path);
 
 /* Gives up what is not done, removes the unfinished file, and frees it. On the writer's thread, or when that
  * has ended; the database's file is still open. */

@@ -34,6 +34,12 @@ void page_set_add(struct page_set *set, uint32_t number)
     set->words[word] |= bit_of(number);
 }
 
+void page_set_add_first(struct page_set *set, uint32_t count)
+{
+    for (uint32_t number = count; number > 0; number--) /* so that it grows once */
+        page_set_add(set, number);
+}
+
 bool page_set_has(const struct page_set *set, uint32_t number)
 {
     size_t word = word_of(number);

@@ -15,6 +15,8 @@ struct page_set {
 
 /* Numbers begin with 1. */
 void page_set_add(struct page_set *set, uint32_t number);
+/* As many as `count`, from 1. */
+void page_set_add_first(struct page_set *set, uint32_t count);
 bool page_set_has(const struct page_set *set, uint32_t number);
 /* The lowest number that is `from` or higher; 0: there is none. */
 uint32_t page_set_next(const struct page_set *set, uint32_t from);

@@ -390,6 +390,14 @@ void writer_tell_backup(struct writer *writer, struct store_backup *told, struct
     pthread_mutex_unlock(&writer->mutex);
 }
 
+void writer_cancel_backup(struct writer *writer, struct text path)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->backup)
+        backup_cancel(writer->backup, path);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 struct writer *writer_start(struct store *store, struct connection *connection, struct arena *arena,
                             struct text *reason)
 {
