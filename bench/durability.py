@@ -20,7 +20,7 @@ BASE_SECONDS_MAX = 120
 
 
 class Full:
-    customers, rounds, seconds, rate_mb = 3_000_000, 4, 15, 50
+    customers, rounds, seconds, rate_mb = 1_400_000, 7, 8, 50
     restored_customers = 1_000_000
 
 

@@ -347,14 +347,21 @@ bool sqlite_is_not_a_database(struct connection *connection)
 
 /* ---- transactions ---- */
 
-enum { LIMIT_CHECK_STEPS = 1000 }; /* of SQLite's machine: some 20 us */
+enum {
+    LIMIT_CHECK_STEPS = 1000, /* of SQLite's machine: some 20 us */
+    OFFER_US = 100,           /* or two that both take long do little else than take turns */
+};
 
 /* What may take long leaves the processor to whoever waits for microseconds. */
 static int is_over(void *context)
 {
-    const struct sqlite_connection *connection = context;
+    struct sqlite_connection *connection = context;
+    int64_t now_us = monotonic_now_us();
 
-    processor_offer();
+    if (now_us - connection->offered_us >= OFFER_US) {
+        processor_offer();
+        connection->offered_us = monotonic_now_us();
+    }
     return connection->is_over(connection->is_over_context);
 }
 
