@@ -1,4 +1,5 @@
 /* doctor_data.c: the data directory, its permissions, its disk. */
+#include "cli/backup_directory.h"
 #include "cli/doctor.h"
 #include "store/data_directory.h"
 
@@ -52,9 +53,13 @@ static void check_absent(struct doctor *doctor)
 
 static bool check_directory(struct doctor *doctor, const struct data_directory *directory)
 {
-    struct text path = directory->path;
+    struct text path = directory->path, reason;
     struct stat status;
 
+    if (!backup_is_left_alone(directory, doctor->arena, &reason)) {
+        doctor_say(doctor, VERDICT_FAIL, "data directory", reason, text_none); /* which says what to do */
+        return false;
+    }
     switch (data_directory_state(directory)) {
     case DATA_DIRECTORY_EMPTY:
         if (stat(path.data, &status) == 0 && access(path.data, W_OK | X_OK) != 0)

@@ -96,6 +96,19 @@ def test_a_foreign_directory(tmp_path):
     assert "--data" in subjects["data directory"][0][2]
 
 
+@pytest.mark.embedded("PostgreSQL is backed up with its own tools")
+def test_a_backup_is_no_data_directory(initialised, tmp_path):
+    """bug: all was ok with a backup, which no server starts in; and a lock was left in it."""
+    directory, _ = initialised
+    backup = tmp_path / "backup"
+    run_ok("backup", backup, "--data", directory)
+    before = sorted(os.listdir(backup))
+    code, subjects = examine("--data", backup, "--listen", "127.0.0.1:0")
+    assert (code, verdicts(subjects, "data directory")) == (1, ["fail"])
+    assert f"{backup} is a backup; `farthing restore" in subjects["data directory"][0][1]
+    assert "database" not in subjects and sorted(os.listdir(backup)) == before
+
+
 def test_a_running_server(initialised, start_server):
     directory, credentials = initialised
     server = start_server(directory)
