@@ -152,6 +152,12 @@ static enum exit_code check_file(struct checking *checking, struct text path, en
     return checking->wrong_count ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Whether it may have been a data directory that was meant; a backup that was not finished looks the same. */
+static bool may_be_data(const struct backup_directory *directory)
+{
+    return access(directory->manifest_path, F_OK) != 0 && access(directory->database_path, F_OK) == 0;
+}
+
 /* What `farthing restore` would refuse is not sound, whatever the rest of it is. */
 static enum exit_code check_backup(struct checking *checking, struct text path)
 {
@@ -162,7 +168,8 @@ static enum exit_code check_backup(struct checking *checking, struct text path)
     if (!backup_manifest_read(&directory, &manifest, checking->arena, &reason) ||
         !backup_has_secrets(&directory, &manifest, checking->arena, &reason) ||
         !backup_is_unchanged(directory.database_path, &manifest, checking->arena, &reason))
-        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+        return complain(EXIT_FAILED, "%.*s%s", TEXT_FORMAT(reason),
+                        may_be_data(&directory) ? "; if it is a data directory, name it with --data" : "");
     say_well(TEXT("its SHA-256"));
     return check_file(checking, text_from_string(directory.database_path), STORE_REST_WHOLE,
                       manifest.schema_version,

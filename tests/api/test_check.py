@@ -107,3 +107,11 @@ def test_a_directory_in_use_and_one_without_a_database(written, start_server):
     assert not engine.has_database(written.parent / "nothing")
     done = check(written, written.parent)
     assert done.returncode == 1 and "holds no backup" in done.stderr
+
+
+def test_a_data_directory_for_a_backup_is_told_of_data(written):
+    """bug: that it holds no backup was all that was said."""
+    done = run("check", written)
+    assert done.returncode == 1 and done.stderr.endswith("; if it is a data directory, name it with --data\n")
+    done = run("check", written.parent)
+    assert done.returncode == 1 and "--data" not in done.stderr
