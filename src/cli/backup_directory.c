@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FORMAT = 1, MANIFEST_BYTES_MAX = 64 * 1024 };
@@ -86,16 +87,32 @@ bool backup_manifest_read(const struct backup_directory *directory, struct backu
     return false;
 }
 
+int backup_database_open(const char *database_path, struct arena *arena, struct text *reason)
+{
+    struct stat status;
+    int fd = open(database_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        return fd;
+    *reason = fd >= 0 ? arena_format(arena, "%s is no regular file", database_path)
+                      : arena_format(arena, "cannot read %s: %s", database_path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 bool backup_is_unchanged(const char *database_path, const struct backup_manifest *manifest,
                          struct arena *arena, struct text *reason)
 {
     char sha256[SHA256_HEX_LENGTH];
-    int fd = open(database_path, O_RDONLY | O_CLOEXEC);
-    bool is_read = fd >= 0 && database_copy(fd, -1, NULL, NULL, sha256);
+    int fd = backup_database_open(database_path, arena, reason);
+
+    if (fd < 0)
+        return false;
+    bool is_read = database_copy(fd, -1, NULL, NULL, sha256);
     int why = errno;
 
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     if (is_read && text_equal((struct text){sha256, sizeof sha256}, manifest->sha256))
         return true;
     *reason = is_read ? arena_format(arena,

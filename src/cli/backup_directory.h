@@ -33,6 +33,9 @@ struct text backup_manifest_json(const struct backup_manifest *manifest, struct 
 /* False with a one-line reason: no finished backup, one of a later format, or no manifest at all. */
 bool backup_manifest_read(const struct backup_directory *directory, struct backup_manifest *manifest,
                           struct arena *arena, struct text *reason);
+/* Opens the database of a backup to be read. -1 with a one-line reason: also what is no regular file, which
+ * could keep a reader waiting for ever. */
+int backup_database_open(const char *database_path, struct arena *arena, struct text *reason);
 /* Whether the database of a backup is what its manifest says. Reads all of it. False with a one-line reason.
  */
 bool backup_is_unchanged(const char *database_path, const struct backup_manifest *manifest,

@@ -247,7 +247,9 @@ static enum exit_code check_data(struct checking *checking, const struct place *
         return complain(EXIT_USAGE,
                         "the data is in a PostgreSQL database; farthing audit verify checks its trail, "
                         "and pg_amcheck the rest");
-    if (access(directory.database_path.data, F_OK) != 0)
+    /* Opening what is no regular file could wait for ever. */
+    if (access(directory.database_path.data, F_OK) != 0 ||
+        data_directory_state(&directory) != DATA_DIRECTORY_READY)
         return complain(EXIT_FAILED, "%.*s holds no database", TEXT_FORMAT(directory.path));
     if (data_directory_is_in_use(&directory, checking->arena, &holder))
         return complain(EXIT_FAILED,

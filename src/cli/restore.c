@@ -99,14 +99,16 @@ static enum exit_code copy_database(struct restoration *restoration)
 {
     const char *new_path = restoration->new_path.data;
     char hex[SHA256_HEX_LENGTH];
+    struct text reason;
+    int from = backup_database_open(restoration->source.database_path, restoration->arena, &reason);
 
-    int from = open(restoration->source.database_path, O_RDONLY | O_CLOEXEC),
-        to = from < 0 ? -1 : open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (from < 0)
+        return complain(EXIT_FAILED, "%.*s; the data directory is as it was", TEXT_FORMAT(reason));
+    int to = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool is_copied = to >= 0 && copy_and_hash(restoration, from, to, hex);
     int why = errno;
 
-    if (from >= 0)
-        close(from);
+    close(from);
     if (to >= 0)
         close(to);
     if (!is_copied)

@@ -115,3 +115,17 @@ def test_a_data_directory_for_a_backup_is_told_of_data(written):
     assert done.returncode == 1 and done.stderr.endswith("; if it is a data directory, name it with --data\n")
     done = run("check", written.parent)
     assert done.returncode == 1 and "--data" not in done.stderr
+
+
+def test_a_database_that_is_a_pipe_is_refused(written):
+    """bug: check and restore waited for ever for somebody to write to it."""
+    backup = written.parent / "backup"
+    run_ok("backup", backup, "--data", written)
+    (backup / "farthing.db").unlink()
+    os.mkfifo(backup / "farthing.db")
+    for done in (run("check", backup), run("restore", backup, "--data", written.parent / "new")):
+        assert done.returncode == 1 and f"{backup / 'farthing.db'} is no regular file" in done.stderr
+    (written / "farthing.db").unlink()
+    os.mkfifo(written / "farthing.db")
+    done = check(written)
+    assert done.returncode == 1 and "holds no database" in done.stderr
