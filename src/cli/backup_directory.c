@@ -155,6 +155,18 @@ bool backup_has_secrets(const struct backup_directory *directory, const struct b
     return false;
 }
 
+struct text restoring_reason(const struct data_directory *directory, struct arena *arena)
+{
+    struct text holder;
+
+    if (data_directory_is_in_use(directory, arena, &holder))
+        return arena_format(arena, "%.*s is being restored by %.*s; wait until that is done",
+                            TEXT_FORMAT(directory->path), TEXT_FORMAT(holder));
+    return arena_format(arena,
+                        "a restoration into %.*s was interrupted; `farthing restore` once more completes it",
+                        TEXT_FORMAT(directory->path));
+}
+
 /* A backup that was used as a data directory would be none any more. */
 bool backup_is_left_alone(const struct data_directory *directory, struct arena *arena, struct text *reason)
 {

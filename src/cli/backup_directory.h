@@ -46,6 +46,9 @@ bool backup_is_unchanged(const char *database_path, const struct backup_manifest
 bool backup_has_secrets(const struct backup_directory *directory, const struct backup_manifest *manifest,
                         struct arena *arena, struct text *reason);
 
+/* Why a directory that is DATA_DIRECTORY_RESTORING cannot be used, and what to do. */
+struct text restoring_reason(const struct data_directory *directory, struct arena *arena);
+
 /* Whether a data directory is none that `farthing backup` has made: no command may change a backup. False
  * with a one-line reason. Touches nothing. */
 bool backup_is_left_alone(const struct data_directory *directory, struct arena *arena, struct text *reason);

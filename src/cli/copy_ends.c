@@ -109,6 +109,8 @@ static enum exit_code check_directory(const struct copy_end *end, struct arena *
         return complain(EXIT_FAILED,
                         "the data directory %.*s belongs to the PostgreSQL database %.*s; name another",
                         TEXT_FORMAT(end->directory.path), TEXT_FORMAT(belonging.name));
+    case DATA_DIRECTORY_RESTORING:
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(restoring_reason(&end->directory, arena)));
     case DATA_DIRECTORY_CLOSED:
         return complain(EXIT_FAILED, "cannot look into %.*s: %s", TEXT_FORMAT(end->directory.path),
                         strerror(errno));

@@ -72,6 +72,10 @@ static bool check_directory(struct doctor *doctor, const struct data_directory *
     case DATA_DIRECTORY_READY:
         doctor_say(doctor, VERDICT_OK, "data directory", path, text_none);
         return true;
+    case DATA_DIRECTORY_RESTORING:
+        doctor_say(doctor, VERDICT_FAIL, "data directory", restoring_reason(directory, doctor->arena),
+                   text_none); /* which says what to do */
+        return false;
     case DATA_DIRECTORY_FOREIGN:
         doctor_say(doctor, VERDICT_FAIL, "data directory",
                    arena_format(doctor->arena, "%s is not one of Farthing and is not empty", path.data),

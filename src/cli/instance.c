@@ -133,6 +133,9 @@ static bool may_be_used(const struct data_directory *directory, struct arena *ar
     case DATA_DIRECTORY_EMPTY:
     case DATA_DIRECTORY_READY:
         return true;
+    case DATA_DIRECTORY_RESTORING:
+        *reason = restoring_reason(directory, arena);
+        return false;
     case DATA_DIRECTORY_CLOSED:
         *reason = arena_format(arena, "cannot look into the data directory %.*s: %s; run as its owner",
                                TEXT_FORMAT(directory->path), strerror(errno));

@@ -23,10 +23,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEW_NAME     "farthing.db.restoring"
-#define SECRETS_NAME "secrets.restoring"
-#define FETCHED_NAME "fetched.restoring"
-
 enum { SECRETS_BYTES_MAX = 1024 * 1024, MEGABYTE = 1000 * 1000 };
 
 struct restoration {
@@ -53,11 +49,8 @@ static struct text inside(struct restoration *restoration, struct text directory
 
 static void remove_unfinished(struct restoration *restoration)
 {
-    static const char *const names[] = {NEW_NAME, NEW_NAME "-wal", NEW_NAME "-shm", SECRETS_NAME,
-                                        FETCHED_NAME};
-
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        unlink(inside(restoration, restoration->directory.path, names[i]).data);
+    for (const char *const *name = data_directory_restoring_names; *name; name++)
+        unlink(inside(restoration, restoration->directory.path, *name).data);
 }
 
 /* ---- the copy ---- */
@@ -136,8 +129,8 @@ static enum exit_code rebuild_database(struct restoration *restoration)
 {
     const struct rebuilt_files files = {
         .database = restoration->new_path.data,
-        .secrets = inside(restoration, restoration->directory.path, SECRETS_NAME).data,
-        .scratch = inside(restoration, restoration->directory.path, FETCHED_NAME).data,
+        .secrets = inside(restoration, restoration->directory.path, RESTORING_SECRETS).data,
+        .scratch = inside(restoration, restoration->directory.path, RESTORING_FETCHED).data,
     };
     struct text reason;
 
@@ -430,7 +423,7 @@ static enum exit_code restore(struct restoration *restoration)
     }
     code = give_place(restoration);
     if (code == EXIT_DONE) {
-        unlink(inside(restoration, restoration->directory.path, SECRETS_NAME).data);
+        unlink(inside(restoration, restoration->directory.path, RESTORING_SECRETS).data);
         tell(restoration);
     }
     return code;
@@ -482,7 +475,7 @@ enum exit_code command_restore(struct invocation *invocation)
     if (!backup_is_left_alone(&restoration.directory, &invocation->arena, &reason) ||
         !data_directory_lock(&restoration.directory, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
-    restoration.new_path = inside(&restoration, restoration.directory.path, NEW_NAME);
+    restoration.new_path = inside(&restoration, restoration.directory.path, RESTORING_DATABASE);
     code = restore(&restoration);
 
     data_directory_unlock(&restoration.directory);

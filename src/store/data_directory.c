@@ -46,6 +46,20 @@ static bool is_ours_without_database(const char *name)
            strcmp(name, "secrets") == 0 || strcmp(name, "secrets.new") == 0;
 }
 
+const char *const data_directory_restoring_names[] = {
+    RESTORING_DATABASE, RESTORING_DATABASE "-wal", RESTORING_DATABASE "-shm",
+    RESTORING_SECRETS,  RESTORING_FETCHED,         NULL,
+};
+
+static bool is_of_restoring(const char *name)
+{
+    const char *const *known = data_directory_restoring_names;
+
+    while (*known && strcmp(name, *known) != 0)
+        known++;
+    return *known;
+}
+
 enum data_directory_state data_directory_state(const struct data_directory *directory)
 {
     struct stat status;
@@ -62,9 +76,9 @@ enum data_directory_state data_directory_state(const struct data_directory *dire
         return errno == ENOTDIR ? DATA_DIRECTORY_FOREIGN : DATA_DIRECTORY_CLOSED;
     enum data_directory_state state = DATA_DIRECTORY_EMPTY;
 
-    for (const struct dirent *entry; (entry = readdir(listing));)
+    for (const struct dirent *entry; state != DATA_DIRECTORY_FOREIGN && (entry = readdir(listing));)
         if (!is_ours_without_database(entry->d_name))
-            state = DATA_DIRECTORY_FOREIGN;
+            state = is_of_restoring(entry->d_name) ? DATA_DIRECTORY_RESTORING : DATA_DIRECTORY_FOREIGN;
     closedir(listing);
     return state;
 }

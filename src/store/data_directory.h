@@ -12,11 +12,18 @@
 #include "base/text.h"
 
 enum data_directory_state {
-    DATA_DIRECTORY_EMPTY,   /* absent, or a directory with nothing in it: may be initialised */
-    DATA_DIRECTORY_READY,   /* holds a database, or says where it is */
-    DATA_DIRECTORY_FOREIGN, /* something else: never touched */
-    DATA_DIRECTORY_CLOSED,  /* it cannot be looked into; errno says why */
+    DATA_DIRECTORY_EMPTY,     /* absent, or a directory with nothing in it: may be initialised */
+    DATA_DIRECTORY_READY,     /* holds a database, or says where it is */
+    DATA_DIRECTORY_RESTORING, /* a first `farthing restore` into it is under way, or was cut short */
+    DATA_DIRECTORY_FOREIGN,   /* something else: never touched */
+    DATA_DIRECTORY_CLOSED,    /* it cannot be looked into; errno says why */
 };
+
+/* What lies in a directory only while `farthing restore` is under way. */
+#define RESTORING_DATABASE "farthing.db.restoring"
+#define RESTORING_SECRETS  "secrets.restoring"
+#define RESTORING_FETCHED  "fetched.restoring"
+extern const char *const data_directory_restoring_names[]; /* these and the database's; ends with NULL */
 
 struct data_directory {
     struct text path;

@@ -1,5 +1,6 @@
 """The data directory: who may open it, what it holds, what it never holds."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -160,6 +161,27 @@ def test_a_directory_of_something_else_is_refused_and_left_alone(directory):
     for process in (serve(directory), run("init", "--data", directory)):
         one_line_refusal(process)
     assert os.listdir(directory) == ["thesis.tex"]
+
+
+@pytest.mark.embedded("a backup of PostgreSQL is restored with its own tools")
+def test_a_directory_whose_restoration_was_cut_short_is_told_as_such(initialised, tmp_path):
+    """bug: it was called no data directory of Farthing."""
+    directory, _ = initialised
+    backup, other = tmp_path / "backup", tmp_path / "other"
+    run_ok("backup", backup, "--data", directory)
+    other.mkdir(mode=0o700)
+    for name in ("farthing.db.restoring", "farthing.db.restoring-wal", "fetched.restoring"):
+        (other / name).write_text("a half")
+    for command in ("serve", "init"):
+        said = one_line_refusal(run(command, "--data", other))
+        assert f"a restoration into {other} was interrupted; `farthing restore` once more completes it" in said
+    assert "was interrupted; `farthing restore`" in run("doctor", "--data", other).stdout
+    lock = os.open(other, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert f"{other} is being restored by" in one_line_refusal(serve(other))
+    os.close(lock)
+    run_ok("restore", backup, "--data", other)
+    run_ok("key", "list", "--data", other)
 
 
 def test_a_file_is_no_directory(directory):

@@ -323,16 +323,20 @@ static void test_state_of_a_directory(void **state)
     struct store_fixture *fixture = *state;
     struct data_directory directory =
         data_directory_at(&fixture->arena, text_from_string(fixture->directory));
-    char other[128];
+    char other[128], half[128];
 
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_READY);
     store_close(fixture->store);
     fixture->store = NULL;
     unlink(fixture->database);
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
+    snprintf(half, sizeof half, "%s/" RESTORING_DATABASE, fixture->directory);
+    close(open(half, O_CREAT | O_WRONLY, 0600));
+    assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_RESTORING);
     snprintf(other, sizeof other, "%s/notes.txt", fixture->directory);
     close(open(other, O_CREAT | O_WRONLY, 0600));
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_FOREIGN);
+    unlink(half);
     unlink(other);
     directory = data_directory_at(&fixture->arena, TEXT("/tmp/farthing-test-that-is-not-there"));
     assert_int_equal(data_directory_state(&directory), DATA_DIRECTORY_EMPTY);
