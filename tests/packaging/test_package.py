@@ -42,11 +42,18 @@ def test_what_is_in_it(package, files):
         "usr/bin/farthing",
         "usr/share/bash-completion/completions/farthing",
         "usr/share/doc/farthing/README.Debian",
+        "usr/share/doc/farthing/backup.md",
         "usr/share/doc/farthing/changelog.gz",
+        "usr/share/doc/farthing/copy.md",
         "usr/share/doc/farthing/copyright",
         "usr/share/doc/farthing/examples/grafana/farthing.json",
         "usr/share/doc/farthing/examples/prometheus/farthing.rules.yml",
+        "usr/share/doc/farthing/idempotency.md",
+        "usr/share/doc/farthing/import.md",
+        "usr/share/doc/farthing/metrics.md",
         "usr/share/doc/farthing/operations.md",
+        "usr/share/doc/farthing/privacy.md",
+        "usr/share/doc/farthing/scaling.md",
         "usr/share/fish/vendor_completions.d/farthing.fish",
         "usr/share/man/man1/farthing.1.gz",
         "usr/share/zsh/vendor-completions/_farthing",
@@ -56,6 +63,15 @@ def test_what_is_in_it(package, files):
         assert member.mode == (0o755 if member.isdir() or path == "usr/bin/farthing" else 0o644), path
     assert files["etc/farthing/farthing.conf"][1].decode() == run_ok("config", "example")
     assert output_of("dpkg-deb", "--ctrl-tarfile", package)
+
+
+def test_every_link_of_a_document_leads_to_a_file_of_the_package(files):
+    """bug: operations.md linked to documents that were not installed."""
+    documents = {path: content.decode() for path, (_, content) in files.items() if path.endswith(".md")}
+    links = [(path, link) for path, text in documents.items() for link in re.findall(r"\]\(([^)#]+)", text)]
+    relative = {(path, link) for path, link in links if not re.match(r"\w+:", link)}
+    assert ("usr/share/doc/farthing/operations.md", "backup.md") in relative
+    assert [(path, link) for path, link in relative if os.path.normpath(f"{path}/../{link}") not in files] == []
 
 
 def test_what_it_says_of_itself(package):
