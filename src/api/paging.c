@@ -257,8 +257,7 @@ static struct text advise(struct arena *arena, const struct sortable *sortable, 
             "must be a field without a sign; the descending order of %.*s is `%.*s:desc` in a "
             "query string, {\"field\": \"%.*s\", \"direction\": \"desc\"} in a body",
             TEXT_FORMAT(rest), TEXT_FORMAT(rest), TEXT_FORMAT(rest));
-    return arena_format(arena, "must be a field that can be sorted by: %.*s",
-                        TEXT_FORMAT(sortable_names(sortable, arena)));
+    return arena_format(arena, "must be one of %.*s", TEXT_FORMAT(sortable_names(sortable, arena)));
 }
 
 static const struct failure *read_sort(struct exchange *exchange, unsigned index,

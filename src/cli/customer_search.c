@@ -17,20 +17,6 @@ enum {
 
 /* ---- the fields ---- */
 
-static struct text known_fields(struct arena *arena)
-{
-    struct text names = text_empty;
-
-    for (size_t i = 0; i < customer_entity.field_count; i++) {
-        struct text name = customer_entity.fields[i].name;
-
-        if (search_knows(&customer_entity, name))
-            names = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(names), names.length ? ", " : "",
-                                 TEXT_FORMAT(name));
-    }
-    return names;
-}
-
 /* What somebody gave, fit to be repeated in a complaint. */
 static struct text shown(struct text argument, struct arena *arena)
 {
@@ -54,7 +40,8 @@ static bool check_field(struct invocation *invocation, struct text where, struct
     else
         complain(EXIT_USAGE,
                  "%.*s: \"%.*s\" is no field that customers are searched or sorted by, which are %.*s",
-                 TEXT_FORMAT(where), TEXT_FORMAT(shown(field, arena)), TEXT_FORMAT(known_fields(arena)));
+                 TEXT_FORMAT(where), TEXT_FORMAT(shown(field, arena)),
+                 TEXT_FORMAT(search_field_names(&customer_entity, arena)));
     return false;
 }
 

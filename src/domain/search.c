@@ -125,7 +125,7 @@ struct text search_field_names(const struct entity *entity, struct arena *arena)
     struct text names = text_empty;
 
     for (size_t i = 0; i < entity->field_count; i++)
-        if (is_searchable(&entity->fields[i]) && field_is_column(&entity->fields[i]))
+        if (is_searchable(&entity->fields[i]))
             names = arena_list_add(arena, names, entity->fields[i].name);
     return names;
 }
@@ -177,7 +177,7 @@ static void refuse_field(const struct reading *reading, struct text name)
                  "\"value\"}"));
     else
         refuse(reading, ".field",
-               arena_format(reading->arena, "must be a field that can be searched by: %.*s",
+               arena_format(reading->arena, "must be one of %.*s",
                             TEXT_FORMAT(search_field_names(reading->entity, reading->arena))));
     failure_add(*reading->failure, reading->arena, TEXT("field"), name);
 }

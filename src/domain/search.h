@@ -29,7 +29,7 @@ struct search {
 
 /* Whether a list of the entity can be sorted by the field, and conditions can be about it. */
 bool search_knows(const struct entity *entity, struct text field);
-/* The names of all such fields that differ between the rows of a caller, "id, name", in the arena. */
+/* The names of all such fields, "id, name", in the arena. */
 struct text search_field_names(const struct entity *entity, struct arena *arena);
 
 /* A condition. */
