@@ -104,23 +104,35 @@ static struct text complaint_with_values(struct text message, const struct json_
     return complaint;
 }
 
+static const struct json_value *details_of(const struct admin_reply *reply)
+{
+    const struct json_value *details = reply->body ? json_member(reply->body, TEXT("details")) : NULL;
+
+    return details && details->type == JSON_OBJECT && details->count > 0 ? details : NULL;
+}
+
+/* Where fields are wrong, the message is the only one's name and reason, or says that there are several. */
+bool admin_is_about_fields(const struct admin_reply *reply)
+{
+    const struct json_value *details = details_of(reply);
+
+    return details && text_equal(admin_member(reply->body, "code"), TEXT("validation_error")) &&
+           (details->count > 1 ||
+            text_starts_with(admin_member(reply->body, "message"), json_first(details)->text));
+}
+
 static struct text complaint_of(const struct invocation *invocation, const struct admin_reply *reply,
                                 struct arena *arena)
 {
-    const struct json_value *details = reply->body ? json_member(reply->body, TEXT("details")) : NULL;
+    const struct json_value *details = details_of(reply);
     struct text message = admin_member(reply->body, "message");
 
     if (message.length == 0)
         return TEXT("the server refused");
-    if (!details || details->type != JSON_OBJECT || details->count == 0)
+    if (!details)
         return message;
-    /* Where fields are wrong, the message is the only one's name and reason, or says that there are several.
-     */
-    bool is_of_fields = details->count > 1 || text_starts_with(message, json_first(details)->text);
-
-    return is_of_fields && text_equal(admin_member(reply->body, "code"), TEXT("validation_error"))
-               ? fields_complaint(invocation, details, arena)
-               : complaint_with_values(message, details, arena);
+    return admin_is_about_fields(reply) ? fields_complaint(invocation, details, arena)
+                                        : complaint_with_values(message, details, arena);
 }
 
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,

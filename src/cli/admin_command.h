@@ -13,6 +13,9 @@
 enum exit_code admin_ask(struct invocation *invocation, const char *method, struct text path,
                          struct text body, struct admin_reply *reply);
 
+/* Whether a reply refuses what single members of the request's body were given. */
+bool admin_is_about_fields(const struct admin_reply *reply);
+
 /* The same within a session, its reply in an arena of the caller's. */
 enum exit_code admin_session_get(struct invocation *invocation, struct admin_session *session,
                                  struct text path, struct arena *arena, struct admin_reply *reply);

@@ -289,10 +289,13 @@ enum exit_code command_customer_search(struct invocation *invocation)
     struct text path = arena_format(arena, "/admin/customers/search?%.*s%.*s",
                                     TEXT_FORMAT(admin_flag_query(invocation, "tenant")),
                                     TEXT_FORMAT(admin_flag_query(invocation, "environment")));
-    struct admin_reply reply;
+    struct admin_reply reply = {0};
 
     enum exit_code code = admin_ask(invocation, "POST", path, search_body(invocation), &reply);
 
+    /* What a condition may say is the server's business, and still the command line is wrong. */
+    if (code == EXIT_FAILED && admin_is_about_fields(&reply))
+        return EXIT_USAGE;
     if (code != EXIT_DONE)
         return code;
     const struct json_value *items = admin_items(&reply);
