@@ -209,7 +209,7 @@ def test_an_interrupted_backup_leaves_nothing_and_is_made_again(place, signal_nu
     fill(place.start())
     process = start_backup(place, "backup", "--rate", "1")
     process.send_signal(signal_number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and "interrupted" in errors
     assert not (place.backups / "backup").exists()
     place.back_up("backup")
