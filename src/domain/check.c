@@ -1,6 +1,12 @@
 #include "domain/check.h"
 
+#include "store/row_key.h"
+
 #define FINDING(sql) TEXT_LITERAL("SELECT CAST(finding AS TEXT) AS finding FROM (" sql ") LIMIT 20")
+
+/* How far two rows of an id may be from each other, and from where the id belongs. */
+#define FURTHER "15"
+_Static_assert(ROW_KEY_PROBES - 1 == 15, "as it stands in texts");
 
 #define RESTORE "go back to a backup (farthing restore), and keep a copy of the data directory as it is"
 #define TELL    "keep a copy of the data directory and report it: nothing that Farthing does leads here"
@@ -16,11 +22,12 @@ const struct check checks[] = {
              "not there' AS finding FROM pragma_foreign_key_check"),
      TEXT_LITERAL(TELL)},
     {TEXT_LITERAL("customers and their keys"),
-     FINDING("SELECT c.id || ' has no key, and was not erased' AS finding FROM customers c LEFT JOIN "
-             "customer_keys k ON k.key = c.key WHERE k.key IS NULL AND NOT (c.name = '(erased)' AND "
-             "c.external_id "
-             "= c.id) UNION ALL SELECT k.id || ' has a key and is not there' FROM customer_keys k LEFT JOIN "
-             "customers c ON c.id = k.id AND c.key BETWEEN k.key - 4 AND k.key + 4 WHERE c.key IS NULL"),
+     FINDING(
+         "SELECT c.id || ' has no key, and was not erased' AS finding FROM customers c LEFT JOIN "
+         "customer_keys k ON k.id = c.id AND k.key BETWEEN c.key - " FURTHER " AND c.key + " FURTHER
+         " WHERE k.key IS NULL AND NOT (c.name = '(erased)' AND c.external_id = c.id) UNION ALL SELECT "
+         "k.id || ' has a key and is not there' FROM customer_keys k LEFT JOIN customers c ON c.id = k.id "
+         "AND c.key BETWEEN k.key - " FURTHER " AND k.key + " FURTHER " WHERE c.key IS NULL"),
      TEXT_LITERAL(TELL)},
     {TEXT_LITERAL("external ids"),
      FINDING(
@@ -32,14 +39,14 @@ const struct check checks[] = {
          "SELECT a.id || ' is of ' || a.customer_id || ', who is not there' AS finding FROM customer_aliases "
          "a "
          "WHERE NOT EXISTS (SELECT 1 FROM customers c WHERE c.id = a.customer_id AND c.scope = a.scope AND "
-         "c.key BETWEEN row_key(a.customer_id) AND row_key(a.customer_id) + 4)"),
+         "c.key BETWEEN row_key(a.customer_id) AND row_key(a.customer_id) + " FURTHER ")"),
      TEXT_LITERAL(TELL)},
     {TEXT_LITERAL("integration mappings"),
      FINDING(
          "SELECT m.id || ' is of ' || m.entity_id || ', who is not there' AS finding FROM "
          "entity_integration_mappings m WHERE m.entity_type = 'customer' AND NOT EXISTS (SELECT 1 FROM "
          "customers c WHERE c.id = m.entity_id AND c.scope = m.scope AND c.key BETWEEN row_key(m.entity_id) "
-         "AND row_key(m.entity_id) + 4)"),
+         "AND row_key(m.entity_id) + " FURTHER ")"),
      TEXT_LITERAL(TELL)},
     {TEXT_LITERAL("counts of lists"),
      FINDING("SELECT 'environment ' || scope || ' is said to have ' || said || ' customers that are ' || "

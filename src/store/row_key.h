@@ -1,5 +1,5 @@
-/* row_key.h: the integer under which the embedded database stores the row of an id. Only for the store and
- * its tests.
+/* row_key.h: the integer under which the embedded database stores the row of an id. Only for the store,
+ * for what checks a database, and for their tests.
  *
  * A table that is found by its id through an index costs two walks down a tree, and with millions of rows two
  * pages that are not in the cache; a table whose own key follows from the id costs one. So rows of an

@@ -17,7 +17,7 @@ static const struct {
      "AS counted FULL JOIN row_counts USING (scope, status) "
      "WHERE ifnull(counted.count, 0) <> ifnull(row_counts.count, 0)"},
     {"keys of customers",
-     "SELECT c.id FROM customers c FULL JOIN customer_keys k ON k.key = c.key AND k.id = c.id "
+     "SELECT c.id FROM customers c FULL JOIN customer_keys k ON k.id = c.id AND k.scope = c.scope "
      "WHERE c.id IS NULL OR (k.id IS NULL) <> (c.name = '(erased)' AND c.external_id = c.id)"},
     {"audit rows of customers", "SELECT id FROM customers c WHERE NOT EXISTS (SELECT 1 FROM audit_log a "
                                 "WHERE a.scope = c.scope AND a.entity_id = c.id AND a.action = 'created')"},
