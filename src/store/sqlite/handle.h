@@ -29,7 +29,7 @@ struct sqlite_connection {
     bool is_unsynced;               /* of a writer: for all we know it does not wait for the disk */
     bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */
     void *is_over_context;
-    int64_t offered_us; /* when it last offered the processor: monotonic */
+    int64_t offered_us;            /* when it last offered the processor: monotonic */
     enum store_state trouble;      /* of the last write */
     struct trigram_sample *sample; /* NULL: nothing was sought yet */
 };
