@@ -181,8 +181,6 @@ static void test_unknown_flags(void **state)
     expect_refused(RUN("serve", "--port", "1"),
                    "farthing: serve has no flag --port; `farthing help serve` lists its flags\n");
     expect_refused(RUN("serve", "--dat=x"), "farthing: serve has no flag --dat; did you mean --data?\n");
-    expect_refused(RUN("serve", "--"),
-                   "farthing: serve has no flag --; `farthing help serve` lists its flags\n");
     expect_refused(RUN("serve", "--=x"),
                    "farthing: serve has no flag --; `farthing help serve` lists its flags\n");
     expect_refused(RUN("serve", "--Data=x"), "farthing: serve has no flag --Data; did you mean --data?\n");
@@ -240,6 +238,20 @@ static void test_operands(void **state)
     expect_refused(RUN("key", "revoke", "a", "b"),
                    "farthing: key revoke does not take \"b\"; see `farthing help key revoke`\n");
     expect_refused(RUN("serve", "now"), "farthing: serve does not take \"now\"; see `farthing help serve`\n");
+}
+
+/* What begins like a flag is an operand behind `--`, also a second one of those. */
+static void test_the_end_of_flags(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("key", "revoke", "--data", "d", "--", "--help"), EXIT_DONE);
+    assert_string_equal(ran.operand, "--help");
+    assert_string_equal(ran.values, "data=d;");
+    assert_int_equal(RUN("key", "revoke", "--", "--"), EXIT_DONE);
+    assert_string_equal(ran.operand, "--");
+    assert_int_equal(RUN("serve", "--"), EXIT_DONE);
+    expect_refused(RUN("key", "revoke", "--"),
+                   "farthing: key revoke needs ID; see `farthing help key revoke`\n");
 }
 
 static void test_several_operands(void **state)
@@ -337,6 +349,7 @@ int main(void)
         CLI_TEST(test_switches),
         CLI_TEST(test_settings),
         CLI_TEST(test_operands),
+        CLI_TEST(test_the_end_of_flags),
         CLI_TEST(test_several_operands),
         CLI_TEST(test_commands),
         CLI_TEST(test_help_runs_nothing),
