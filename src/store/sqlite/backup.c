@@ -27,6 +27,7 @@ enum {
 
 /* Who has the next step. */
 enum phase {
+    PHASE_BEGINS, /* the thread: it has not run yet */
     PHASE_WAITS,  /* the writer: it lets the copy follow the log */
     PHASE_COPIES, /* the thread */
     PHASE_TURNS,  /* the writer: a pass has ended, the next one begins */
