@@ -1,10 +1,10 @@
 /* layout.h: what the objects of a continuous backup are called. Only for the archive room.
  *
- *     stream/STREAM                       that there is such a stream, who writes it, and when it was last
- * written secrets/STREAM                      the file of that name, as it was when the last base was made
- *     base/STREAM/FIRST-NUMBER-INSTANT.zst  a whole database, packed
- *     base/STREAM/FIRST-NUMBER-INSTANT.json what must be known of it (struct base); the base counts once it
- * is there segment/STREAM/GROUP/NUMBER-INSTANT   the stream itself (segment.h)
+ *     stream/STREAM                          that there is such a stream, who writes it, and when
+ *     secrets/STREAM                         the file of that name, as of the last base
+ *     base/STREAM/FIRST-NUMBER-INSTANT.zst   a whole database, packed
+ *     base/STREAM/FIRST-NUMBER-INSTANT.json  struct base: without it the base does not count
+ *     segment/STREAM/GROUP/NUMBER-INSTANT    the stream itself (segment.h)
  *
  * STREAM is a ULID: a stream begins anew when something is missing between what is there and what comes.
  * NUMBER counts the stream's segments, from 1, in ten digits, and so does FIRST; GROUP is NUMBER /

@@ -215,6 +215,18 @@ def test_an_interrupted_backup_leaves_nothing_and_is_made_again(place, signal_nu
     place.back_up("backup")
 
 
+def test_a_backup_whose_command_was_killed_is_given_up(place):
+    """Nobody asks any more how far it is: within a quarter of a minute another one can be made."""
+    fill(place.start(), 3000)  # half a minute at this rate
+    process = start_backup(place, "killed", "--rate", "1")
+    process.kill()
+    process.communicate(timeout=60)
+    assert "another backup is under way" in run("backup", place.backups / "next", "--data", place.directory).stderr
+    wait_until(lambda: not (place.backups / "killed" / "farthing.db.partial").exists(), 25, "the copy to be given up")
+    assert names_in(place.backups / "killed") == []
+    place.back_up("next")
+
+
 def test_a_finished_backup_is_not_held_open(place):
     """bug: what was removed kept its room on the disk until the next backup began, which the writer then waited for."""
     fill(place.start(), 20)

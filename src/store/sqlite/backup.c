@@ -46,9 +46,9 @@ struct backup {
     /* The thread's. */
     int fd;
     int64_t started_us, followed_us; /* monotonic */
-    unsigned pass;                   /* from 0: that of the whole file */
+    unsigned pass;                   /* from 0: that of all that the file has */
     bool is_last_pass, is_behind;
-    struct page_set wanted;        /* the pages of this pass but the first */
+    struct page_set wanted;        /* the pages of this pass */
     struct page_set changed;       /* since it began; the log has them, or the next pass wants them */
     off_t read_bytes;              /* in all passes */
     off_t dirty_from, dirty_bytes; /* what was copied and not written out */
