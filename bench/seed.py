@@ -22,6 +22,7 @@ SEED_ROWS_PER_MS = 100
 KEY_RANDOM_BITS = 20
 NUMBER_MIN = 10_000_000
 WARM_BYTES = 8 << 20
+INDEX_IDLE_SECONDS = 2
 MASK = (1 << 64) - 1
 FOUR_DIGITS = [a + b + c + d for a in DIGITS for b in DIGITS for c in DIGITS for d in DIGITS]
 PLACES = [
@@ -110,18 +111,6 @@ def columns_of(database):
     return [column[1] for column in found if column[1] in known]
 
 
-def index(database, searchable):
-    """What triggers noted is taken into the index of searched fields as the server would do it (src/store/sqlite/search.h); all
-    of it is ASCII. For ten million rows that takes minutes, so it is left out where nothing is searched."""
-    database.execute("BEGIN")
-    if searchable:
-        database.execute(
-            "INSERT INTO customers_trigrams (rowid, folded) SELECT key, char(57344 + scope % 6400, 57344 + scope / 6400, 57344) "
-            "|| char(31) || lower(external_id) || char(31) || lower(name) || char(31) || lower(email) FROM customers")
-    database.execute("DELETE FROM customers_unindexed")
-    database.execute("COMMIT")
-
-
 def insert(database, count, scope):
     """Fills the table with its secondary indexes away: building each in one sort is much faster."""
     indexes = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'customers' "
@@ -144,11 +133,29 @@ def fill(directory, count, searchable):
         database.execute("PRAGMA " + pragma)
     (scope,) = database.execute("SELECT min(scope) FROM scopes").fetchone()
     insert(database, count, scope)
-    index(database, searchable)
+    if not searchable:  # for ten million rows the index of searches takes minutes
+        database.execute("DELETE FROM customers_unindexed")
     database.execute("PRAGMA locking_mode = NORMAL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
+
+
+def index_state(database):
+    """How many rows are to be taken in, and which segments there are."""
+    return database.execute("SELECT (SELECT count(*) FROM customers_unindexed), (SELECT group_concat(segment || ' ' || state || ' ' "
+                            "|| steps) FROM customers_search_segments)").fetchone()
+
+
+def index(directory, api_key):
+    """Has a server take all rows into the index of searches, and merge what it has made."""
+    with Farthing("seed", directory, api_key):
+        database = sqlite3.connect(f"file:{directory}/farthing.db?mode=ro", uri=True)
+        before, now = None, index_state(database)
+        while now != before or now[0] > 0:
+            time.sleep(INDEX_IDLE_SECONDS)
+            before, now = now, index_state(database)
+        database.close()
 
 
 def schema_hash():
@@ -176,6 +183,8 @@ def seeded(count, searchable=False):
         os.environ["SQLITE_TMPDIR"] = str(measure.WORK)
         values = Farthing.init(directory)
         fill(directory, count, searchable)
+        if searchable:
+            index(directory, values["FARTHING_API_KEY"])
         os.sync()
         done.write_text(json.dumps(values))
         measure.note(f"  {directory_size(directory) / 1e6:,.0f} MB in {time.monotonic() - start:.0f} s")

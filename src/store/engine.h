@@ -7,8 +7,8 @@
 #define FARTHING_STORE_ENGINE_H
 
 #include "base/buffer.h"
-#include "base/case_fold.h"
 #include "base/hash.h"
+#include "store/index_question.h"
 #include "store/store.h"
 
 /* A prepared statement of a connection, kept for the connection's life. */
@@ -47,20 +47,19 @@ struct engine {
     struct condition_text {
         const char *before, *between, *after;
     } matches[CASE_FOLD_PLACES], entries;
-    /* Where to look for the rows of `entity` that have each of the folded texts in a searched field: the
-     * parameter of the mark {candidates of TABLE $N}. Unset when reading all rows is as good. NULL where the
-     * engine finds an index for a condition by itself. */
-    struct text (*candidates)(struct connection *connection, const struct entity *entity,
-                              const struct scope *scope, const struct text *folded, size_t count,
-                              struct arena *arena);
+    /* What an index of searched fields tells. NULL where the engine finds an index for a condition by itself.
+     */
+    enum index_result (*ask_index)(struct connection *connection, const struct index_question *question,
+                                   struct arena *arena, struct index_answer *answer);
     /* Whether to read all rows of the table is quicker than to read those of the scope by an index. NULL:
      * never. */
     bool (*reads_whole)(struct connection *connection, const struct entity *entity,
                         const struct scope *scope);
-    /* Brings the index of searched fields up to date, of at most `count_max` rows; how many it was in *count.
-     * NULL where that happens with the change. False on a failure. */
-    bool (*index_searched)(struct connection *connection, const struct entity *entity, int64_t count_max,
-                           int64_t *count);
+    /* Brings the index of searched fields up to date, a part at a time: a smaller one unless the writer has
+     * nothing else to do. What was done in *count, 0 when nothing is to do; whether more is in *is_more. NULL
+     * where that happens with the change. False on a failure. */
+    bool (*index_searched)(struct connection *connection, const struct entity *entity, bool is_alone,
+                           int64_t *count, bool *is_more);
 
     /* The statement that was prepared under `key` (the address of what the text was made from, or a hash over
      * several), or NULL when there is none yet. */

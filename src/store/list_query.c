@@ -1,6 +1,7 @@
 #include "store/list_query.h"
 
 #include "store/engine.h"
+#include "store/transaction.h"
 #include "json/writer.h"
 
 #include <assert.h>
@@ -83,18 +84,21 @@ static bool add_status(struct list_query *list, const struct field *field, enum 
     return true;
 }
 
-static struct text matches(struct list_query *list, struct text name, const char *place, unsigned number)
+static struct text matches(struct list_query *list, struct text name, enum case_fold_place place,
+                           unsigned number)
 {
-    return arena_format(list->transaction->arena, "{match %s %.*s $%u}", place, TEXT_FORMAT(name), number);
+    static const char *const names[CASE_FOLD_PLACES] = {"anywhere", "start", "end", "whole"};
+
+    return arena_format(list->transaction->arena, "{match %s %.*s $%u}", names[place], TEXT_FORMAT(name),
+                        number);
 }
 
 /* A text that a searched field must have leads to the rows by their index. */
-static void add_needle(struct list_query *list, const struct field *field, enum list_comparison comparison,
+static void add_needle(struct list_query *list, const struct field *field, enum case_fold_place place,
                        struct text folded)
 {
-    if (field->flags & FIELD_SEARCHED && comparison != LIST_NOT_CONTAINS &&
-        list->needle_count < LIST_QUERY_NEEDLES_MAX)
-        list->needles[list->needle_count++] = folded;
+    if (field->flags & FIELD_SEARCHED && list->needle_count < LIST_QUERY_NEEDLES_MAX)
+        list->needles[list->needle_count++] = (struct index_condition){field, place, folded};
 }
 
 static struct text array_of_one(struct text text, struct arena *arena)
@@ -128,6 +132,12 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
                       struct value value)
 {
     static const char *const operators[] = {"=", "<>", "<", ">", "<=", ">="};
+    static const enum case_fold_place places[] = {
+        [LIST_CONTAINS] = CASE_FOLD_ANYWHERE,
+        [LIST_STARTS_WITH] = CASE_FOLD_START,
+        [LIST_ENDS_WITH] = CASE_FOLD_END,
+        [LIST_EQUAL_IGNORING_CASE] = CASE_FOLD_WHOLE,
+    };
     struct arena *arena = list->transaction->arena;
     const struct field *field = field_of(list, field_name);
 
@@ -145,21 +155,16 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
                                          comparison == LIST_ONE_OF ? "IN" : "NOT IN", number));
         return;
     case LIST_CONTAINS:
-        add_condition(list, matches(list, name, "anywhere", number));
-        break;
-    case LIST_NOT_CONTAINS:
-        add_condition(list,
-                      arena_format(arena, "NOT %.*s", TEXT_FORMAT(matches(list, name, "anywhere", number))));
-        break;
     case LIST_STARTS_WITH:
-        add_condition(list, matches(list, name, "start", number));
-        break;
     case LIST_ENDS_WITH:
-        add_condition(list, matches(list, name, "end", number));
-        break;
     case LIST_EQUAL_IGNORING_CASE:
-        add_condition(list, matches(list, name, "whole", number));
-        break;
+        add_condition(list, matches(list, name, places[comparison], number));
+        add_needle(list, field, places[comparison], value.text);
+        return;
+    case LIST_NOT_CONTAINS:
+        add_condition(list, arena_format(arena, "NOT %.*s",
+                                         TEXT_FORMAT(matches(list, name, CASE_FOLD_ANYWHERE, number))));
+        return;
     case LIST_HAS_ENTRIES:
         add_condition(list, arena_format(arena, "{entries %.*s $%u}", TEXT_FORMAT(name), number));
         return;
@@ -169,7 +174,6 @@ void list_query_where(struct list_query *list, struct text field_name, enum list
                       arena_format(arena, "%.*s %s $%u", TEXT_FORMAT(name), operators[comparison], number));
         return;
     }
-    add_needle(list, field, comparison, value.text);
 }
 
 static bool sorts_by(const struct list_query *list, const struct field *field)
@@ -266,9 +270,10 @@ static void append_source(struct buffer *sql, const struct list_query *list)
                              TEXT_FORMAT(table),
                              has_rows_of_its_own(list) ? "{row has id sought}" : "id = sought");
     else if (list->candidates)
-        buffer_append_format(
-            sql, "({candidates of %.*s $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidate AND ",
-            TEXT_FORMAT(table), list->candidates, TEXT_FORMAT(table));
+        buffer_append_format(sql,
+                             "({elements of $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidates.value "
+                             "AND ",
+                             list->candidates, TEXT_FORMAT(table));
     else
         buffer_append_format(sql, "%.*s %sWHERE ", TEXT_FORMAT(table), list->reads_whole ? "{whole} " : "");
     buffer_append(sql, list->conditions);
@@ -365,29 +370,184 @@ static struct record_list without_total(const struct list_query *list, struct re
     return rows;
 }
 
-static bool has_candidates(struct list_query *list)
+/* ---- by the index ---- */
+
+enum {
+    /* From here on an index of creation takes longer to walk than the index of searches to be asked. */
+    FAR_OFFSET = 500,
+    CANDIDATES_MAX = 100000,
+};
+
+static bool is_by_creation(const struct list_query *list)
 {
-    const struct transaction *transaction = list->transaction;
-    struct connection *connection = transaction->connection;
-
-    if (!connection->engine->candidates || list->needle_count == 0)
-        return false;
-    struct text expression =
-        connection->engine->candidates(connection, list->entity, transaction->call->scope, list->needles,
-                                       list->needle_count, transaction->arena);
-
-    if (text_is_set(expression))
-        list->candidates = add_value(list, value_text(expression));
-    return text_is_set(expression);
+    return list->sort_count == 1 && text_equal(list->sorts[0].field->name, TEXT("created_at"));
 }
 
+/* Whether nothing is asked for but the texts and the status. */
+static bool is_of_texts_alone(const struct list_query *list)
+{
+    return text_is_set(list->status) && list->condition_count == 2 + list->needle_count &&
+           !text_is_set(list->ids) && !list->has_index;
+}
+
+static bool has_index_of_texts(const struct list_query *list)
+{
+    for (size_t i = 0; i < list->entity->field_count; i++)
+        if (list->entity->fields[i].flags & FIELD_SEARCHED)
+            return list->transaction->connection->engine->ask_index && has_rows_of_its_own(list);
+    return false;
+}
+
+/* The page of which the answer has the rows, and maybe more: they are sorted here. */
+static int compare_rows(const struct list_query *list, const char *a, const char *b)
+{
+    const struct field *created = list->sorts[0].field;
+    int64_t one, other;
+
+    memcpy(&one, a + created->offset, sizeof one);
+    memcpy(&other, b + created->offset, sizeof other);
+    int order = one != other ? (one < other ? -1 : 1)
+                             : text_compare(entity_id(list->entity, a), entity_id(list->entity, b));
+
+    return list->sorts[0].is_descending ? -order : order;
+}
+
+/* They are nearly in order. */
+static void sort_rows(const struct list_query *list, struct record_list rows)
+{
+    size_t size = list->entity->struct_size;
+    char *records = rows.records, *row = arena_allocate(list->transaction->arena, size);
+
+    for (size_t i = 1; i < rows.count; i++) {
+        size_t place = i;
+
+        memcpy(row, records + i * size, size);
+        while (place > 0 && compare_rows(list, row, records + (place - 1) * size) < 0)
+            place--;
+        memmove(records + (place + 1) * size, records + place * size, (i - place) * size);
+        memcpy(records + place * size, row, size);
+    }
+}
+
+static struct text row_text(const struct list_query *list)
+{
+    struct buffer sql = {0};
+
+    buffer_append(&sql, TEXT("SELECT "));
+    append_columns(&sql, list, "");
+    buffer_append_format(&sql, " FROM %.*s WHERE key = $1", TEXT_FORMAT(list->entity->table));
+    struct text text = arena_copy(list->transaction->arena, buffer_text(&sql));
+
+    buffer_free(&sql);
+    return text;
+}
+
+static struct record_list rows_of(const struct list_query *list, const struct index_answer *answer,
+                                  const struct page *page)
+{
+    const struct query query = {row_text(list), list->entity, true};
+    struct record_list rows =
+        query_records_by_number(list->transaction, &query, answer->keys, answer->key_count);
+    size_t skipped = (size_t)answer->skip;
+
+    if (list->transaction->failure)
+        return (struct record_list){0};
+    sort_rows(list, rows);
+    if (skipped >= rows.count)
+        return (struct record_list){0};
+    rows.records = (char *)rows.records + skipped * list->entity->struct_size;
+    rows.count -= skipped;
+    if (rows.count > (size_t)page->limit)
+        rows.count = (size_t)page->limit;
+    return rows;
+}
+
+static enum index_result ask_index(const struct list_query *list, const struct page *page, bool wants_page,
+                                   struct index_answer *answer)
+{
+    const struct transaction *transaction = list->transaction;
+    const struct index_question question = {
+        .entity = list->entity,
+        .scope = transaction->call->scope->number,
+        .status = list->status,
+        .conditions = list->needles,
+        .condition_count = list->needle_count,
+        .wants_page = wants_page,
+        .is_descending = list->sorts[0].is_descending,
+        .offset = page->offset,
+        .limit = page->limit,
+        .keys_max = CANDIDATES_MAX,
+    };
+
+    return transaction->connection->engine->ask_index(transaction->connection, &question, transaction->arena,
+                                                      answer);
+}
+
+/* True when the index has answered, or it failed: then the transaction has. */
+static bool find_page(const struct list_query *list, const struct page *page, struct record_list *rows,
+                      int64_t *total)
+{
+    struct index_answer answer;
+
+    if (list->transaction->failure || !has_index_of_texts(list) || !is_by_creation(list) ||
+        !is_of_texts_alone(list) || (list->needle_count == 0 && page->offset < FAR_OFFSET))
+        return false;
+    enum index_result result = ask_index(list, page, true, &answer);
+
+    if (result == INDEX_NO_HELP)
+        return false;
+    *rows = (struct record_list){0};
+    *total = 0;
+    if (result == INDEX_FAILED) {
+        transaction_fail(list->transaction);
+        return true;
+    }
+    *total = answer.total;
+    *rows = rows_of(list, &answer, page);
+    return true;
+}
+
+static struct text array_of(const struct index_answer *answer, struct arena *arena)
+{
+    struct buffer buffer = {0};
+
+    buffer_append_char(&buffer, '[');
+    for (size_t i = 0; i < answer->key_count; i++) {
+        if (i)
+            buffer_append_char(&buffer, ',');
+        buffer_append_int64(&buffer, answer->keys[i]);
+    }
+    buffer_append_char(&buffer, ']');
+    struct text array = arena_copy(arena, buffer_text(&buffer));
+
+    buffer_free(&buffer);
+    return array;
+}
+
+static bool has_candidates(struct list_query *list, const struct page *page)
+{
+    struct index_answer answer;
+
+    if (list->needle_count == 0 || !has_index_of_texts(list))
+        return false;
+    enum index_result result = ask_index(list, page, false, &answer);
+
+    if (result == INDEX_FAILED)
+        transaction_fail(list->transaction);
+    if (result == INDEX_ANSWERED)
+        list->candidates = add_value(list, value_text(array_of(&answer, list->transaction->arena)));
+    return result != INDEX_NO_HELP;
+}
+
+/* ---- running it ---- */
+
 /* An engine that does not find an index for a condition by itself is asked where to look. */
-static void find_way(struct list_query *list)
+static void find_way(struct list_query *list, const struct page *page)
 {
     const struct transaction *transaction = list->transaction;
     struct connection *connection = transaction->connection;
 
-    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list) ||
+    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list, page) ||
         !has_rows_of_its_own(list) || !connection->engine->reads_whole)
         return;
     list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
@@ -395,7 +555,11 @@ static void find_way(struct list_query *list)
 
 struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
 {
-    find_way(list);
+    struct record_list rows;
+
+    if (find_page(list, page, &rows, total))
+        return rows;
+    find_way(list, page);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "model/page.h"
+#include "store/index_question.h"
 #include "store/store.h"
 
 enum { LIST_QUERY_SORTS_MAX = 9 }; /* 8 that are asked for, and the default */
@@ -49,14 +50,14 @@ struct list_query {
     const struct entity *entity;
     struct text conditions; /* in the transaction's arena */
     unsigned condition_count;
-    struct text status;                          /* the one that all rows have; unset: not said */
-    struct text needles[LIST_QUERY_NEEDLES_MAX]; /* folded texts that rows must have in searched fields */
+    struct text status;                                     /* the one that all rows have; unset: not said */
+    struct index_condition needles[LIST_QUERY_NEEDLES_MAX]; /* texts that rows must have in searched fields */
     unsigned needle_count;
     struct text ids;     /* a JSON array of those that rows must be among; unset: not said */
     unsigned ids_number; /* of their parameter */
     bool has_index;      /* a condition leads to few rows */
     bool reads_whole;    /* the table, because most of it is asked for */
-    unsigned candidates; /* the parameter that says where an index has the needles; 0: none */
+    unsigned candidates; /* the parameter that has the keys of the rows among which they are; 0: none */
     struct {
         const struct field *field;
         bool is_descending;

@@ -103,14 +103,6 @@ static bool append_list_mark(struct buffer *buffer, struct text mark, const stru
             buffer_append_format(buffer, "key BETWEEN row_key(sought) AND row_key(sought) + %d AND ",
                                  ROW_KEY_PROBES - 1);
         buffer_append(buffer, TEXT("id = sought"));
-    } else if (text_equal(word, TEXT("candidates"))) {
-        next_word(&rest);
-        struct text table = next_word(&rest);
-
-        buffer_append_format(buffer,
-                             "SELECT rowid AS candidate FROM %.*s_trigrams WHERE %.*s_trigrams MATCH %.*s "
-                             "UNION SELECT key FROM %.*s_unindexed",
-                             TEXT_FORMAT(table), TEXT_FORMAT(table), TEXT_FORMAT(rest), TEXT_FORMAT(table));
     } else {
         return false;
     }
@@ -304,5 +296,31 @@ struct record_list query_records(struct transaction *transaction, const struct q
     if (step != STEP_ROW)
         take_end(transaction, step);
     engine->end(statement);
+    return list;
+}
+
+struct record_list query_records_by_number(struct transaction *transaction, const struct query *query,
+                                           const int64_t *numbers, size_t count)
+{
+    size_t size = query->entity->struct_size;
+    struct record_list list = {.records = arena_allocate(transaction->arena, (count + 1) * size)};
+    struct statement *statement = transaction->failure ? NULL : query_statement(transaction, query);
+    const struct engine *engine = transaction->connection->engine;
+
+    for (size_t i = 0; statement && i < count && (i == 0 || may_read_more(transaction)); i++) {
+        const struct value number = value_integer(numbers[i]);
+        enum step step = engine->start(statement, &number, 1);
+
+        if (step == STEP_ROW && !engine->read_row(statement, query->entity, transaction->arena,
+                                                  (char *)list.records + list.count * size))
+            step = STEP_FAILED;
+        if (step == STEP_ROW)
+            list.count++;
+        else
+            take_end(transaction, step);
+        engine->end(statement);
+        if (transaction->failure)
+            break;
+    }
     return list;
 }

@@ -17,11 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum {
-    STORE_MAGIC = 0x53544f52,
-    INDEXED_ROWS_ALONE = 256, /* in one command: some 10 ms */
-    INDEXED_ROWS_BESIDE = 24, /* when others write: some 1 ms for them to wait */
-};
+enum { STORE_MAGIC = 0x53544f52 };
 
 static struct store *new_store(void)
 {
@@ -152,18 +148,17 @@ const struct failure *store_index_searched(struct store *store, struct transacti
 {
     struct connection *connection = transaction->connection;
     uint64_t sequence = atomic_load(&store->commit_sequence);
-    int64_t count_max = sequence == store->indexed_sequence ? INDEXED_ROWS_ALONE : INDEXED_ROWS_BESIDE;
+    bool is_alone = sequence == store->indexed_sequence;
 
     *count = 0;
     *is_more = false;
     if (!connection->engine->index_searched)
         return NULL;
     store->indexed_sequence = sequence + 1; /* when this is committed */
-    if (!connection->engine->index_searched(connection, entity, count_max, count))
+    if (!connection->engine->index_searched(connection, entity, is_alone, count, is_more))
         transaction_fail(transaction);
     else if (*count == 0) /* and not sooner, because what was done may still be rolled back */
         atomic_store(&store->has_unindexed, false);
-    *is_more = *count == count_max;
     return transaction->failure;
 }
 

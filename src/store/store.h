@@ -164,6 +164,11 @@ struct record_list {
 };
 struct record_list query_records(struct transaction *transaction, const struct query *query,
                                  const struct value *parameters, size_t parameter_count);
+/* The rows of each of the numbers, which are the query's one parameter in turn; of a number without a row
+ * none.
+ */
+struct record_list query_records_by_number(struct transaction *transaction, const struct query *query,
+                                           const int64_t *numbers, size_t count);
 
 /* ---- write sets ---- */
 

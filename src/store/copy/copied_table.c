@@ -68,12 +68,10 @@ const struct text uncopied_tables[] = {
     /* the embedded database's: kept by triggers, filled by the housekeeping */
     TEXT_LITERAL("row_counts"),
     TEXT_LITERAL("customers_unindexed"),
-    TEXT_LITERAL("customers_trigrams"),
-    TEXT_LITERAL("customers_trigrams_config"),
-    TEXT_LITERAL("customers_trigrams_content"),
-    TEXT_LITERAL("customers_trigrams_data"),
-    TEXT_LITERAL("customers_trigrams_docsize"),
-    TEXT_LITERAL("customers_trigrams_idx"),
+    TEXT_LITERAL("customers_search_segments"),
+    TEXT_LITERAL("customers_search_documents"),
+    TEXT_LITERAL("customers_search_postings"),
+    TEXT_LITERAL("customers_search_void"),
     /* PostgreSQL's */
     TEXT_LITERAL("schema_versions"),
     TEXT_LITERAL("commit_records"),

@@ -6,7 +6,8 @@
 #include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
-#include "store/sqlite/search.h"
+#include "store/sqlite/search/search.h"
+#include "store/sqlite/search/tables.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -214,7 +215,7 @@ void sqlite_connection_close(struct connection *connection)
     if (!wait_for_disk(connection))
         sqlite_keep_log(connection);
     sqlite_statements_free(connection);
-    sqlite_sample_free(sqlite_of(connection)->sample);
+    search_tables_free(sqlite_of(connection)->search);
     buffer_free(&connection->audit_scratch);
     sqlite3_close(sqlite_of(connection)->handle);
     sqlite_of(connection)->magic = 0;
@@ -325,7 +326,7 @@ const struct engine sqlite_engine = {
             [CASE_FOLD_WHOLE] = {"case_fold_matches(", ", ", ", 3)"},
         },
     .entries = {"has_entries(", ", ", ")"},
-    .candidates = sqlite_candidates,
+    .ask_index = sqlite_ask_index,
     .reads_whole = sqlite_reads_whole,
     .index_searched = sqlite_index_searched,
     .find = sqlite_find,

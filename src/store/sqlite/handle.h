@@ -29,9 +29,9 @@ struct sqlite_connection {
     bool is_unsynced;               /* of a writer: for all we know it does not wait for the disk */
     bool (*is_over)(void *context); /* whether what runs is interrupted; NULL: never */
     void *is_over_context;
-    int64_t offered_us;            /* when it last offered the processor: monotonic */
-    enum store_state trouble;      /* of the last write */
-    struct trigram_sample *sample; /* NULL: nothing was sought yet */
+    int64_t offered_us;           /* when it last offered the processor: monotonic */
+    enum store_state trouble;     /* of the last write */
+    struct search_tables *search; /* what it keeps for indexes of searches */
 };
 
 static inline struct sqlite_connection *sqlite_of(struct connection *connection)

@@ -1,12 +1,15 @@
-/* search_functions.c: functions of SQL (search.h). */
+/* functions.c: functions of SQL (search.h). */
 #include "store/row_key.h"
 #include "store/sqlite/handle.h"
-#include "store/sqlite/search.h"
-#include "store/sqlite/trigram.h"
+#include "store/sqlite/search/search.h"
 
+#include "model/customer.h"
 #include "json/reader.h"
+#include "json/writer.h"
 
 #include <stdlib.h>
+
+enum { FINDINGS_MAX = 20 };
 
 static struct text text_of(sqlite3_value *value)
 {
@@ -64,37 +67,63 @@ static void key_of_row(sqlite3_context *context, int count, sqlite3_value **valu
         sqlite3_result_int64(context, row_key(id));
 }
 
-static void searched_text(sqlite3_context *context, int count, sqlite3_value **values)
+/* A JSON array of the lines. */
+static void give_lines(sqlite3_context *context, struct text lines)
 {
     struct buffer buffer = {0};
+    struct json_writer writer;
 
-    trigram_append_scope(&buffer, sqlite3_value_int64(values[0]));
-    for (int i = 1; i < count; i++) {
-        buffer_append_char(&buffer, TRIGRAM_SEPARATOR);
-        case_fold_append(&buffer, text_of(values[i]));
+    json_writer_init(&writer, &buffer);
+    json_begin_array(&writer);
+    while (lines.length > 0) {
+        size_t end = text_find(lines, '\n');
+
+        json_string(&writer, text_slice(lines, 0, end));
+        lines = text_from(lines, end + 1);
     }
+    json_end_array(&writer);
     sqlite3_result_text64(context, buffer.data, buffer.length, SQLITE_TRANSIENT, SQLITE_UTF8);
     buffer_free(&buffer);
+}
+
+/* Tells of the connection that it was made for. */
+static void index_findings(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    static const struct entity *const searched[] = {&customer_entity};
+    struct connection *connection = sqlite3_user_data(context);
+    struct text table = text_of(values[0]);
+    struct buffer findings = {0};
+    bool is_done = false;
+
+    (void)count;
+    for (size_t i = 0; i < sizeof searched / sizeof searched[0]; i++)
+        if (text_equal(searched[i]->table, table))
+            is_done = sqlite_verify_index(connection, searched[i], FINDINGS_MAX, &findings);
+    if (is_done)
+        give_lines(context, buffer_text(&findings));
+    else
+        sqlite3_result_error(context, "the index of searches cannot be read", -1);
+    buffer_free(&findings);
 }
 
 bool sqlite_add_functions(struct connection *connection)
 {
     static const struct {
         const char *name;
-        int argument_count;
+        int argument_count, flags;
         void (*run)(sqlite3_context *context, int count, sqlite3_value **values);
     } functions[] = {
-        {"case_fold_matches", 3, matches},
-        {"has_entries", 2, has_entries},
-        {"row_key", 1, key_of_row},
-        {"searched_text", -1, searched_text},
+        {"case_fold_matches", 3, SQLITE_DETERMINISTIC, matches},
+        {"has_entries", 2, SQLITE_DETERMINISTIC, has_entries},
+        {"row_key", 1, SQLITE_DETERMINISTIC, key_of_row},
+        {"index_findings", 1, 0, index_findings},
     };
-    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
 
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (sqlite3_create_function_v2(sqlite_of(connection)->handle, functions[i].name,
-                                       functions[i].argument_count, flags, NULL, functions[i].run, NULL, NULL,
-                                       NULL) != SQLITE_OK)
+                                       functions[i].argument_count,
+                                       SQLITE_UTF8 | SQLITE_DIRECTONLY | functions[i].flags, connection,
+                                       functions[i].run, NULL, NULL, NULL) != SQLITE_OK)
             return false;
     return true;
 }

@@ -1,0 +1,609 @@
+/* find.c: answers questions from the index, as of the connection's snapshot (search.h). */
+#include "store/sqlite/search/postings.h"
+#include "store/sqlite/search/search.h"
+
+#include "store/sqlite/handle.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NOTED_MAX = 20000, /* rows that no segment has, before reading the table is as good */
+    TIES_MAX = 20000,  /* rows of one instant */
+};
+
+/* Documents that match, in the order of their places: of a segment, or noted rows. */
+struct found {
+    int64_t segment;
+    struct search_numbers numbers; /* of a segment's; none is void */
+    uint32_t first, end; /* of a segment, all from here on, but for the void ones; unless `numbers` */
+    struct search_bits voided;
+    const struct search_place *places; /* of noted rows */
+    bool has_numbers;
+    int64_t size; /* how many there are, void ones too */
+};
+
+struct noted {
+    struct search_place *old, *now;
+    size_t old_count, now_count;
+};
+
+struct finding {
+    struct search_tables *tables;
+    const struct index_question *question;
+    struct arena *arena;
+    struct noted noted;
+    struct found *founds;
+    size_t found_count;
+    int64_t total;
+};
+
+/* ---- rows that no segment has as they are ---- */
+
+enum { COLUMN_KEY, COLUMN_IS_NEW, COLUMN_OLD, COLUMN_SCOPE = 5, COLUMN_CREATED, COLUMN_STATUS, COLUMN_TEXTS };
+
+static struct text column_text(sqlite3_stmt *statement, int column)
+{
+    const char *data = (const char *)sqlite3_column_text(statement, column);
+
+    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
+}
+
+/* The text of a searched field of the row. */
+static struct text text_of_field(sqlite3_stmt *statement, const struct entity *entity,
+                                 const struct field *field)
+{
+    int column = COLUMN_TEXTS;
+
+    for (const struct field *other = entity->fields; other < field; other++)
+        column += (other->flags & FIELD_SEARCHED) != 0;
+    return column_text(statement, column);
+}
+
+static bool row_matches(const struct finding *finding, sqlite3_stmt *statement)
+{
+    const struct index_question *question = finding->question;
+
+    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL ||
+        (text_is_set(question->status) &&
+         !text_equal(column_text(statement, COLUMN_STATUS), question->status)))
+        return false;
+    for (size_t i = 0; i < question->condition_count; i++) {
+        const struct index_condition *condition = &question->conditions[i];
+        struct text text = text_of_field(statement, question->entity, condition->field);
+
+        if (!case_fold_matches(text, condition->folded, condition->place))
+            return false;
+    }
+    return true;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    return search_place_compare(a, b);
+}
+
+static void take_noted(struct finding *finding, sqlite3_stmt *statement)
+{
+    struct noted *noted = &finding->noted;
+    int64_t key = sqlite3_column_int64(statement, COLUMN_KEY),
+            scope = sqlite3_column_int64(statement, COLUMN_OLD);
+
+    if (scope != finding->question->scope)
+        return;
+    if (!sqlite3_column_int(statement, COLUMN_IS_NEW))
+        noted->old[noted->old_count++] =
+            (struct search_place){scope, arena_copy(finding->arena, column_text(statement, COLUMN_OLD + 2)),
+                                  sqlite3_column_int64(statement, COLUMN_OLD + 1), key};
+    if (row_matches(finding, statement))
+        noted->now[noted->now_count++] =
+            (struct search_place){scope, arena_copy(finding->arena, column_text(statement, COLUMN_STATUS)),
+                                  sqlite3_column_int64(statement, COLUMN_CREATED), key};
+}
+
+/* *is_few is false when there are too many to look at. */
+static bool read_noted(struct finding *finding, bool *is_few)
+{
+    struct noted *noted = &finding->noted;
+    sqlite3_stmt *statement =
+        SEARCH_STATEMENT(finding->tables, SEARCH_NOTED, finding->question->scope, NOTED_MAX + 1);
+    size_t count = 0, capacity = 0;
+    int code = SQLITE_ERROR;
+
+    while (statement && count <= NOTED_MAX && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (count++ == capacity) {
+            struct search_place *old = noted->old, *now = noted->now;
+
+            capacity = capacity ? capacity * 4 : 64;
+            noted->old = ARENA_ARRAY(finding->arena, struct search_place, capacity);
+            noted->now = ARENA_ARRAY(finding->arena, struct search_place, capacity);
+            if (noted->old_count)
+                memcpy(noted->old, old, noted->old_count * sizeof *old);
+            if (noted->now_count)
+                memcpy(noted->now, now, noted->now_count * sizeof *now);
+        }
+        take_noted(finding, statement);
+    }
+    *is_few = count <= NOTED_MAX;
+    if (noted->now_count)
+        qsort(noted->now, noted->now_count, sizeof *noted->now, by_place);
+    return statement && search_end(statement, code);
+}
+
+/* ---- what segments have ---- */
+
+/* What was changed since is void, too. */
+static bool void_noted(struct finding *finding, const struct search_segment *segment,
+                       struct search_bits *voided)
+{
+    for (size_t i = 0; i < finding->noted.old_count; i++) {
+        uint32_t number;
+        bool is_there;
+
+        if (!search_documents_find(finding->tables, segment->number, &finding->noted.old[i], &number,
+                                   &is_there))
+            return false;
+        if (is_there && number < voided->count)
+            search_bits_set(voided, number);
+    }
+    return true;
+}
+
+static void remove_void(struct search_numbers *numbers, const struct search_bits *voided)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < numbers->count; i++)
+        if (!search_bit(voided, numbers->numbers[i]))
+            numbers->numbers[kept++] = numbers->numbers[i];
+    numbers->count = kept;
+}
+
+static bool find_in_range(struct finding *finding, const struct search_segment *segment, struct found *found)
+{
+    const struct index_question *question = finding->question;
+
+    found->segment = segment->number;
+    if (!search_void_read(finding->tables, segment, &found->voided) ||
+        !void_noted(finding, segment, &found->voided))
+        return false;
+    if (question->condition_count == 0) {
+        found->size = found->end - found->first;
+        finding->total += found->size - search_bits_count(&found->voided, found->first, found->end);
+        return true;
+    }
+    if (!search_postings(finding->tables, segment, question->conditions, question->condition_count,
+                         found->first, found->end, &found->numbers))
+        return false;
+    remove_void(&found->numbers, &found->voided);
+    search_bits_free(&found->voided);
+    found->has_numbers = true;
+    found->size = (int64_t)found->numbers.count;
+    finding->total += found->size;
+    return true;
+}
+
+static bool find_of_status(struct finding *finding, const struct search_segment *segment, struct text status)
+{
+    struct found *found = &finding->founds[finding->found_count];
+
+    if (!search_documents_range(finding->tables, segment->number, finding->question->scope, status,
+                                &found->first, &found->end))
+        return false;
+    if (found->first == found->end)
+        return true;
+    finding->found_count++;
+    return found->end <= segment->document_count && find_in_range(finding, segment, found);
+}
+
+static bool find_in_segment(struct finding *finding, const struct search_segment *segment)
+{
+    if (text_is_set(finding->question->status))
+        return find_of_status(finding, segment, finding->question->status);
+    for (const struct text *status = entity_statuses; status->data; status++)
+        if (!find_of_status(finding, segment, *status))
+            return false;
+    return true;
+}
+
+static void add_noted(struct finding *finding)
+{
+    if (finding->noted.now_count == 0)
+        return;
+    finding->founds[finding->found_count++] = (struct found){
+        .places = finding->noted.now,
+        .size = (int64_t)finding->noted.now_count,
+    };
+    finding->total += (int64_t)finding->noted.now_count;
+}
+
+static unsigned status_count(void)
+{
+    unsigned count = 0;
+
+    while (entity_statuses[count].data)
+        count++;
+    return count;
+}
+
+static bool find_all(struct finding *finding)
+{
+    struct search_segment *segments;
+    size_t count;
+
+    if (!search_segments(finding->tables, SEARCH_LIVE, finding->arena, &segments, &count))
+        return false;
+    finding->founds = ARENA_ARRAY(finding->arena, struct found, count * status_count() + 1);
+    for (size_t i = 0; i < count; i++)
+        if (!find_in_segment(finding, &segments[i]))
+            return false;
+    add_noted(finding);
+    return true;
+}
+
+static void free_found(struct finding *finding)
+{
+    for (size_t i = 0; i < finding->found_count; i++) {
+        search_numbers_free(&finding->founds[i].numbers);
+        search_bits_free(&finding->founds[i].voided);
+    }
+}
+
+/* ---- one after the other ---- */
+
+/* Goes through what was found in one place. Entries are counted from the end that is walked from. */
+struct walk {
+    struct finding *finding;
+    const struct found *found;
+    int64_t next;                      /* its entry; found->size: it is over */
+    struct search_documents documents; /* the row read last */
+};
+
+static uint32_t number_at(const struct walk *walk, int64_t entry)
+{
+    const struct found *found = walk->found;
+    int64_t index = walk->finding->question->is_descending ? found->size - 1 - entry : entry;
+
+    return found->has_numbers ? found->numbers.numbers[index] : found->first + (uint32_t)index;
+}
+
+static bool place_at(struct walk *walk, int64_t entry, struct search_place *place)
+{
+    const struct found *found = walk->found;
+
+    if (found->places) {
+        *place = found->places[walk->finding->question->is_descending ? found->size - 1 - entry : entry];
+        return true;
+    }
+    uint32_t number = number_at(walk, entry);
+
+    if (number - walk->documents.first >= walk->documents.count &&
+        !search_documents_read(walk->finding->tables, found->segment, number, &walk->documents))
+        return false;
+    *place = search_document(&walk->documents, number - walk->documents.first);
+    return true;
+}
+
+static bool is_void_at(const struct walk *walk, int64_t entry)
+{
+    return walk->found->voided.bytes && search_bit(&walk->found->voided, number_at(walk, entry));
+}
+
+/* Entries of [from, to) that are not void. */
+static int64_t count_entries(const struct walk *walk, int64_t from, int64_t to)
+{
+    if (!walk->found->voided.bytes || from == to)
+        return to - from;
+    uint32_t one = number_at(walk, from), other = number_at(walk, to - 1);
+    uint32_t first = one < other ? one : other, last = one < other ? other : one;
+
+    return to - from - search_bits_count(&walk->found->voided, first, last + 1);
+}
+
+/* To the first entry from `next` on that is not void. */
+static void settle(struct walk *walk)
+{
+    while (walk->next < walk->found->size && is_void_at(walk, walk->next))
+        walk->next++;
+}
+
+/* How `a` comes in the order that is asked for: by the instant alone, or with the key. */
+static int order_of(const struct walk *walk, const struct search_place *a, const struct search_place *b,
+                    bool has_key)
+{
+    int order = a->created_at_us != b->created_at_us ? (a->created_at_us < b->created_at_us ? -1 : 1)
+                : has_key                            ? (a->key > b->key) - (a->key < b->key)
+                                                     : 0;
+
+    return walk->finding->question->is_descending ? -order : order;
+}
+
+/* The first entry from `next` on that does not come before `bound`, in *entry. */
+static bool find_bound(struct walk *walk, const struct search_place *bound, bool has_key, int64_t *entry)
+{
+    int64_t low = walk->next, high = walk->found->size, step = 1;
+    struct search_place place;
+
+    while (low < high) {
+        int64_t middle = step ? low + step - 1 : low + (high - low) / 2;
+
+        if (middle >= high) {
+            step = 0;
+            continue;
+        }
+        if (!place_at(walk, middle, &place))
+            return false;
+        if (order_of(walk, &place, bound, has_key) < 0) {
+            low = middle + 1;
+            step *= 2;
+        } else {
+            high = middle;
+            step = 0;
+        }
+    }
+    *entry = low;
+    return true;
+}
+
+/* Over `count` entries that are not void, of those before `end`. */
+static void skip(struct walk *walk, int64_t end, int64_t count)
+{
+    while (count > 0) {
+        int64_t to = walk->next + count < end ? walk->next + count : end;
+        int64_t passed = count_entries(walk, walk->next, to);
+
+        walk->next = to;
+        count -= passed;
+        if (to == end)
+            break;
+    }
+    settle(walk);
+}
+
+struct walks {
+    struct walk *all;
+    size_t count;
+};
+
+/* Which one has the next place, and in *bound where the one behind it is; NULL: all are over. */
+static bool first_walk(struct walks *walks, struct walk **first, struct search_place *bound, bool *has_bound)
+{
+    struct search_place place, best = {0};
+
+    *first = NULL;
+    *has_bound = false;
+    for (size_t i = 0; i < walks->count; i++) {
+        struct walk *walk = &walks->all[i];
+
+        if (walk->next == walk->found->size)
+            continue;
+        if (!place_at(walk, walk->next, &place))
+            return false;
+        bool is_first = !*first || order_of(walk, &place, &best, true) < 0;
+
+        if (*first && (!*has_bound || order_of(walk, is_first ? &best : &place, bound, true) < 0)) {
+            *bound = is_first ? best : place;
+            *has_bound = true;
+        }
+        if (is_first) {
+            *first = walk;
+            best = place;
+        }
+    }
+    return true;
+}
+
+static bool skip_all(struct walks *walks, int64_t count)
+{
+    while (count > 0) {
+        struct search_place bound;
+        struct walk *walk;
+        bool has_bound;
+
+        if (!first_walk(walks, &walk, &bound, &has_bound))
+            return false;
+        if (!walk)
+            break;
+        int64_t end = walk->found->size;
+
+        if (has_bound && !find_bound(walk, &bound, true, &end))
+            return false;
+        if (end == walk->next) /* a row that is there twice: the index is damaged */
+            end++;
+        int64_t passed = count_entries(walk, walk->next, end);
+
+        if (passed > count)
+            passed = count;
+        skip(walk, end, passed);
+        count -= passed;
+    }
+    return true;
+}
+
+/* Back to the first entry of that instant. How many entries come before, in *rank. */
+static bool go_back(struct walks *walks, const struct search_place *place, int64_t *rank)
+{
+    *rank = 0;
+    for (size_t i = 0; i < walks->count; i++) {
+        struct walk *walk = &walks->all[i];
+        int64_t entry;
+
+        walk->next = 0;
+        if (!find_bound(walk, place, false, &entry))
+            return false;
+        *rank += count_entries(walk, 0, entry);
+        walk->next = entry;
+        settle(walk);
+    }
+    return true;
+}
+
+/* Whether what comes just before is of the same instant. */
+static bool has_tie_before(struct walks *walks, const struct search_place *place, bool *has_tie)
+{
+    *has_tie = false;
+    for (size_t i = 0; i < walks->count; i++) {
+        struct walk *walk = &walks->all[i];
+        struct search_place before;
+
+        if (walk->next == 0)
+            continue;
+        if (!place_at(walk, walk->next - 1, &before))
+            return false;
+        *has_tie |= before.created_at_us == place->created_at_us;
+    }
+    return true;
+}
+
+/* ---- the answer ---- */
+
+static void add_key(struct index_answer *answer, size_t *capacity, int64_t key, struct arena *arena)
+{
+    if (answer->key_count == *capacity) {
+        int64_t *keys = answer->keys;
+
+        *capacity = *capacity ? *capacity * 2 : 128;
+        answer->keys = ARENA_ARRAY(arena, int64_t, *capacity);
+        if (answer->key_count)
+            memcpy(answer->keys, keys, answer->key_count * sizeof *keys);
+    }
+    answer->keys[answer->key_count++] = key;
+}
+
+/* Keys from where the walks are: `count`, and then those of the same instant as the last of them. */
+static bool take_keys(struct walks *walks, int64_t count, struct arena *arena, struct index_answer *answer,
+                      bool *is_few)
+{
+    struct search_place place, last = {0}, bound;
+    size_t capacity = 0;
+    bool has_bound;
+
+    for (;;) {
+        struct walk *walk;
+
+        if (!first_walk(walks, &walk, &bound, &has_bound))
+            return false;
+        if (!walk)
+            return true;
+        if (!place_at(walk, walk->next, &place))
+            return false;
+        if ((int64_t)answer->key_count >= count && place.created_at_us != last.created_at_us)
+            return true;
+        last = place;
+        add_key(answer, &capacity, place.key, arena);
+        walk->next++;
+        settle(walk);
+        *is_few = (int64_t)answer->key_count <= count + TIES_MAX;
+        if (!*is_few)
+            return true;
+    }
+}
+
+/* Whose rows are the page, in whatever order those of one instant come. */
+static bool take_page(struct walks *walks, struct finding *finding, struct index_answer *answer, bool *is_few)
+{
+    const struct index_question *question = finding->question;
+    struct search_place place, bound;
+    struct walk *walk;
+    int64_t rank;
+    bool has_bound, has_tie;
+
+    if (!skip_all(walks, question->offset) || !first_walk(walks, &walk, &bound, &has_bound))
+        return false;
+    if (!walk || question->limit <= 0)
+        return true;
+    if (!place_at(walk, walk->next, &place) || !has_tie_before(walks, &place, &has_tie))
+        return false;
+    if (has_tie) {
+        if (!go_back(walks, &place, &rank))
+            return false;
+        answer->skip = question->offset - rank;
+    }
+    return take_keys(walks, answer->skip + question->limit, finding->arena, answer, is_few);
+}
+
+/* All keys, in no order. */
+static bool take_all(struct walks *walks, struct arena *arena, struct index_answer *answer)
+{
+    struct search_place place;
+    size_t capacity = 0;
+
+    for (size_t i = 0; i < walks->count; i++)
+        for (struct walk *walk = &walks->all[i]; walk->next < walk->found->size; walk->next++, settle(walk)) {
+            if (!place_at(walk, walk->next, &place))
+                return false;
+            add_key(answer, &capacity, place.key, arena);
+        }
+    return true;
+}
+
+static bool take(struct finding *finding, struct index_answer *answer, bool *is_few)
+{
+    const struct index_question *question = finding->question;
+    struct walks walks = {ARENA_ARRAY(finding->arena, struct walk, finding->found_count + 1),
+                          finding->found_count};
+
+    *answer = (struct index_answer){.total = finding->total};
+    for (size_t i = 0; i < walks.count; i++) {
+        walks.all[i].finding = finding;
+        walks.all[i].found = &finding->founds[i];
+        settle(&walks.all[i]);
+    }
+    if (question->wants_page)
+        return take_page(&walks, finding, answer, is_few);
+    *is_few = finding->total <= question->keys_max;
+    return !*is_few || take_all(&walks, finding->arena, answer);
+}
+
+/* The question without the conditions that the index knows nothing of. */
+static struct index_question answerable(const struct index_question *question, struct arena *arena)
+{
+    struct index_question asked = *question;
+    struct index_condition *conditions =
+        ARENA_ARRAY(arena, struct index_condition, question->condition_count + 1);
+
+    asked.conditions = conditions;
+    asked.condition_count = 0;
+    for (size_t i = 0; i < question->condition_count; i++)
+        if (search_can_find(&question->conditions[i]))
+            conditions[asked.condition_count++] = question->conditions[i];
+    return asked;
+}
+
+enum index_result sqlite_ask_index(struct connection *connection, const struct index_question *question,
+                                   struct arena *arena, struct index_answer *answer)
+{
+    const struct index_question asked = answerable(question, arena);
+    struct finding finding = {
+        .tables = search_tables_of(connection, question->entity),
+        .question = &asked,
+        .arena = arena,
+    };
+    bool is_few = true;
+
+    if (asked.wants_page ? asked.condition_count < question->condition_count : asked.condition_count == 0)
+        return INDEX_NO_HELP;
+    if (!read_noted(&finding, &is_few))
+        return INDEX_FAILED;
+    if (!is_few)
+        return INDEX_NO_HELP;
+    bool is_done = find_all(&finding) && take(&finding, answer, &is_few);
+
+    free_found(&finding);
+    if (!is_done)
+        return search_is_damaged(finding.tables) ? INDEX_NO_HELP : INDEX_FAILED;
+    return is_few ? INDEX_ANSWERED : INDEX_NO_HELP;
+}
+
+/* Following an index to each row takes about twice as long. */
+bool sqlite_reads_whole(struct connection *connection, const struct entity *entity, const struct scope *scope)
+{
+    struct search_tables *tables = search_tables_of(connection, entity);
+    sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_IS_MOST, scope->number);
+    bool is_most =
+        statement && sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) != 0;
+
+    sqlite3_reset(statement);
+    return is_most;
+}

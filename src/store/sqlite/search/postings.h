@@ -1,0 +1,24 @@
+/* postings.h: the documents of a segment that have texts in their fields. Only for the driver. */
+#ifndef FARTHING_STORE_SQLITE_SEARCH_POSTINGS_H
+#define FARTHING_STORE_SQLITE_SEARCH_POSTINGS_H
+
+#include "store/sqlite/search/tables.h"
+
+/* Numbers of documents, ascending. Allocated with malloc. */
+struct search_numbers {
+    uint32_t *numbers;
+    size_t count, capacity;
+};
+
+void search_numbers_free(struct search_numbers *numbers);
+
+/* Whether a condition can be asked about: its text is neither empty nor very long. */
+bool search_can_find(const struct index_condition *condition);
+
+/* The documents of [first, end) that meet all conditions, of which each can be asked about (search_can_find);
+ * void ones among them. False on a failure. */
+bool search_postings(struct search_tables *tables, const struct search_segment *segment,
+                     const struct index_condition *conditions, size_t count, uint32_t first, uint32_t end,
+                     struct search_numbers *found);
+
+#endif
