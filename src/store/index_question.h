@@ -19,20 +19,23 @@ struct index_question {
     struct text status; /* unset: any */
     const struct index_condition *conditions;
     size_t condition_count;
-    /* Either a page in the order of creation, of rows that meet all conditions; or the keys of all rows among
-     * which those that match are. */
-    bool wants_page, is_descending;
-    int64_t offset, limit;
-    int64_t keys_max; /* unless it is a page: more is no help */
+    enum index_wish {
+        INDEX_KEYS,  /* of all rows among which those that match are */
+        INDEX_PAGE,  /* keys of the rows of a page in the order of creation */
+        INDEX_PLACE, /* where in the order of creation such a page begins */
+    } wish;
+    int64_t keys_max;      /* of INDEX_KEYS: more is no help */
+    int64_t offset, limit; /* of a page */
+    bool is_descending;
 };
 
 struct index_answer {
     int64_t total; /* that match */
-    int64_t *keys; /* of rows (row_key.h), in the arena */
+    int64_t *keys; /* of rows (row_key.h), in the arena; in no order */
     size_t key_count;
-    /* Of a page: these are its rows and others of the same instants, because the index does not know in which
-     * order those come. So many of them, once sorted, come before the page. */
-    int64_t skip;
+    /* INDEX_PLACE: the page begins so many rows behind the first one of this instant; INSTANT_UNSET: there
+     * are no rows from its offset on. */
+    int64_t created_at_us, skip;
 };
 
 enum index_result {

@@ -251,6 +251,9 @@ static void append_counted(struct buffer *sql, const struct list_query *list)
     append_columns(sql, list, "");
     buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
                          TEXT_FORMAT(list->conditions));
+    if (list->begins_at)
+        buffer_append_format(sql, " AND created_at %s $%u",
+                             list->sorts[0].is_descending ? "<=" : ">=", list->begins_at);
     append_order(sql, list, "");
     append_page_parameters(sql, list);
 }
@@ -398,7 +401,6 @@ static bool has_index_of_texts(const struct list_query *list)
     return false;
 }
 
-/* The page of which the answer has the rows, and maybe more: they are sorted here. */
 static int compare_rows(const struct list_query *list, const char *a, const char *b)
 {
     const struct field *created = list->sorts[0].field;
@@ -442,69 +444,61 @@ static struct text row_text(const struct list_query *list)
     return text;
 }
 
-static struct record_list rows_of(const struct list_query *list, const struct index_answer *answer,
-                                  const struct page *page)
+static enum index_result ask_index(const struct list_query *list, const struct page *page,
+                                   enum index_wish wish, struct index_answer *answer)
 {
-    const struct query query = {row_text(list), list->entity, true};
-    struct record_list rows =
-        query_records_by_number(list->transaction, &query, answer->keys, answer->key_count);
-    size_t skipped = (size_t)answer->skip;
-
-    if (list->transaction->failure)
-        return (struct record_list){0};
-    sort_rows(list, rows);
-    if (skipped >= rows.count)
-        return (struct record_list){0};
-    rows.records = (char *)rows.records + skipped * list->entity->struct_size;
-    rows.count -= skipped;
-    if (rows.count > (size_t)page->limit)
-        rows.count = (size_t)page->limit;
-    return rows;
-}
-
-static enum index_result ask_index(const struct list_query *list, const struct page *page, bool wants_page,
-                                   struct index_answer *answer)
-{
-    const struct transaction *transaction = list->transaction;
+    struct transaction *transaction = list->transaction;
     const struct index_question question = {
         .entity = list->entity,
         .scope = transaction->call->scope->number,
         .status = list->status,
         .conditions = list->needles,
         .condition_count = list->needle_count,
-        .wants_page = wants_page,
-        .is_descending = list->sorts[0].is_descending,
+        .wish = wish,
+        .keys_max = CANDIDATES_MAX,
         .offset = page->offset,
         .limit = page->limit,
-        .keys_max = CANDIDATES_MAX,
+        .is_descending = list->sorts[0].is_descending,
     };
+    enum index_result result = transaction->connection->engine->ask_index(transaction->connection, &question,
+                                                                          transaction->arena, answer);
 
-    return transaction->connection->engine->ask_index(transaction->connection, &question, transaction->arena,
-                                                      answer);
+    if (result == INDEX_FAILED)
+        transaction_fail(transaction);
+    return result;
 }
 
-/* True when the index has answered, or it failed: then the transaction has. */
+/* True when the index knows the page: then *rows and *total are that. */
 static bool find_page(const struct list_query *list, const struct page *page, struct record_list *rows,
                       int64_t *total)
 {
     struct index_answer answer;
 
-    if (list->transaction->failure || !has_index_of_texts(list) || !is_by_creation(list) ||
-        !is_of_texts_alone(list) || (list->needle_count == 0 && page->offset < FAR_OFFSET))
+    if (list->needle_count == 0 || !is_by_creation(list) || !is_of_texts_alone(list) ||
+        !has_index_of_texts(list) || ask_index(list, page, INDEX_PAGE, &answer) != INDEX_ANSWERED)
         return false;
-    enum index_result result = ask_index(list, page, true, &answer);
+    const struct query query = {row_text(list), list->entity, true};
 
-    if (result == INDEX_NO_HELP)
-        return false;
-    *rows = (struct record_list){0};
-    *total = 0;
-    if (result == INDEX_FAILED) {
-        transaction_fail(list->transaction);
-        return true;
-    }
+    *rows = query_records_by_number(list->transaction, &query, answer.keys, answer.key_count);
+    sort_rows(list, *rows);
     *total = answer.total;
-    *rows = rows_of(list, &answer, page);
     return true;
+}
+
+/* Has a list of all rows of a status, from a far offset on, begin where the index says that the page does. */
+static void find_place(struct list_query *list, struct page *page)
+{
+    struct index_answer answer;
+
+    if (page->offset < FAR_OFFSET || !is_by_creation(list) || !has_index_of_texts(list) ||
+        ask_index(list, page, INDEX_PLACE, &answer) != INDEX_ANSWERED)
+        return;
+    if (answer.created_at_us == INSTANT_UNSET) {
+        *page = (struct page){.offset = 0, .limit = 0};
+        return;
+    }
+    page->offset = answer.skip;
+    list->begins_at = add_value(list, value_instant(answer.created_at_us));
 }
 
 static struct text array_of(const struct index_answer *answer, struct arena *arena)
@@ -530,10 +524,8 @@ static bool has_candidates(struct list_query *list, const struct page *page)
 
     if (list->needle_count == 0 || !has_index_of_texts(list))
         return false;
-    enum index_result result = ask_index(list, page, false, &answer);
+    enum index_result result = ask_index(list, page, INDEX_KEYS, &answer);
 
-    if (result == INDEX_FAILED)
-        transaction_fail(list->transaction);
     if (result == INDEX_ANSWERED)
         list->candidates = add_value(list, value_text(array_of(&answer, list->transaction->arena)));
     return result != INDEX_NO_HELP;
@@ -542,19 +534,24 @@ static bool has_candidates(struct list_query *list, const struct page *page)
 /* ---- running it ---- */
 
 /* An engine that does not find an index for a condition by itself is asked where to look. */
-static void find_way(struct list_query *list, const struct page *page)
+static void find_way(struct list_query *list, struct page *page)
 {
     const struct transaction *transaction = list->transaction;
     struct connection *connection = transaction->connection;
 
-    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list, page) ||
-        !has_rows_of_its_own(list) || !connection->engine->reads_whole)
+    if (is_counted(list))
+        find_place(list, page);
+    else if (list->has_index || text_is_set(list->ids) || has_candidates(list, page) ||
+             !has_rows_of_its_own(list) || !connection->engine->reads_whole)
         return;
-    list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
+    else
+        list->reads_whole =
+            connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
 }
 
-struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
+struct record_list list_query_run(struct list_query *list, const struct page *asked, int64_t *total)
 {
+    struct page way = *asked, *page = &way;
     struct record_list rows;
 
     if (find_page(list, page, &rows, total))

@@ -58,6 +58,7 @@ struct list_query {
     bool has_index;      /* a condition leads to few rows */
     bool reads_whole;    /* the table, because most of it is asked for */
     unsigned candidates; /* the parameter that has the keys of the rows among which they are; 0: none */
+    unsigned begins_at;  /* the parameter that has the instant of the first row; 0: not known */
     struct {
         const struct field *field;
         bool is_descending;

@@ -164,10 +164,12 @@ bool block_reader_seek_term(struct block_reader *reader, int64_t term)
     return false;
 }
 
-bool block_reader_next_long(struct block_reader *reader)
+bool block_reader_next_of_run(struct block_reader *reader)
 {
     uint64_t step, position = reader->posting.position;
 
+    if (reader->next == reader->run_end)
+        return false;
     if (!read_varint(reader, reader->run_end, &step) ||
         (!(step & 1) && !read_varint(reader, reader->run_end, &position)) || position > UINT32_MAX ||
         step >> 1 > UINT32_MAX - reader->posting.document)
@@ -175,6 +177,49 @@ bool block_reader_next_long(struct block_reader *reader)
     reader->posting.document += (uint32_t)(step >> 1);
     reader->posting.position = (uint32_t)position;
     return true;
+}
+
+/* Entries of at most three bytes, without a branch that depends on them: most of a search is this. Stops at
+ * one that is longer, and before the end. */
+static size_t take_short(struct block_reader *reader, uint64_t *places)
+{
+    const unsigned char *next = reader->next;
+    uint64_t document = reader->posting.document, position = reader->posting.position;
+    size_t count = 0;
+
+    while (reader->run_end - next >= 4) {
+        uint32_t bytes = next[0] | (uint32_t)next[1] << 8 | (uint32_t)next[2] << 16;
+        uint32_t is_long = bytes >> 7 & 1;
+        uint32_t step = (bytes & 0x7F) | ((bytes >> 8 & 0x7F & -is_long) << 7);
+        uint32_t is_same = step & 1, given = bytes >> (8 << is_long) & 0xFF;
+
+        if ((is_long & bytes >> 15) | (given >> 7 & ~is_same & 1))
+            break;
+        document += step >> 1;
+        position = is_same ? position : given;
+        next += 2 + is_long - is_same;
+        places[count++] = BLOCK_PLACE(document, position);
+    }
+    reader->next = next;
+    reader->posting.position = (uint32_t)position;
+    if (document > UINT32_MAX)
+        damaged(reader);
+    else
+        reader->posting.document = (uint32_t)document;
+    return count;
+}
+
+size_t block_reader_take_run(struct block_reader *reader, uint64_t *places)
+{
+    size_t count = 1;
+
+    places[0] = BLOCK_PLACE(reader->posting.document, reader->posting.position);
+    for (;;) {
+        count += take_short(reader, places + count);
+        if (!block_reader_next_of_run(reader))
+            return count;
+        places[count++] = BLOCK_PLACE(reader->posting.document, reader->posting.position);
+    }
 }
 
 bool block_reader_next(struct block_reader *reader)

@@ -49,42 +49,18 @@ struct block_reader {
     bool is_damaged;        /* the bytes are no block: it has ended there */
 };
 
-enum { BLOCK_ENTRY_SHORT_BYTES = 3 }; /* two of the step, one of the position */
-
 /* Begins before the first run. The bytes must stay. */
 void block_reader_begin(struct block_reader *reader, struct text bytes);
 /* To the first posting of the next run, or of the first one whose term is at least `term`, whatever is left
  * of this one. False at the end. */
 bool block_reader_next_run(struct block_reader *reader);
 bool block_reader_seek_term(struct block_reader *reader, int64_t term);
-/* As the next one, for entries that are long or damaged. */
-bool block_reader_next_long(struct block_reader *reader);
-
-/* To the next posting of the run. False at the run's end. Most of a search is this. */
-static inline bool block_reader_next_of_run(struct block_reader *reader)
-{
-    const unsigned char *next = reader->next;
-
-    if (__builtin_expect(reader->run_end - next < BLOCK_ENTRY_SHORT_BYTES, 0))
-        return next != reader->run_end && block_reader_next_long(reader);
-    uint32_t step = *next++;
-
-    if (step & 0x80) {
-        if (*next & 0x80)
-            return block_reader_next_long(reader);
-        step = (step & 0x7F) | (uint32_t)*next++ << 7;
-    }
-    if (!(step & 1)) {
-        if (*next & 0x80)
-            return block_reader_next_long(reader);
-        reader->posting.position = *next++;
-    }
-    if (step >> 1 > UINT32_MAX - reader->posting.document)
-        return block_reader_next_long(reader);
-    reader->posting.document += step >> 1;
-    reader->next = next;
-    return true;
-}
+/* To the next posting of the run. False at the run's end. */
+bool block_reader_next_of_run(struct block_reader *reader);
+/* All of the run from the posting on that the reader stands on, as `BLOCK_PLACE`s; it stands on the last one
+ * then. There is room for BLOCK_BYTES_MAX of them. Returns how many there are. */
+size_t block_reader_take_run(struct block_reader *reader, uint64_t *places);
+#define BLOCK_PLACE(document, position) ((uint64_t)(document) << 32 | (position))
 /* To the next posting, of whatever run. False at the end. */
 bool block_reader_next(struct block_reader *reader);
 

@@ -2,16 +2,14 @@
 #include "store/sqlite/search/postings.h"
 #include "store/sqlite/search/search.h"
 
+#include "base/instant.h"
 #include "store/sqlite/handle.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NOTED_MAX = 20000, /* rows that no segment has, before reading the table is as good */
-    TIES_MAX = 20000,  /* rows of one instant */
-};
+enum { NOTED_MAX = 20000 }; /* rows that no segment has, before reading the table is as good */
 
 /* Documents that match, in the order of their places: of a segment, or noted rows. */
 struct found {
@@ -458,83 +456,157 @@ static bool has_tie_before(struct walks *walks, const struct search_place *place
 
 /* ---- the answer ---- */
 
-static void add_key(struct index_answer *answer, size_t *capacity, int64_t key, struct arena *arena)
-{
-    if (answer->key_count == *capacity) {
-        int64_t *keys = answer->keys;
+/* Keys and when their rows were created. */
+struct keys {
+    struct arena *arena;
+    int64_t *keys, *instants;
+    size_t count, capacity;
+};
 
-        *capacity = *capacity ? *capacity * 2 : 128;
-        answer->keys = ARENA_ARRAY(arena, int64_t, *capacity);
-        if (answer->key_count)
-            memcpy(answer->keys, keys, answer->key_count * sizeof *keys);
-    }
-    answer->keys[answer->key_count++] = key;
+static int64_t *larger(struct arena *arena, const int64_t *old, size_t count, size_t capacity)
+{
+    int64_t *items = ARENA_ARRAY(arena, int64_t, capacity);
+
+    if (count)
+        memcpy(items, old, count * sizeof *old);
+    return items;
 }
 
-/* Keys from where the walks are: `count`, and then those of the same instant as the last of them. */
-static bool take_keys(struct walks *walks, int64_t count, struct arena *arena, struct index_answer *answer,
-                      bool *is_few)
+static void add_key(struct keys *keys, const struct search_place *place)
 {
-    struct search_place place, last = {0}, bound;
-    size_t capacity = 0;
+    if (keys->count == keys->capacity) {
+        keys->capacity = keys->capacity ? keys->capacity * 2 : 128;
+        keys->keys = larger(keys->arena, keys->keys, keys->count, keys->capacity);
+        keys->instants = larger(keys->arena, keys->instants, keys->count, keys->capacity);
+    }
+    keys->keys[keys->count] = place->key;
+    keys->instants[keys->count++] = place->created_at_us;
+}
+
+/* Where the page begins: the walks stand at the first entry of its instant, and `answer` says how many come
+ * before it. */
+static bool find_start(struct walks *walks, const struct index_question *question,
+                       struct index_answer *answer)
+{
+    struct search_place place, bound;
+    struct walk *walk;
+    int64_t rank;
+    bool has_bound, has_tie;
+
+    answer->created_at_us = INSTANT_UNSET;
+    if (!skip_all(walks, question->offset) || !first_walk(walks, &walk, &bound, &has_bound))
+        return false;
+    if (!walk)
+        return true;
+    if (!place_at(walk, walk->next, &place) || !has_tie_before(walks, &place, &has_tie))
+        return false;
+    answer->created_at_us = place.created_at_us;
+    if (!has_tie)
+        return true;
+    if (!go_back(walks, &place, &rank))
+        return false;
+    answer->skip = question->offset - rank;
+    return true;
+}
+
+/* Takes `count` keys from where the walks are, and those of the same instant as the last of them. */
+static bool take_keys(struct walks *walks, int64_t count, struct keys *keys)
+{
+    struct search_place place, bound;
+    struct walk *walk;
     bool has_bound;
 
     for (;;) {
-        struct walk *walk;
-
         if (!first_walk(walks, &walk, &bound, &has_bound))
             return false;
         if (!walk)
             return true;
         if (!place_at(walk, walk->next, &place))
             return false;
-        if ((int64_t)answer->key_count >= count && place.created_at_us != last.created_at_us)
+        if ((int64_t)keys->count >= count && place.created_at_us != keys->instants[keys->count - 1])
             return true;
-        last = place;
-        add_key(answer, &capacity, place.key, arena);
+        add_key(keys, &place);
         walk->next++;
         settle(walk);
-        *is_few = (int64_t)answer->key_count <= count + TIES_MAX;
-        if (!*is_few)
-            return true;
     }
 }
 
-/* Whose rows are the page, in whatever order those of one instant come. */
-static bool take_page(struct walks *walks, struct finding *finding, struct index_answer *answer, bool *is_few)
+static int by_number(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+    return (one > other) - (one < other);
+}
+
+/* Keys of one instant into the order of their rows, which the table's index of creation tells. */
+static bool order_ties(const struct finding *finding, int64_t *keys, size_t count, int64_t created_at_us)
 {
     const struct index_question *question = finding->question;
-    struct search_place place, bound;
-    struct walk *walk;
-    int64_t rank;
-    bool has_bound, has_tie;
+    sqlite3_stmt *statement =
+        SEARCH_STATEMENT(finding->tables, question->is_descending ? SEARCH_TIES_DESCENDING : SEARCH_TIES,
+                         question->scope, created_at_us);
+    int64_t *sorted = larger(finding->arena, keys, count, count);
+    size_t found = 0;
+    int code = SQLITE_ERROR;
 
-    if (!skip_all(walks, question->offset) || !first_walk(walks, &walk, &bound, &has_bound))
+    if (!statement)
         return false;
-    if (!walk || question->limit <= 0)
-        return true;
-    if (!place_at(walk, walk->next, &place) || !has_tie_before(walks, &place, &has_tie))
-        return false;
-    if (has_tie) {
-        if (!go_back(walks, &place, &rank))
-            return false;
-        answer->skip = question->offset - rank;
+    qsort(sorted, count, sizeof *sorted, by_number);
+    sqlite3_bind_text(statement, 3, question->status.data, (int)question->status.length, SQLITE_STATIC);
+    while (found < count && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t key = sqlite3_column_int64(statement, 0);
+
+        if (bsearch(&key, sorted, count, sizeof *sorted, by_number))
+            keys[found++] = key;
     }
-    return take_keys(walks, answer->skip + question->limit, finding->arena, answer, is_few);
+    return search_end(statement, code) && found == count;
 }
 
-/* All keys, in no order. */
+/* Those of the first instant and of the last one, which the page may begin and end amid. */
+static bool order_ends(const struct finding *finding, const struct keys *keys)
+{
+    size_t first_end = 1, last = keys->count;
+
+    while (first_end < keys->count && keys->instants[first_end] == keys->instants[0])
+        first_end++;
+    while (last > first_end && keys->instants[last - 1] == keys->instants[keys->count - 1])
+        last--;
+    return (first_end < 2 || order_ties(finding, keys->keys, first_end, keys->instants[0])) &&
+           (keys->count - last < 2 ||
+            order_ties(finding, keys->keys + last, keys->count - last, keys->instants[keys->count - 1]));
+}
+
+static bool take_page(struct walks *walks, const struct finding *finding, struct index_answer *answer)
+{
+    const struct index_question *question = finding->question;
+    struct keys keys = {.arena = finding->arena};
+
+    if (!find_start(walks, question, answer))
+        return false;
+    if (answer->created_at_us == INSTANT_UNSET || question->limit <= 0)
+        return true;
+    if (!take_keys(walks, answer->skip + question->limit, &keys) || !order_ends(finding, &keys))
+        return false;
+    answer->keys = keys.keys + answer->skip;
+    answer->key_count = keys.count - (size_t)answer->skip;
+    if (answer->key_count > (size_t)question->limit)
+        answer->key_count = (size_t)question->limit;
+    return true;
+}
+
 static bool take_all(struct walks *walks, struct arena *arena, struct index_answer *answer)
 {
+    struct keys keys = {.arena = arena};
     struct search_place place;
-    size_t capacity = 0;
 
     for (size_t i = 0; i < walks->count; i++)
         for (struct walk *walk = &walks->all[i]; walk->next < walk->found->size; walk->next++, settle(walk)) {
             if (!place_at(walk, walk->next, &place))
                 return false;
-            add_key(answer, &capacity, place.key, arena);
+            add_key(&keys, &place);
         }
+    answer->keys = keys.keys;
+    answer->key_count = keys.count;
     return true;
 }
 
@@ -550,8 +622,10 @@ static bool take(struct finding *finding, struct index_answer *answer, bool *is_
         walks.all[i].found = &finding->founds[i];
         settle(&walks.all[i]);
     }
-    if (question->wants_page)
-        return take_page(&walks, finding, answer, is_few);
+    if (question->wish == INDEX_PAGE)
+        return take_page(&walks, finding, answer);
+    if (question->wish == INDEX_PLACE)
+        return find_start(&walks, question, answer);
     *is_few = finding->total <= question->keys_max;
     return !*is_few || take_all(&walks, finding->arena, answer);
 }
@@ -582,7 +656,8 @@ enum index_result sqlite_ask_index(struct connection *connection, const struct i
     };
     bool is_few = true;
 
-    if (asked.wants_page ? asked.condition_count < question->condition_count : asked.condition_count == 0)
+    if (asked.wish == INDEX_KEYS ? asked.condition_count == 0
+                                 : asked.condition_count < question->condition_count)
         return INDEX_NO_HELP;
     if (!read_noted(&finding, &is_few))
         return INDEX_FAILED;

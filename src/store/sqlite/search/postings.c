@@ -52,12 +52,13 @@ struct cursor {
     struct search_tables *tables;
     const struct search_segment *segment;
     int64_t term;
-    uint32_t offset;     /* of the term in the text that is sought */
-    uint32_t next_block; /* of postings */
-    uint32_t weight;     /* blocks that it may take */
+    uint32_t offset;                /* of the term in the text that is sought */
+    uint32_t next_block, end_block; /* of postings that the term may be in */
     bool is_over, has_failed;
-    struct block_reader reader; /* stands on a posting of the term, unless it is over */
+    struct block_reader reader;
     char bytes[BLOCK_BYTES_MAX];
+    uint64_t places[BLOCK_BYTES_MAX]; /* of the term, in the block read last */
+    size_t count;
 };
 
 static bool fail(struct cursor *cursor)
@@ -80,7 +81,7 @@ static bool find_block(struct cursor *cursor, int64_t term, int64_t document, ui
 /* Begins to read the next block. False at the end. */
 static bool read_block(struct cursor *cursor)
 {
-    if (cursor->next_block >= cursor->segment->posting_blocks) {
+    if (cursor->next_block >= cursor->end_block) {
         cursor->is_over = true;
         return false;
     }
@@ -100,76 +101,119 @@ static bool read_block(struct cursor *cursor)
     return true;
 }
 
-/* To the term's first posting in the blocks that follow. */
-static bool next_block(struct cursor *cursor)
+/* Takes the places of the next block that has the term. False at the end. */
+static bool next_places(struct cursor *cursor)
 {
+    cursor->count = 0;
     while (read_block(cursor)) {
-        if (block_reader_seek_term(&cursor->reader, cursor->term)) {
-            cursor->is_over = cursor->reader.posting.term != cursor->term;
-            return !cursor->is_over;
+        struct block_reader *reader = &cursor->reader;
+
+        if (block_reader_seek_term(reader, cursor->term)) {
+            if (reader->posting.term == cursor->term)
+                cursor->count = block_reader_take_run(reader, cursor->places);
+            else
+                cursor->is_over = true;
         }
-        if (cursor->reader.is_damaged)
+        if (reader->is_damaged)
             return fail(cursor);
+        if (cursor->count > 0 || cursor->is_over)
+            return cursor->count > 0;
     }
     return false;
 }
 
-/* To the next posting. */
-static bool next_posting(struct cursor *cursor)
+/* Which blocks may have the term in documents from `first` on. */
+static bool begin(struct cursor *cursor, uint32_t first, uint32_t end)
 {
-    if (cursor->is_over)
-        return false;
-    if (block_reader_next_of_run(&cursor->reader))
-        return true;
-    if (cursor->reader.is_damaged)
-        return fail(cursor);
-    if (cursor->reader.next != cursor->reader.end) { /* another term follows */
-        cursor->is_over = true;
-        return false;
-    }
-    return next_block(cursor);
-}
+    uint32_t last;
 
-static bool is_before(const struct cursor *cursor, uint32_t document, uint32_t position)
-{
-    const struct posting *posting = &cursor->reader.posting;
-
-    return posting->document < document || (posting->document == document && posting->position < position);
-}
-
-/* To the first posting that is not before (document, position), by the index when that is in another block.
- */
-static bool seek(struct cursor *cursor, uint32_t document, uint32_t position)
-{
-    while (!cursor->is_over && is_before(cursor, document, position)) {
-        if (block_reader_next_of_run(&cursor->reader))
-            continue;
-        uint32_t block;
-
-        if (cursor->reader.is_damaged)
-            return fail(cursor);
-        if (cursor->reader.next != cursor->reader.end) {
-            cursor->is_over = true;
-            break;
-        }
-        if (!find_block(cursor, cursor->term, (int64_t)document - 1, &block))
-            return false;
-        if (block > cursor->next_block)
-            cursor->next_block = block;
-        next_block(cursor);
-    }
-    return !cursor->is_over;
-}
-
-static void weigh(struct cursor *cursor, uint32_t first, uint32_t end)
-{
-    uint32_t block, last;
-
-    if (!find_block(cursor, cursor->term, (int64_t)first - 1, &block) ||
+    if (!find_block(cursor, cursor->term, (int64_t)first - 1, &cursor->next_block) ||
         !find_block(cursor, cursor->term, end, &last))
-        return;
-    cursor->next_block = block;
-    cursor->weight = last - block + 1;
+        return false;
+    cursor->end_block = last < cursor->segment->posting_blocks ? last + 1 : cursor->segment->posting_blocks;
+    return true;
+}
+
+/* ---- where texts begin ---- */
+
+struct places {
+    uint64_t *all;
+    size_t count, capacity;
+};
+
+enum { PLACES_AT_ONCE = 1 << 20 }; /* or one document more */
+
+/* Places of the cursor's term in documents of [first, end), as those where the text would begin: some of
+ * them, up to the end of a document. */
+static void take_lead(struct cursor *cursor, size_t *next, uint32_t first, uint32_t end,
+                      struct places *places)
+{
+    uint64_t offset = cursor->offset, until = UINT64_MAX;
+
+    places->count = 0;
+    while (!cursor->is_over || *next < cursor->count) {
+        if (*next == cursor->count) {
+            *next = 0;
+            if (!next_places(cursor))
+                return;
+        }
+        if (places->capacity < places->count + cursor->count) {
+            places->capacity = (places->count + cursor->count) * 2;
+            places->all = realloc(places->all, places->capacity * sizeof *places->all);
+            if (!places->all)
+                abort();
+        }
+        for (; *next < cursor->count; ++*next) {
+            uint64_t place = cursor->places[*next];
+
+            if (place >= until || place >= BLOCK_PLACE(end, 0)) {
+                cursor->is_over |= place >= BLOCK_PLACE(end, 0);
+                if (cursor->is_over)
+                    *next = cursor->count;
+                return;
+            }
+            places->all[places->count] = place - offset;
+            places->count += place >= BLOCK_PLACE(first, 0) && (uint32_t)place >= offset;
+        }
+        if (until == UINT64_MAX && places->count >= PLACES_AT_ONCE)
+            until = ((places->all[places->count - 1] >> 32) + 1) << 32;
+    }
+}
+
+/* Keeps those at which the cursor's term is where it must be, too. */
+static void keep_places(struct cursor *cursor, size_t *next, struct places *places)
+{
+    uint64_t *all = places->all, offset = cursor->offset;
+    size_t kept = 0, i = 0;
+
+    while (i < places->count) {
+        if (*next == cursor->count) {
+            uint32_t block, document = (uint32_t)(all[i] >> 32);
+
+            /* By the index, when more blocks than places are left. */
+            if (cursor->end_block - cursor->next_block > places->count - i) {
+                if (!find_block(cursor, cursor->term, (int64_t)document - 1, &block))
+                    break;
+                if (block > cursor->next_block)
+                    cursor->next_block = block;
+            }
+            *next = 0;
+            if (cursor->is_over || !next_places(cursor))
+                break;
+        }
+        size_t j = *next;
+
+        while (i < places->count && j < cursor->count) {
+            uint64_t sought = all[i] + offset, place = cursor->places[j];
+
+            all[kept] = all[i];
+            kept += sought == place;
+            i += sought <= place;
+            j += place <= sought;
+        }
+        *next = j;
+    }
+    places->count = kept;
 }
 
 /* ---- texts ---- */
@@ -214,6 +258,8 @@ static void add_cursor(struct cursors *cursors, struct search_tables *tables,
     cursor->segment = segment;
     cursor->term = term;
     cursor->offset = offset;
+    cursor->next_block = cursor->end_block = 0;
+    cursor->count = 0;
     cursor->is_over = cursor->has_failed = false;
     cursors->all[cursors->count++] = cursor;
 }
@@ -221,11 +267,12 @@ static void add_cursor(struct cursors *cursors, struct search_tables *tables,
 static int by_weight(const void *a, const void *b)
 {
     const struct cursor *one = *(struct cursor *const *)a, *other = *(struct cursor *const *)b;
+    uint32_t weight = one->end_block - one->next_block, other_weight = other->end_block - other->next_block;
 
-    return (one->weight > other->weight) - (one->weight < other->weight);
+    return (weight > other_weight) - (weight < other_weight);
 }
 
-/* Terms side by side that have all of the text's code points, the rarest first. */
+/* Terms side by side that have all of the text's code points. */
 static void open_cursors(struct cursors *cursors, struct search_tables *tables,
                          const struct search_segment *segment, const struct term_sequence *sequence,
                          unsigned field)
@@ -243,63 +290,39 @@ static void close_cursors(struct cursors *cursors)
         free(cursors->all[i]);
 }
 
-/* Whether the other terms stand where they must for the text to begin at `start`. */
-static bool has_others(struct cursors *cursors, uint32_t document, uint32_t start)
+static void add_documents(struct search_numbers *found, const struct places *places)
 {
-    for (unsigned i = 1; i < cursors->count; i++) {
-        struct cursor *cursor = cursors->all[i];
-        uint32_t position = start + cursor->offset;
-
-        if (!seek(cursor, document, position) || cursor->reader.posting.document != document ||
-            cursor->reader.posting.position != position)
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < places->count; i++)
+        if (i == 0 || places->all[i] >> 32 != places->all[i - 1] >> 32)
+            add_number(found, (uint32_t)(places->all[i] >> 32));
 }
 
-static bool any_is_over(const struct cursors *cursors)
+static bool has_failed(const struct cursors *cursors)
 {
     for (unsigned i = 0; i < cursors->count; i++)
-        if (cursors->all[i]->is_over)
+        if (cursors->all[i]->has_failed)
             return true;
     return false;
 }
 
-static bool begin_cursors(struct cursors *cursors, uint32_t first, uint32_t end)
-{
-    for (unsigned i = 0; i < cursors->count; i++) {
-        weigh(cursors->all[i], first, end);
-        if (cursors->all[i]->has_failed)
-            return false;
-    }
-    qsort(cursors->all, cursors->count, sizeof(struct cursor *), by_weight);
-    for (unsigned i = 0; i < cursors->count && !any_is_over(cursors); i++) {
-        next_block(cursors->all[i]);
-        seek(cursors->all[i], first, 0);
-    }
-    return true;
-}
-
+/* Begins with the rarest of the terms. */
 static bool find_text(struct cursors *cursors, uint32_t first, uint32_t end, struct search_numbers *found)
 {
-    if (!begin_cursors(cursors, first, end))
-        return false;
-    struct cursor *lead = cursors->all[0];
+    struct places places = {0};
+    size_t next[CURSORS_MAX] = {0};
 
-    while (!any_is_over(cursors) && lead->reader.posting.document < end) {
-        uint32_t document = lead->reader.posting.document, position = lead->reader.posting.position;
-
-        if (position >= lead->offset && has_others(cursors, document, position - lead->offset)) {
-            add_number(found, document);
-            seek(lead, document + 1, 0);
-        } else {
-            next_posting(lead);
-        }
-    }
     for (unsigned i = 0; i < cursors->count; i++)
-        if (cursors->all[i]->has_failed)
+        if (!begin(cursors->all[i], first, end))
             return false;
-    return true;
+    qsort(cursors->all, cursors->count, sizeof(struct cursor *), by_weight);
+    do {
+        take_lead(cursors->all[0], &next[0], first, end, &places);
+        for (unsigned i = 1; i < cursors->count && places.count > 0; i++)
+            keep_places(cursors->all[i], &next[i], &places);
+        add_documents(found, &places);
+    } while ((!cursors->all[0]->is_over || next[0] < cursors->all[0]->count) && !has_failed(cursors));
+    free(places.all);
+    return !has_failed(cursors);
 }
 
 /* ---- texts that are shorter than a term ---- */
@@ -311,21 +334,24 @@ struct range {
     unsigned char *bits; /* of those that were found, from `first` on */
 };
 
-static void add_run(struct block_reader *reader, const struct range *range)
+static void add_run(struct cursor *cursor, const struct range *range)
 {
-    do {
-        uint32_t document = reader->posting.document;
+    size_t count = block_reader_take_run(&cursor->reader, cursor->places);
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t document = (uint32_t)(cursor->places[i] >> 32);
 
         if (document >= range->first && document < range->end)
             range->bits[(document - range->first) / 8] |=
                 (unsigned char)(1U << (document - range->first) % 8);
-    } while (block_reader_next_of_run(reader));
+    }
 }
 
 static bool add_runs(struct cursor *cursor, const struct range *range)
 {
     if (!find_block(cursor, range->term, -1, &cursor->next_block))
         return false;
+    cursor->end_block = cursor->segment->posting_blocks;
     while (read_block(cursor)) {
         struct block_reader *reader = &cursor->reader;
 
@@ -333,7 +359,7 @@ static bool add_runs(struct cursor *cursor, const struct range *range)
              is_there = block_reader_next_run(reader)) {
             if (reader->posting.term >= range->end_term)
                 return true;
-            add_run(reader, range);
+            add_run(cursor, range);
         }
         if (reader->is_damaged)
             return fail(cursor);

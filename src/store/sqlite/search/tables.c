@@ -63,6 +63,9 @@ static const char *const texts[SEARCH_STATEMENTS] = {
                            "ORDER BY entity.scope, entity.status, entity.created_at, entity.key",
     [SEARCH_NOTED_REMOVE] = "DELETE FROM @_unindexed WHERE key IN (SELECT key FROM @_unindexed ORDER BY key "
                             "LIMIT ?1)",
+    [SEARCH_TIES] = "SELECT key FROM @ WHERE scope = ?1 AND status = ?3 AND created_at = ?2 ORDER BY id",
+    [SEARCH_TIES_DESCENDING] =
+        "SELECT key FROM @ WHERE scope = ?1 AND status = ?3 AND created_at = ?2 ORDER BY id DESC",
     [SEARCH_IS_NOTED] = "SELECT 1 FROM @_unindexed WHERE key = ?1",
     [SEARCH_ROW] = "SELECT entity.scope, entity.created_at, entity.status, entity.id# FROM @ AS entity "
                    "WHERE entity.key = ?1",
