@@ -232,8 +232,8 @@ static void append_page_parameters(struct buffer *sql, const struct list_query *
     buffer_append_format(sql, " LIMIT $%u OFFSET $%u", list->value_count + 1, list->value_count + 2);
 }
 
-/* A list of all rows of a status: an index has their order, and their number is known. */
-static void append_counted(struct buffer *sql, const struct list_query *list)
+/* A list of all rows of a status: their number is kept, or an index has them together. */
+static void append_count_of_status(struct buffer *sql, const struct list_query *list)
 {
     if (list->transaction->connection->engine->counts_rows)
         buffer_append_format(sql,
@@ -243,9 +243,16 @@ static void append_counted(struct buffer *sql, const struct list_query *list)
     else
         buffer_append_format(sql, "SELECT COUNT(*) AS total FROM %.*s WHERE %.*s",
                              TEXT_FORMAT(list->entity->table), TEXT_FORMAT(list->conditions));
-    buffer_append(sql, TEXT(") AS matching LEFT JOIN (SELECT "));
+}
+
+/* An index has their order, too: as many rows are read as the page has. */
+static void append_page_of_status(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append(sql, TEXT("SELECT "));
     append_columns(sql, list, "");
-    buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
+    buffer_append(sql, TEXT(", ("));
+    append_count_of_status(sql, list);
+    buffer_append_format(sql, ") AS total FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
                          TEXT_FORMAT(list->conditions));
     append_order(sql, list, "");
     append_page_parameters(sql, list);
@@ -291,15 +298,21 @@ static void append_matching(struct buffer *sql, const struct list_query *list)
     buffer_append(sql, TEXT(") "));
 }
 
+/* A page without rows is one row without an id, so that the total comes along in any case. The rows
+ * themselves are read last, and no copy of them is made but to put them in order. */
 static void append_matched_page(struct buffer *sql, const struct list_query *list)
 {
-    buffer_append(sql, TEXT("SELECT COUNT(*) AS total FROM matching) AS matching LEFT JOIN (SELECT "));
+    append_matching(sql, list);
+    buffer_append(sql, TEXT("SELECT "));
     append_columns(sql, list, "entity.");
-    buffer_append(sql, TEXT(" FROM (SELECT * FROM matching"));
+    buffer_append(sql, TEXT(", counted.total FROM (SELECT COUNT(*) AS total FROM matching) AS counted "
+                            "LEFT JOIN (SELECT * FROM matching"));
     append_order(sql, list, "");
     append_page_parameters(sql, list);
-    buffer_append_format(sql, ") AS top CROSS JOIN %.*s AS entity WHERE %s", TEXT_FORMAT(list->entity->table),
+    buffer_append_format(sql, ") AS top ON 1 = 1 LEFT JOIN %.*s AS entity ON %s",
+                         TEXT_FORMAT(list->entity->table),
                          has_rows_of_its_own(list) ? "{row entity is top}" : "entity.id = top.matched");
+    append_order(sql, list, "top.");
 }
 
 static bool is_counted(const struct list_query *list)
@@ -308,29 +321,36 @@ static bool is_counted(const struct list_query *list)
            !text_is_set(list->ids);
 }
 
-/* A page without rows is one row without an id, so that the total comes along in any case. */
+static struct text take_text(const struct list_query *list, struct buffer *sql)
+{
+    struct text text = arena_copy(list->transaction->arena, buffer_text(sql));
+
+    buffer_free(sql);
+    return text;
+}
+
 struct text list_query_text(const struct list_query *list)
 {
     struct buffer sql = {0};
 
-    if (!is_counted(list))
-        append_matching(&sql, list);
-    buffer_append(&sql, TEXT("SELECT "));
-    append_columns(&sql, list, "page.");
-    buffer_append(&sql, TEXT(", matching.total FROM ("));
     if (is_counted(list))
-        append_counted(&sql, list);
+        append_page_of_status(&sql, list);
     else
         append_matched_page(&sql, list);
-    buffer_append(&sql, TEXT(") AS page ON 1 = 1"));
-    append_order(&sql, list, "page.");
-    struct text text = arena_copy(list->transaction->arena, buffer_text(&sql));
+    return take_text(list, &sql);
+}
 
-    buffer_free(&sql);
-    return text;
+static struct text count_text(const struct list_query *list)
+{
+    struct buffer sql = {0};
+
+    append_count_of_status(&sql, list);
+    return take_text(list, &sql);
 }
 
 /* ---- the rows ---- */
+
+#define TOTAL_FIELD .name = TEXT_LITERAL("total"), .type = FIELD_INTEGER
 
 /* The entity with the total behind its members. */
 static struct entity with_total(const struct list_query *list)
@@ -339,8 +359,7 @@ static struct entity with_total(const struct list_query *list)
     struct field *fields = ARENA_ARRAY(list->transaction->arena, struct field, entity.field_count + 1);
 
     memcpy(fields, entity.fields, entity.field_count * sizeof *fields);
-    fields[entity.field_count] =
-        (struct field){.name = TEXT("total"), .type = FIELD_INTEGER, .offset = entity.struct_size};
+    fields[entity.field_count] = (struct field){TOTAL_FIELD, .offset = entity.struct_size};
     entity.fields = fields;
     entity.field_count++;
     entity.struct_size += sizeof(int64_t);
@@ -354,15 +373,26 @@ static struct record_list without_total(const struct list_query *list, struct re
     size_t size = list->entity->struct_size;
     char *records = rows.records;
 
-    *total = 0;
-    if (rows.count == 0) /* a failure, which the transaction has */
-        return rows;
     memcpy(total, records + size, sizeof *total);
     if (!text_is_set(entity_id(list->entity, records)))
         return (struct record_list){0};
     for (size_t i = 1; i < rows.count; i++)
         memmove(records + i * size, records + i * (size + sizeof *total), size);
     return rows;
+}
+
+/* The number of all rows when a page at `offset` had none and no total either. They may be counted a moment
+ * later than that, and never are so many that the page should have had some. */
+static int64_t count_before(struct list_query *list, int64_t offset)
+{
+    static const struct field count_fields[] = {{TOTAL_FIELD}};
+    static const struct entity count_entity = {ENTITY_FIELDS(count_fields), .struct_size = sizeof(int64_t)};
+    int64_t count = 0;
+
+    if (offset > 0)
+        query_record(list->transaction, &(struct query){count_text(list), &count_entity, true}, list->values,
+                     list->value_count, &count);
+    return count < offset ? count : offset;
 }
 
 static bool has_candidates(struct list_query *list)
@@ -395,6 +425,7 @@ static void find_way(struct list_query *list)
 
 struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
 {
+    assert(page->limit > 0);
     find_way(list);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
@@ -403,6 +434,10 @@ struct record_list list_query_run(struct list_query *list, const struct page *pa
     memcpy(values, list->values, list->value_count * sizeof *values);
     values[list->value_count] = value_integer(page->limit);
     values[list->value_count + 1] = value_integer(page->offset);
-    return without_total(list, query_records(list->transaction, &query, values, list->value_count + 2),
-                         total);
+    struct record_list rows = query_records(list->transaction, &query, values, list->value_count + 2);
+
+    if (rows.count > 0)
+        return without_total(list, rows, total);
+    *total = is_counted(list) ? count_before(list, page->offset) : 0; /* 0: a failure */
+    return rows;
 }

@@ -73,6 +73,24 @@ static void test_the_total_comes_along_whatever_the_page_has(void **state)
     assert_text(list(newest_first, 2, INT64_MAX - 1000), "of 5");
 }
 
+static void published(struct list_query *query)
+{
+    newest_first(query);
+    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
+}
+
+static void test_the_total_of_a_status_is_told_beyond_its_end(void **state)
+{
+    (void)state;
+    assert_text(list(published, 2, 0), "of 0");
+    assert_text(list(published, 2, 7), "of 0");
+    make_customers();
+    assert_text(list(published, 2, 0), "e4 e3 of 5");
+    assert_text(list(published, 2, 4), "e0 of 5");
+    assert_text(list(published, 2, 5), "of 5");
+    assert_text(list(published, 2, INT64_MAX - 1000), "of 5");
+}
+
 static void test_without_an_order_the_id_decides(void **state)
 {
     (void)state;
@@ -138,12 +156,6 @@ static void test_conditions(void **state)
     assert_text(list(some, 50, 0), "e3 e0 of 2");
     assert_text(list(none, 50, 0), "of 0");
     assert_text(list(another, 50, 0), "e4 e3 e1 e0 of 4");
-}
-
-static void published(struct list_query *query)
-{
-    newest_first(query);
-    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
 }
 
 /* What a test compares a field with, and how. */
@@ -413,8 +425,8 @@ static void test_another_scope_has_nothing(void **state)
     assert_text(list(newest_first, 50, 0), "of 0");
 }
 
-/* A page of the newest reads as many rows as it has, not the table: it walks the index that has their order.
- */
+/* A page of the newest reads as many rows as it has, not the table, and copies none of them: it walks the
+ * index that has their order. */
 
 static void test_the_plan_of_the_usual_list(void **state)
 {
@@ -442,7 +454,7 @@ static void test_the_plan_of_the_usual_list(void **state)
     const char *text = arena_string(&fixture.arena, plan);
 
     if (!strstr(text, "USING INDEX customers_by_creation (scope=? AND status=?)") ||
-        strstr(text, "SCAN customers"))
+        strstr(text, "SCAN customers") || strstr(text, "TEMP B-TREE") || strstr(text, "MATERIALIZE"))
         fail_msg("%s", text);
 }
 
@@ -450,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(test_the_total_comes_along_whatever_the_page_has),
+        FIXTURE_TEST(test_the_total_of_a_status_is_told_beyond_its_end),
         FIXTURE_TEST(test_without_an_order_the_id_decides),
         FIXTURE_TEST(test_sorts_in_their_order),
         FIXTURE_TEST(test_conditions),
