@@ -195,17 +195,28 @@ void list_query_sort(struct list_query *list, struct text field_name, bool is_de
 
 /* The engines disagree about where what is unset belongs; where nothing is, saying so would only keep an
  * index from being used. */
-static const char *place_of_unset(const struct list_query *list, const struct field *field,
+static struct text place_of_unset(const struct list_query *list, const struct field *field,
                                   bool is_descending)
 {
     if (field == list->entity->fields || field->flags & (FIELD_REQUIRED | FIELD_STAMP))
-        return "";
-    return is_descending ? " NULLS FIRST" : " NULLS LAST";
+        return text_empty;
+    return is_descending ? TEXT(" NULLS FIRST") : TEXT(" NULLS LAST");
 }
 
-static void append_order(struct buffer *sql, const struct list_query *list, const char *alias)
+/* Columns and their order are most of the text, which every request puts together: without formats. */
+static void append_column(struct buffer *sql, struct text alias, const struct field *field)
 {
-    const struct field *id = list->entity->fields;
+    buffer_append(sql, alias);
+    buffer_append(sql, field->name);
+}
+
+static void append_direction(struct buffer *sql, bool is_descending)
+{
+    buffer_append(sql, is_descending ? TEXT(" DESC") : text_empty);
+}
+
+static void append_order(struct buffer *sql, const struct list_query *list, struct text alias)
+{
     bool is_descending = false;
 
     buffer_append(sql, TEXT(" ORDER BY "));
@@ -213,18 +224,24 @@ static void append_order(struct buffer *sql, const struct list_query *list, cons
         const struct field *field = list->sorts[i].field;
 
         is_descending = list->sorts[i].is_descending;
-        buffer_append_format(sql, "%s%.*s%s%s, ", alias, TEXT_FORMAT(field->name),
-                             is_descending ? " DESC" : "", place_of_unset(list, field, is_descending));
+        append_column(sql, alias, field);
+        append_direction(sql, is_descending);
+        buffer_append(sql, place_of_unset(list, field, is_descending));
+        buffer_append(sql, TEXT(", "));
     }
-    buffer_append_format(sql, "%s%.*s%s", alias, TEXT_FORMAT(id->name), is_descending ? " DESC" : "");
+    append_column(sql, alias, list->entity->fields);
+    append_direction(sql, is_descending);
 }
 
-static void append_columns(struct buffer *sql, const struct list_query *list, const char *alias)
+static void append_columns(struct buffer *sql, const struct list_query *list, struct text alias)
 {
-    for (size_t i = 0, written = 0; i < list->entity->field_count; i++)
-        if (field_is_column(&list->entity->fields[i]))
-            buffer_append_format(sql, "%s%s%.*s", written++ ? ", " : "", alias,
-                                 TEXT_FORMAT(list->entity->fields[i].name));
+    for (size_t i = 0, written = 0; i < list->entity->field_count; i++) {
+        if (!field_is_column(&list->entity->fields[i]))
+            continue;
+        if (written++)
+            buffer_append(sql, TEXT(", "));
+        append_column(sql, alias, &list->entity->fields[i]);
+    }
 }
 
 static void append_page_parameters(struct buffer *sql, const struct list_query *list)
@@ -249,12 +266,12 @@ static void append_count_of_status(struct buffer *sql, const struct list_query *
 static void append_page_of_status(struct buffer *sql, const struct list_query *list)
 {
     buffer_append(sql, TEXT("SELECT "));
-    append_columns(sql, list, "");
+    append_columns(sql, list, text_empty);
     buffer_append(sql, TEXT(", ("));
     append_count_of_status(sql, list);
     buffer_append_format(sql, ") AS total FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
                          TEXT_FORMAT(list->conditions));
-    append_order(sql, list, "");
+    append_order(sql, list, text_empty);
     append_page_parameters(sql, list);
 }
 
@@ -304,15 +321,15 @@ static void append_matched_page(struct buffer *sql, const struct list_query *lis
 {
     append_matching(sql, list);
     buffer_append(sql, TEXT("SELECT "));
-    append_columns(sql, list, "entity.");
+    append_columns(sql, list, TEXT("entity."));
     buffer_append(sql, TEXT(", counted.total FROM (SELECT COUNT(*) AS total FROM matching) AS counted "
                             "LEFT JOIN (SELECT * FROM matching"));
-    append_order(sql, list, "");
+    append_order(sql, list, text_empty);
     append_page_parameters(sql, list);
     buffer_append_format(sql, ") AS top ON 1 = 1 LEFT JOIN %.*s AS entity ON %s",
                          TEXT_FORMAT(list->entity->table),
                          has_rows_of_its_own(list) ? "{row entity is top}" : "entity.id = top.matched");
-    append_order(sql, list, "top.");
+    append_order(sql, list, TEXT("top."));
 }
 
 static bool is_counted(const struct list_query *list)
