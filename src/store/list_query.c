@@ -280,15 +280,16 @@ static bool has_rows_of_its_own(const struct list_query *list)
     return list->entity->scoping == SCOPED_BY_ENVIRONMENT;
 }
 
-/* The rows among which all that match are, and the conditions. */
+/* The rows among which all that match are, and the conditions. Where rows have keys, a few ids are found by
+ * those: the planner, which has no statistics, would walk all of a status instead, once for each id. */
 static void append_source(struct buffer *sql, const struct list_query *list)
 {
     struct text table = list->entity->table;
 
     if (text_is_set(list->ids))
-        buffer_append_format(sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s WHERE %s AND ",
-                             TEXT_FORMAT(table),
-                             has_rows_of_its_own(list) ? "{row has id sought}" : "id = sought");
+        buffer_append_format(
+            sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s %s AND ", TEXT_FORMAT(table),
+            has_rows_of_its_own(list) ? "{whole} WHERE {row has id sought}" : "WHERE id = sought");
     else if (list->candidates)
         buffer_append_format(
             sql, "({candidates of %.*s $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidate AND ",
