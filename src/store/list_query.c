@@ -262,7 +262,7 @@ static void append_count_of_status(struct buffer *sql, const struct list_query *
                              TEXT_FORMAT(list->entity->table), TEXT_FORMAT(list->conditions));
 }
 
-/* An index has their order, too: as many rows are read as the page has. */
+/* In the usual order an index has them, too: as many rows are read as the page has. */
 static void append_page_of_status(struct buffer *sql, const struct list_query *list)
 {
     buffer_append(sql, TEXT("SELECT "));
