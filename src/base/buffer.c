@@ -37,16 +37,19 @@ void buffer_grow(struct buffer *buffer, size_t more)
 void buffer_append_format(struct buffer *buffer, const char *format, ...)
 {
     va_list arguments, again;
+    size_t room = buffer->capacity - buffer->length;
 
     assert(format != NULL);
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(room ? buffer->data + buffer->length : NULL, room, format, arguments);
 
     if (length < 0)
         abort();
-    buffer_reserve(buffer, (size_t)length + 1);
-    vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
+    if ((size_t)length >= room) { /* it did not fit, with the zero at its end */
+        buffer_reserve(buffer, (size_t)length + 1);
+        vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
+    }
     buffer->length += (size_t)length;
     va_end(again);
     va_end(arguments);

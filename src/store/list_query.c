@@ -199,17 +199,28 @@ void list_query_sort(struct list_query *list, struct text field_name, bool is_de
 
 /* The engines disagree about where what is unset belongs; where nothing is, saying so would only keep an
  * index from being used. */
-static const char *place_of_unset(const struct list_query *list, const struct field *field,
+static struct text place_of_unset(const struct list_query *list, const struct field *field,
                                   bool is_descending)
 {
     if (field == list->entity->fields || field->flags & (FIELD_REQUIRED | FIELD_STAMP))
-        return "";
-    return is_descending ? " NULLS FIRST" : " NULLS LAST";
+        return text_empty;
+    return is_descending ? TEXT(" NULLS FIRST") : TEXT(" NULLS LAST");
 }
 
-static void append_order(struct buffer *sql, const struct list_query *list, const char *alias)
+/* Columns and their order are most of the text, which every request puts together: without formats. */
+static void append_column(struct buffer *sql, struct text alias, const struct field *field)
 {
-    const struct field *id = list->entity->fields;
+    buffer_append(sql, alias);
+    buffer_append(sql, field->name);
+}
+
+static void append_direction(struct buffer *sql, bool is_descending)
+{
+    buffer_append(sql, is_descending ? TEXT(" DESC") : text_empty);
+}
+
+static void append_order(struct buffer *sql, const struct list_query *list, struct text alias)
+{
     bool is_descending = false;
 
     buffer_append(sql, TEXT(" ORDER BY "));
@@ -217,18 +228,24 @@ static void append_order(struct buffer *sql, const struct list_query *list, cons
         const struct field *field = list->sorts[i].field;
 
         is_descending = list->sorts[i].is_descending;
-        buffer_append_format(sql, "%s%.*s%s%s, ", alias, TEXT_FORMAT(field->name),
-                             is_descending ? " DESC" : "", place_of_unset(list, field, is_descending));
+        append_column(sql, alias, field);
+        append_direction(sql, is_descending);
+        buffer_append(sql, place_of_unset(list, field, is_descending));
+        buffer_append(sql, TEXT(", "));
     }
-    buffer_append_format(sql, "%s%.*s%s", alias, TEXT_FORMAT(id->name), is_descending ? " DESC" : "");
+    append_column(sql, alias, list->entity->fields);
+    append_direction(sql, is_descending);
 }
 
-static void append_columns(struct buffer *sql, const struct list_query *list, const char *alias)
+static void append_columns(struct buffer *sql, const struct list_query *list, struct text alias)
 {
-    for (size_t i = 0, written = 0; i < list->entity->field_count; i++)
-        if (field_is_column(&list->entity->fields[i]))
-            buffer_append_format(sql, "%s%s%.*s", written++ ? ", " : "", alias,
-                                 TEXT_FORMAT(list->entity->fields[i].name));
+    for (size_t i = 0, written = 0; i < list->entity->field_count; i++) {
+        if (!field_is_column(&list->entity->fields[i]))
+            continue;
+        if (written++)
+            buffer_append(sql, TEXT(", "));
+        append_column(sql, alias, &list->entity->fields[i]);
+    }
 }
 
 static void append_page_parameters(struct buffer *sql, const struct list_query *list)
@@ -236,8 +253,8 @@ static void append_page_parameters(struct buffer *sql, const struct list_query *
     buffer_append_format(sql, " LIMIT $%u OFFSET $%u", list->value_count + 1, list->value_count + 2);
 }
 
-/* A list of all rows of a status: an index has their order, and their number is known. */
-static void append_counted(struct buffer *sql, const struct list_query *list)
+/* A list of all rows of a status: their number is kept, or an index has them together. */
+static void append_count_of_status(struct buffer *sql, const struct list_query *list)
 {
     if (list->transaction->connection->engine->counts_rows)
         buffer_append_format(sql,
@@ -247,14 +264,21 @@ static void append_counted(struct buffer *sql, const struct list_query *list)
     else
         buffer_append_format(sql, "SELECT COUNT(*) AS total FROM %.*s WHERE %.*s",
                              TEXT_FORMAT(list->entity->table), TEXT_FORMAT(list->conditions));
-    buffer_append(sql, TEXT(") AS matching LEFT JOIN (SELECT "));
-    append_columns(sql, list, "");
-    buffer_append_format(sql, " FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
+}
+
+/* In the usual order an index has them, too: as many rows are read as the page has. */
+static void append_page_of_status(struct buffer *sql, const struct list_query *list)
+{
+    buffer_append(sql, TEXT("SELECT "));
+    append_columns(sql, list, text_empty);
+    buffer_append(sql, TEXT(", ("));
+    append_count_of_status(sql, list);
+    buffer_append_format(sql, ") AS total FROM %.*s WHERE %.*s", TEXT_FORMAT(list->entity->table),
                          TEXT_FORMAT(list->conditions));
     if (list->begins_at)
         buffer_append_format(sql, " AND created_at %s $%u",
                              list->sorts[0].is_descending ? "<=" : ">=", list->begins_at);
-    append_order(sql, list, "");
+    append_order(sql, list, text_empty);
     append_page_parameters(sql, list);
 }
 
@@ -263,15 +287,16 @@ static bool has_rows_of_its_own(const struct list_query *list)
     return list->entity->scoping == SCOPED_BY_ENVIRONMENT;
 }
 
-/* The rows among which all that match are, and the conditions. */
+/* The rows among which all that match are, and the conditions. Where rows have keys, a few ids are found by
+ * those: the planner, which has no statistics, would walk all of a status instead, once for each id. */
 static void append_source(struct buffer *sql, const struct list_query *list)
 {
     struct text table = list->entity->table;
 
     if (text_is_set(list->ids))
-        buffer_append_format(sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s WHERE %s AND ",
-                             TEXT_FORMAT(table),
-                             has_rows_of_its_own(list) ? "{row has id sought}" : "id = sought");
+        buffer_append_format(
+            sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s %s AND ", TEXT_FORMAT(table),
+            has_rows_of_its_own(list) ? "{whole} WHERE {row has id sought}" : "WHERE id = sought");
     else if (list->candidates)
         buffer_append_format(sql,
                              "({elements of $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidates.value "
@@ -299,15 +324,21 @@ static void append_matching(struct buffer *sql, const struct list_query *list)
     buffer_append(sql, TEXT(") "));
 }
 
+/* A page without rows is one row without an id, so that the total comes along in any case. The rows
+ * themselves are read last, and no copy of them is made but to put them in order. */
 static void append_matched_page(struct buffer *sql, const struct list_query *list)
 {
-    buffer_append(sql, TEXT("SELECT COUNT(*) AS total FROM matching) AS matching LEFT JOIN (SELECT "));
-    append_columns(sql, list, "entity.");
-    buffer_append(sql, TEXT(" FROM (SELECT * FROM matching"));
-    append_order(sql, list, "");
+    append_matching(sql, list);
+    buffer_append(sql, TEXT("SELECT "));
+    append_columns(sql, list, TEXT("entity."));
+    buffer_append(sql, TEXT(", counted.total FROM (SELECT COUNT(*) AS total FROM matching) AS counted "
+                            "LEFT JOIN (SELECT * FROM matching"));
+    append_order(sql, list, text_empty);
     append_page_parameters(sql, list);
-    buffer_append_format(sql, ") AS top CROSS JOIN %.*s AS entity WHERE %s", TEXT_FORMAT(list->entity->table),
+    buffer_append_format(sql, ") AS top ON 1 = 1 LEFT JOIN %.*s AS entity ON %s",
+                         TEXT_FORMAT(list->entity->table),
                          has_rows_of_its_own(list) ? "{row entity is top}" : "entity.id = top.matched");
+    append_order(sql, list, TEXT("top."));
 }
 
 static bool is_counted(const struct list_query *list)
@@ -316,29 +347,36 @@ static bool is_counted(const struct list_query *list)
            !text_is_set(list->ids);
 }
 
-/* A page without rows is one row without an id, so that the total comes along in any case. */
+static struct text take_text(const struct list_query *list, struct buffer *sql)
+{
+    struct text text = arena_copy(list->transaction->arena, buffer_text(sql));
+
+    buffer_free(sql);
+    return text;
+}
+
 struct text list_query_text(const struct list_query *list)
 {
     struct buffer sql = {0};
 
-    if (!is_counted(list))
-        append_matching(&sql, list);
-    buffer_append(&sql, TEXT("SELECT "));
-    append_columns(&sql, list, "page.");
-    buffer_append(&sql, TEXT(", matching.total FROM ("));
     if (is_counted(list))
-        append_counted(&sql, list);
+        append_page_of_status(&sql, list);
     else
         append_matched_page(&sql, list);
-    buffer_append(&sql, TEXT(") AS page ON 1 = 1"));
-    append_order(&sql, list, "page.");
-    struct text text = arena_copy(list->transaction->arena, buffer_text(&sql));
+    return take_text(list, &sql);
+}
 
-    buffer_free(&sql);
-    return text;
+static struct text count_text(const struct list_query *list)
+{
+    struct buffer sql = {0};
+
+    append_count_of_status(&sql, list);
+    return take_text(list, &sql);
 }
 
 /* ---- the rows ---- */
+
+#define TOTAL_FIELD .name = TEXT_LITERAL("total"), .type = FIELD_INTEGER
 
 /* The entity with the total behind its members. */
 static struct entity with_total(const struct list_query *list)
@@ -347,8 +385,7 @@ static struct entity with_total(const struct list_query *list)
     struct field *fields = ARENA_ARRAY(list->transaction->arena, struct field, entity.field_count + 1);
 
     memcpy(fields, entity.fields, entity.field_count * sizeof *fields);
-    fields[entity.field_count] =
-        (struct field){.name = TEXT("total"), .type = FIELD_INTEGER, .offset = entity.struct_size};
+    fields[entity.field_count] = (struct field){TOTAL_FIELD, .offset = entity.struct_size};
     entity.fields = fields;
     entity.field_count++;
     entity.struct_size += sizeof(int64_t);
@@ -362,15 +399,26 @@ static struct record_list without_total(const struct list_query *list, struct re
     size_t size = list->entity->struct_size;
     char *records = rows.records;
 
-    *total = 0;
-    if (rows.count == 0) /* a failure, which the transaction has */
-        return rows;
     memcpy(total, records + size, sizeof *total);
     if (!text_is_set(entity_id(list->entity, records)))
         return (struct record_list){0};
     for (size_t i = 1; i < rows.count; i++)
         memmove(records + i * size, records + i * (size + sizeof *total), size);
     return rows;
+}
+
+/* The number of all rows when a page at `offset` had none and no total either. They may be counted a moment
+ * later than that, and never are so many that the page should have had some. */
+static int64_t count_before(struct list_query *list, int64_t offset)
+{
+    static const struct field count_fields[] = {{TOTAL_FIELD}};
+    static const struct entity count_entity = {ENTITY_FIELDS(count_fields), .struct_size = sizeof(int64_t)};
+    int64_t count = 0;
+
+    if (offset > 0)
+        query_record(list->transaction, &(struct query){count_text(list), &count_entity, true}, list->values,
+                     list->value_count, &count);
+    return count < offset ? count : offset;
 }
 
 /* ---- by the index ---- */
@@ -436,7 +484,7 @@ static struct text row_text(const struct list_query *list)
     struct buffer sql = {0};
 
     buffer_append(&sql, TEXT("SELECT "));
-    append_columns(&sql, list, "");
+    append_columns(&sql, list, text_empty);
     buffer_append_format(&sql, " FROM %.*s WHERE key = $1", TEXT_FORMAT(list->entity->table));
     struct text text = arena_copy(list->transaction->arena, buffer_text(&sql));
 
@@ -485,20 +533,21 @@ static bool find_page(const struct list_query *list, const struct page *page, st
     return true;
 }
 
-/* Has a list of all rows of a status, from a far offset on, begin where the index says that the page does. */
-static void find_place(struct list_query *list, struct page *page)
+/* Has a list of all rows of a status, from a far offset on, begin where the index says that the page does.
+ * True when there is no such row: then *total is their number. */
+static bool is_beyond(struct list_query *list, struct page *page, int64_t *total)
 {
     struct index_answer answer;
 
-    if (page->offset < FAR_OFFSET || !is_by_creation(list) || !has_index_of_texts(list) ||
-        ask_index(list, page, INDEX_PLACE, &answer) != INDEX_ANSWERED)
-        return;
-    if (answer.created_at_us == INSTANT_UNSET) {
-        *page = (struct page){.offset = 0, .limit = 0};
-        return;
-    }
+    if (page->offset < FAR_OFFSET || !is_counted(list) || !is_by_creation(list) ||
+        !has_index_of_texts(list) || ask_index(list, page, INDEX_PLACE, &answer) != INDEX_ANSWERED)
+        return false;
+    *total = answer.total;
+    if (answer.created_at_us == INSTANT_UNSET)
+        return true;
     page->offset = answer.skip;
     list->begins_at = add_value(list, value_instant(answer.created_at_us));
+    return false;
 }
 
 static struct text array_of(const struct index_answer *answer, struct arena *arena)
@@ -534,36 +583,36 @@ static bool has_candidates(struct list_query *list, const struct page *page)
 /* ---- running it ---- */
 
 /* An engine that does not find an index for a condition by itself is asked where to look. */
-static void find_way(struct list_query *list, struct page *page)
+static void find_way(struct list_query *list, const struct page *page)
 {
     const struct transaction *transaction = list->transaction;
     struct connection *connection = transaction->connection;
 
-    if (is_counted(list))
-        find_place(list, page);
-    else if (list->has_index || text_is_set(list->ids) || has_candidates(list, page) ||
-             !has_rows_of_its_own(list) || !connection->engine->reads_whole)
+    if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list, page) ||
+        !has_rows_of_its_own(list) || !connection->engine->reads_whole)
         return;
-    else
-        list->reads_whole =
-            connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
+    list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
 }
 
 struct record_list list_query_run(struct list_query *list, const struct page *asked, int64_t *total)
 {
-    struct page way = *asked, *page = &way;
-    struct record_list rows;
+    struct page page = *asked;
+    struct record_list rows = {0};
 
-    if (find_page(list, page, &rows, total))
+    assert(page.limit > 0);
+    if (find_page(list, &page, &rows, total) || is_beyond(list, &page, total))
         return rows;
-    find_way(list, page);
+    find_way(list, &page);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];
 
     memcpy(values, list->values, list->value_count * sizeof *values);
-    values[list->value_count] = value_integer(page->limit);
-    values[list->value_count + 1] = value_integer(page->offset);
-    return without_total(list, query_records(list->transaction, &query, values, list->value_count + 2),
-                         total);
+    values[list->value_count] = value_integer(page.limit);
+    values[list->value_count + 1] = value_integer(page.offset);
+    rows = query_records(list->transaction, &query, values, list->value_count + 2);
+    if (rows.count > 0)
+        return without_total(list, rows, total);
+    *total = is_counted(list) ? count_before(list, asked->offset) : 0; /* 0: a failure */
+    return rows;
 }

@@ -1,5 +1,6 @@
 /* list_query.h: a page of a list together with the number of all rows that match, in one statement and so of
- * one moment; conditions and order are put together as the request has them.
+ * one moment (but for the number where a page lies beyond the end of all rows of a status, which may be of a
+ * moment later); conditions and order are put together as the request has them.
  *
  *     struct list_query list;
  *     list_query_begin(&list, transaction, &customer_entity);

@@ -152,14 +152,25 @@ struct text query_expand(const struct query *query, const struct connection *con
     return expanded;
 }
 
-/* FNV-1a: of a text that was put together, which has no address to go by. */
+static uint64_t mix(uint64_t key, uint64_t word)
+{
+    key = (key ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+    return key ^ key >> 32;
+}
+
+/* Of a text that was put together, which has no address to go by. */
 static uint64_t text_key(struct text text)
 {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t key = text.length, word = 0;
+    size_t at = 0;
 
-    for (size_t i = 0; i < text.length; i++)
-        hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(0x100000001B3);
-    return hash;
+    for (; text.length - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, text.data + at, sizeof word);
+        key = mix(key, word);
+    }
+    word = 0;
+    memcpy(&word, text.data + at, text.length - at);
+    return mix(key, word);
 }
 
 struct statement *query_statement(struct transaction *transaction, const struct query *query)

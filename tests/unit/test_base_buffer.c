@@ -69,6 +69,22 @@ static void test_format(void **state)
     buffer_free(&buffer);
 }
 
+/* What is formatted is ended by a zero byte, for which there may be no room. */
+static void test_format_fits_or_the_buffer_grows(void **state)
+{
+    struct buffer buffer;
+    char expected[601] = "";
+
+    (void)state;
+    buffer_init(&buffer);
+    for (unsigned i = 0; i < sizeof expected - 1; i++) {
+        expected[i] = (char)('0' + i % 10);
+        buffer_append_format(&buffer, "%u", i % 10);
+        assert_text(buffer_text(&buffer), expected);
+    }
+    buffer_free(&buffer);
+}
+
 static void test_numbers(void **state)
 {
     static const struct {
@@ -102,8 +118,11 @@ static void test_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty_buffer), cmocka_unit_test(test_growth_keeps_what_is_there),
-        cmocka_unit_test(test_reserve),      cmocka_unit_test(test_format),
+        cmocka_unit_test(test_empty_buffer),
+        cmocka_unit_test(test_growth_keeps_what_is_there),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_format_fits_or_the_buffer_grows),
         cmocka_unit_test(test_numbers),
     };
 

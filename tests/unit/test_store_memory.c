@@ -63,14 +63,14 @@ int __wrap_sqlite3_exec(sqlite3 *handle, const char *sql, row_callback *callback
     return fails ? SQLITE_NOMEM : code;
 }
 
-const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
+const unsigned char *__real_sqlite3_value_text(sqlite3_value *value);
+const unsigned char *__wrap_sqlite3_value_text(sqlite3_value *value);
+const unsigned char *__wrap_sqlite3_value_text(sqlite3_value *value)
 {
     size_t bytes_max = atomic_load(&text_bytes_max);
-    bool fails = bytes_max > 0 && (size_t)sqlite3_column_bytes(statement, column) > bytes_max;
+    bool fails = bytes_max > 0 && (size_t)sqlite3_value_bytes(value) > bytes_max;
 
-    return fails ? NULL : __real_sqlite3_column_text(statement, column);
+    return fails ? NULL : __real_sqlite3_value_text(value);
 }
 
 static int repair_and_tear_down(void **state)

@@ -137,43 +137,42 @@ enum step sqlite_change(struct statement *statement, const struct value *paramet
 /* SQLite keeps what it is given, of whatever type, and converts what is read. We do not: half a number and a
  * blob are not equal to what they are converted to, so that no query finds a row of the audit trail that
  * somebody has given them, although it looked whole. */
-static int64_t column_integer(sqlite3_stmt *handle, int column)
+static int64_t integer_of(sqlite3_value *value)
 {
-    return sqlite3_column_type(handle, column) == SQLITE_INTEGER ? sqlite3_column_int64(handle, column) : 0;
+    return sqlite3_value_type(value) == SQLITE_INTEGER ? sqlite3_value_int64(value) : 0;
 }
 
 /* A text of several pages is ended by a zero byte when it is asked for, which takes memory: false when there
  * is none. */
-static bool column_text(sqlite3_stmt *handle, int column, struct text *text)
+static bool text_of(sqlite3_value *value, struct text *text)
 {
-    int type = sqlite3_column_type(handle, column);
+    int type = sqlite3_value_type(value);
     bool is_read = type != SQLITE_BLOB && type != SQLITE_NULL;
-    const char *data = is_read ? (const char *)sqlite3_column_text(handle, column) : NULL;
+    const char *data = is_read ? (const char *)sqlite3_value_text(value) : NULL;
 
-    *text = data ? (struct text){data, (size_t)sqlite3_column_bytes(handle, column)} : text_none;
+    *text = data ? (struct text){data, (size_t)sqlite3_value_bytes(value)} : text_none;
     return data || !is_read;
 }
 
-static bool read_column(sqlite3_stmt *handle, int column, const struct field *field, struct arena *arena,
-                        void *record)
+/* The value of a column may be asked as one of a function's parameters may, because connections have no
+ * mutexes (SQLITE_CONFIG_MULTITHREAD); every sqlite3_column_... would look for the column anew. */
+static bool read_column(sqlite3_value *value, const struct field *field, struct arena *arena, void *record)
 {
     char *member = (char *)record + field->offset;
     struct text text;
 
     switch (field->type) {
     case FIELD_INSTANT:
-        *(int64_t *)member = sqlite3_column_type(handle, column) == SQLITE_NULL
-                                 ? INSTANT_UNSET
-                                 : column_integer(handle, column);
+        *(int64_t *)member = sqlite3_value_type(value) == SQLITE_NULL ? INSTANT_UNSET : integer_of(value);
         break;
     case FIELD_INTEGER:
-        *(int64_t *)member = column_integer(handle, column);
+        *(int64_t *)member = integer_of(value);
         break;
     case FIELD_BOOLEAN:
-        *(bool *)member = column_integer(handle, column) != 0;
+        *(bool *)member = integer_of(value) != 0;
         break;
     default:
-        if (!column_text(handle, column, &text))
+        if (!text_of(value, &text))
             return false;
         *(struct text *)member = arena_copy(arena, text);
         break;
@@ -187,7 +186,8 @@ bool sqlite_read_row(struct statement *statement, const struct entity *entity, s
     int column = 0;
 
     for (const struct field *field = entity->fields, *end = field + entity->field_count; field < end; field++)
-        if (field_is_column(field) && !read_column(statement->handle, column++, field, arena, record))
+        if (field_is_column(field) &&
+            !read_column(sqlite3_column_value(statement->handle, column++), field, arena, record))
             return false;
     return true;
 }
