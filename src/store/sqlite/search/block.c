@@ -1,6 +1,7 @@
 #include "store/sqlite/search/block.h"
 
 #include <assert.h>
+#include <endian.h>
 
 enum {
     VARINT_BYTES_MAX = 10,
@@ -183,22 +184,25 @@ bool block_reader_next_of_run(struct block_reader *reader)
  * one that is longer, and before the end. */
 static size_t take_short(struct block_reader *reader, uint64_t *places)
 {
-    const unsigned char *next = reader->next;
+    const unsigned char *next = reader->next, *end = reader->run_end;
     uint64_t document = reader->posting.document, position = reader->posting.position;
     size_t count = 0;
 
-    while (reader->run_end - next >= 4) {
-        uint32_t bytes = next[0] | (uint32_t)next[1] << 8 | (uint32_t)next[2] << 16;
-        uint32_t is_long = bytes >> 7 & 1;
-        uint32_t step = (bytes & 0x7F) | ((bytes >> 8 & 0x7F & -is_long) << 7);
-        uint32_t is_same = step & 1, given = bytes >> (8 << is_long) & 0xFF;
+    for (; end - next >= 4; count++) {
+        uint32_t bytes;
+
+        memcpy(&bytes, next, sizeof bytes);
+        bytes = le32toh(bytes);
+        uint32_t is_long = bytes >> 7 & 1, is_same = bytes & 1; /* the length is known from the first byte */
+        uint32_t step = (bytes & 0x7F) | (bytes >> 1 & 0x3F80 & -is_long);
+        uint32_t given = bytes >> (8 + 8 * is_long) & 0xFF;
 
         if ((is_long & bytes >> 15) | (given >> 7 & ~is_same & 1))
             break;
         document += step >> 1;
-        position = is_same ? position : given;
+        position = (position & -(uint64_t)is_same) | (given & ((uint64_t)is_same - 1));
         next += 2 + is_long - is_same;
-        places[count++] = BLOCK_PLACE(document, position);
+        places[count] = BLOCK_PLACE(document, position);
     }
     reader->next = next;
     reader->posting.position = (uint32_t)position;
