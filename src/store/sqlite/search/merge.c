@@ -7,6 +7,8 @@
 
 #define NO_NUMBER UINT32_MAX
 
+enum { OFFER_DOCUMENTS = 128, OFFER_POSTINGS = 512 }; /* after which the processor is offered, perhaps */
+
 /* Where documents and postings come from. */
 struct source {
     struct search_segment segment;      /* unless it is memory */
@@ -37,6 +39,7 @@ struct search_merge {
 
     struct search_documents documents; /* not written yet */
     struct block_writer writer;
+    uint64_t posting_count;
 
     size_t source_count;
     struct source sources[];
@@ -141,6 +144,8 @@ static void merge_documents(struct search_merge *merge, uint32_t blocks)
             merge->has_documents = true;
             return;
         }
+        if (merge->made.document_count % OFFER_DOCUMENTS == 0)
+            search_offer(merge->tables);
         source->numbers[source->next_document - 1] = merge->made.document_count;
         add_document(merge, &source->place);
         next_document(merge, source);
@@ -240,6 +245,8 @@ static void add_posting(struct search_merge *merge, const struct posting *postin
 {
     struct block_writer *writer = &merge->writer;
 
+    if (++merge->posting_count % OFFER_POSTINGS == 0)
+        search_offer(merge->tables);
     if (!block_writer_is_empty(writer) && posting_compare(&writer->last, posting) >= 0) {
         fail(merge);
         return;
@@ -382,9 +389,10 @@ static bool begin_source(struct search_merge *merge, struct source *source)
 }
 
 struct search_merge *search_merge_begin(struct search_tables *tables, const struct search_segment *segments,
-                                        size_t count, const struct search_memory *memory)
+                                        size_t count, const struct search_memory *memories,
+                                        size_t memory_count)
 {
-    struct search_merge *merge = calloc(1, sizeof *merge + (count + 1) * sizeof merge->sources[0]);
+    struct search_merge *merge = calloc(1, sizeof *merge + (count + memory_count) * sizeof merge->sources[0]);
 
     if (!merge)
         abort();
@@ -393,9 +401,9 @@ struct search_merge *search_merge_begin(struct search_tables *tables, const stru
     for (size_t i = 0; i < count; i++)
         merge->sources[merge->source_count++] =
             (struct source){.segment = segments[i], .document_count = segments[i].document_count};
-    if (memory)
+    for (size_t i = 0; i < memory_count; i++)
         merge->sources[merge->source_count++] =
-            (struct source){.memory = memory, .document_count = (uint32_t)memory->document_count};
+            (struct source){.memory = &memories[i], .document_count = (uint32_t)memories[i].document_count};
     bool is_begun = search_segment_add(tables, &merge->made);
 
     for (size_t i = 0; is_begun && i < merge->source_count; i++)

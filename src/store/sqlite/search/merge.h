@@ -20,10 +20,11 @@ enum search_progress {
     SEARCH_FAILED, /* as the connection's error tells */
 };
 
-/* Begins one of `count` live segments, and of `memory` (NULL: nothing), which must stay and be merged in the
- * same transaction. NULL on a failure. */
+/* Begins one of `count` live segments, and of memory, which must stay and be merged in the same transaction.
+ * NULL on a failure. */
 struct search_merge *search_merge_begin(struct search_tables *tables, const struct search_segment *segments,
-                                        size_t count, const struct search_memory *memory);
+                                        size_t count, const struct search_memory *memories,
+                                        size_t memory_count);
 /* Goes on, until about `blocks` rows were read or written. */
 enum search_progress search_merge_step(struct search_merge *merge, uint32_t blocks);
 /* Whether it is of that segment, or makes it. */

@@ -90,6 +90,7 @@ static bool read_block(struct cursor *cursor)
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
     struct text data = code == SQLITE_ROW ? search_blob(statement, 0) : text_empty;
 
+    search_offer(cursor->tables);
     if (data.length > sizeof cursor->bytes)
         data.length = 0;
     if (data.length)

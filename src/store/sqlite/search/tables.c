@@ -1,12 +1,15 @@
 #include "store/sqlite/search/tables.h"
 
 #include "base/instant.h"
+#include "base/processor.h"
 #include "store/sqlite/handle.h"
 #include "store/sqlite/search/merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { OFFER_US = 50 };
 
 /* `@` stands for the name of the entity's table, `%` for the entity's own, `#` for the searched columns. */
 static const char *const texts[SEARCH_STATEMENTS] = {
@@ -169,6 +172,17 @@ struct text search_blob(sqlite3_stmt *statement, int column)
     const char *data = sqlite3_column_blob(statement, column);
 
     return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
+}
+
+void search_offer(struct search_tables *tables)
+{
+    struct sqlite_connection *connection = sqlite_of(tables->connection);
+    int64_t now_us = monotonic_now_us();
+
+    if (now_us - connection->offered_us < OFFER_US)
+        return;
+    processor_offer();
+    connection->offered_us = monotonic_now_us();
 }
 
 bool search_is_damaged(const struct search_tables *tables)

@@ -81,6 +81,9 @@ struct text search_blob(sqlite3_stmt *statement, int column);
 /* After a failure: whether it was not the database that failed, but what it gave makes no sense. */
 bool search_is_damaged(const struct search_tables *tables);
 
+/* Offers the processor (base/processor.h) if that was not done for some 50 us. Between parts of long work. */
+void search_offer(struct search_tables *tables);
+
 /* ---- segments ---- */
 
 enum search_state {

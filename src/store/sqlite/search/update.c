@@ -12,8 +12,9 @@
 #include <string.h>
 
 enum {
-    ROWS_ALONE = 1024, /* taken in at once */
+    ROWS_ALONE = 512,  /* taken in at once */
     ROWS_BESIDE = 256, /* when others write: some milliseconds for them to wait */
+    ROWS_SORTED = 64,  /* at once: some 200 us */
     BLOCKS_ALONE = 256,
     BLOCKS_BESIDE = 48,
     AT_ONCE_DOCUMENTS_MAX = 2048, /* of segments that are merged with rows as those come */
@@ -34,8 +35,8 @@ enum { COLUMN_KEY, COLUMN_IS_NEW, COLUMN_OLD, COLUMN_SCOPE = 5, COLUMN_CREATED, 
 /* Changed rows: where segments have them, and what they are now. */
 struct intake {
     struct arena *arena;
-    struct search_memory memory;
-    size_t document_capacity, posting_capacity;
+    struct search_memory memories[ROWS_ALONE / ROWS_SORTED];
+    size_t memory_count, posting_capacity; /* of the last one */
     struct search_place *old;
     size_t old_count, row_count;
     struct term_sequence sequence;
@@ -59,10 +60,8 @@ static struct text column_text(sqlite3_stmt *statement, int column)
     return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
 }
 
-static void add_terms(struct intake *intake, unsigned field, struct text text)
+static void add_terms(struct intake *intake, struct search_memory *memory, unsigned field, struct text text)
 {
-    struct search_memory *memory = &intake->memory;
-
     if (text.length == 0)
         return;
     term_sequence_of_indexed(&intake->sequence, text);
@@ -75,9 +74,36 @@ static void add_terms(struct intake *intake, unsigned field, struct text text)
     }
 }
 
+static int by_order(const void *a, const void *b)
+{
+    return posting_compare(a, b);
+}
+
+static void sort_last(struct intake *intake)
+{
+    if (intake->memory_count == 0)
+        return;
+    struct search_memory *memory = &intake->memories[intake->memory_count - 1];
+
+    if (memory->posting_count)
+        qsort(memory->postings, memory->posting_count, sizeof(struct posting), by_order);
+}
+
+/* Where the next row goes. */
+static struct search_memory *next_memory(struct intake *intake)
+{
+    if (intake->memory_count > 0 && intake->memories[intake->memory_count - 1].document_count < ROWS_SORTED)
+        return &intake->memories[intake->memory_count - 1];
+    sort_last(intake);
+    intake->posting_capacity = 0;
+    struct search_memory *memory = &intake->memories[intake->memory_count++];
+
+    memory->places = ARENA_ARRAY(intake->arena, struct search_place, ROWS_SORTED);
+    return memory;
+}
+
 static void take_row(struct intake *intake, sqlite3_stmt *statement)
 {
-    struct search_memory *memory = &intake->memory;
     int64_t key = sqlite3_column_int64(statement, COLUMN_KEY);
 
     intake->row_count++;
@@ -90,8 +116,10 @@ static void take_row(struct intake *intake, sqlite3_stmt *statement)
         };
     if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL)
         return; /* it was removed */
+    struct search_memory *memory = next_memory(intake);
+
     for (int column = COLUMN_TEXTS; column < sqlite3_column_count(statement); column++)
-        add_terms(intake, (unsigned)(column - COLUMN_TEXTS), column_text(statement, column));
+        add_terms(intake, memory, (unsigned)(column - COLUMN_TEXTS), column_text(statement, column));
     memory->places[memory->document_count++] = (struct search_place){
         .scope = sqlite3_column_int64(statement, COLUMN_SCOPE),
         .created_at_us = sqlite3_column_int64(statement, COLUMN_CREATED),
@@ -100,24 +128,34 @@ static void take_row(struct intake *intake, sqlite3_stmt *statement)
     };
 }
 
-static int by_order(const void *a, const void *b)
-{
-    return posting_compare(a, b);
-}
-
 static bool take_rows(struct search_tables *tables, struct intake *intake, int64_t count_max)
 {
     sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_NOTED_FIRST, count_max);
     int code = SQLITE_ERROR;
 
     intake->old = ARENA_ARRAY(intake->arena, struct search_place, count_max);
-    intake->memory.places = ARENA_ARRAY(intake->arena, struct search_place, count_max);
-    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
+    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         take_row(intake, statement);
-    if (intake->memory.posting_count)
-        qsort(intake->memory.postings, intake->memory.posting_count, sizeof(struct posting), by_order);
+        search_offer(tables);
+    }
+    sort_last(intake);
     term_sequence_free(&intake->sequence);
     return statement && search_end(statement, code);
+}
+
+static uint32_t document_count(const struct intake *intake)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < intake->memory_count; i++)
+        count += (uint32_t)intake->memories[i].document_count;
+    return count;
+}
+
+static void free_memories(struct intake *intake)
+{
+    for (size_t i = 0; i < intake->memory_count; i++)
+        free(intake->memories[i].postings);
 }
 
 /* What segments have of the rows is void now. */
@@ -129,6 +167,7 @@ static bool void_old(struct search_tables *tables, const struct intake *intake,
             uint32_t number;
             bool is_there;
 
+            search_offer(tables);
             if (!search_documents_find(tables, segments[j].number, &intake->old[i], &number, &is_there) ||
                 (is_there && !search_void_set(tables, &segments[j], number)))
                 return false;
@@ -186,14 +225,14 @@ static size_t count_merged(const struct search_segment *segments, size_t count, 
 static bool make_segment(struct search_tables *tables, const struct intake *intake,
                          struct search_segment *segments, size_t count, uint32_t part)
 {
-    uint32_t documents = (uint32_t)intake->memory.document_count;
+    uint32_t documents = document_count(intake);
 
     count = free_segments(tables, segments, count);
     if (documents == 0)
         return true;
     struct search_merge *merge = search_merge_begin(
         tables, segments, count_merged(segments, count, documents, part, AT_ONCE_DOCUMENTS_MAX),
-        &intake->memory);
+        intake->memories, intake->memory_count);
     bool is_made = merge && search_merge_step(merge, UINT32_MAX) == SEARCH_MERGED;
 
     search_merge_free(merge);
@@ -215,7 +254,7 @@ static bool take_in(struct search_tables *tables, bool is_alone, struct arena *a
             void_old(tables, &intake, segments, segment_count) &&
             make_segment(tables, &intake, segments, segment_count, is_alone ? PART_ALONE : PART_BESIDE) &&
             search_run(SEARCH_STATEMENT(tables, SEARCH_NOTED_REMOVE, count_max));
-    free(intake.memory.postings);
+    free_memories(&intake);
     *count = intake.row_count;
     *is_more = intake.row_count == (size_t)count_max;
     return is_done;
@@ -258,7 +297,7 @@ static bool begin_merge(struct search_tables *tables, bool is_alone, struct aren
     segments = choose(segments, &count, is_alone ? PART_ALONE : PART_BESIDE);
     if (count == 0)
         return true;
-    tables->merge = search_merge_begin(tables, segments, count, NULL);
+    tables->merge = search_merge_begin(tables, segments, count, NULL, 0);
     return tables->merge != NULL;
 }
 
