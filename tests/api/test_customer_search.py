@@ -328,6 +328,25 @@ def test_pages_of_rows_of_one_instant_have_each_of_them_once(directory, start_se
     server.stop()
 
 
+def test_a_page_among_many_large_rows_of_one_instant_is_not_too_much(directory, start_server):
+    """All of them together are more than a reply may take."""
+    key = farthing_server.init(directory).api_key
+    server = start_server(directory)
+    with Client(server.address, key) as client:
+        ids = [client.create({"external_id": f"c{number}", "name": "Same"})["id"] for number in range(220)]
+    server.stop()
+    instant = "'2026-01-31T00:00:00Z'" if engine.ON_POSTGRES else "1769817600000000"
+    metadata = json.dumps({"text": "x" * 100_000})
+    engine.change(directory, f"UPDATE customers SET created_at = {instant}, metadata = '{metadata}'")
+    server = start_server(directory)
+    with Client(server.address, key) as client:
+        for offset in (0, 100, 218):
+            reply = client.post("/v1/customers/search", {**where("name", "contains", string="sam"), "limit": 2, "offset": offset})
+            assert reply.status == 200, reply
+            assert [item["id"] for item in reply.json()["items"]] == sorted(ids)[offset : offset + 2]
+    server.stop()
+
+
 # ---- conditions ------------------------------------------------------------------------------------------------
 
 
