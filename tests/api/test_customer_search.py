@@ -347,6 +347,19 @@ def test_a_page_among_many_large_rows_of_one_instant_is_not_too_much(directory, 
     server.stop()
 
 
+@pytest.mark.embedded("the index of searches is its own")
+def test_segments_of_the_index_stay_few_while_others_write(directory, start_server):
+    """What merging leaves behind is removed as fast as it comes, and does not keep merging from going on."""
+    key = farthing_server.init(directory).api_key
+    server = start_server(directory)
+    with Client(server.address, key) as client:
+        for number in range(4000):
+            client.create({"external_id": f"c{number}", "name": "Same"})
+    ((count,),) = engine.tuples(directory, "SELECT count(*) FROM customers_search_segments")
+    server.stop()
+    assert count < 30
+
+
 # ---- conditions ------------------------------------------------------------------------------------------------
 
 

@@ -328,45 +328,59 @@ static bool drop_unfinished(struct search_tables *tables, struct arena *arena)
     return is_done;
 }
 
-/* Removes some of what dropped segments have. */
-static bool sweep(struct search_tables *tables, uint32_t blocks, struct arena *arena, bool *has_swept)
+/* Runs a statement that removes at most *blocks rows of a segment, and takes them off. */
+static bool remove_blocks(struct search_tables *tables, enum search_statement which, int64_t segment,
+                          uint32_t *blocks)
 {
-    sqlite3 *handle = sqlite_of(tables->connection)->handle;
-    struct search_segment *segments;
-    size_t count;
-
-    *has_swept = false;
-    if (!search_segments(tables, SEARCH_DROPPED, arena, &segments, &count))
+    if (!search_run(SEARCH_STATEMENT(tables, which, SEARCH_BLOCK(segment, 0),
+                                     SEARCH_BLOCK(segment, UINT32_MAX), *blocks)))
         return false;
-    if (count == 0)
-        return true;
-    int64_t number = segments[0].number, first = SEARCH_BLOCK(number, 0),
-            last = SEARCH_BLOCK(number, UINT32_MAX);
-
-    *has_swept = true;
-    if (!search_run(SEARCH_STATEMENT(tables, SEARCH_POSTINGS_REMOVE, first, last, blocks)))
-        return false;
-    if (sqlite3_changes64(handle) > 0)
-        return true;
-    if (!search_run(SEARCH_STATEMENT(tables, SEARCH_DOCUMENTS_REMOVE, first, last, blocks)))
-        return false;
-    if (sqlite3_changes64(handle) > 0)
-        return true;
-    return search_run(SEARCH_STATEMENT(tables, SEARCH_VOID_REMOVE, number)) &&
-           search_run(SEARCH_STATEMENT(tables, SEARCH_SEGMENT_REMOVE, number));
+    *blocks -= (uint32_t)sqlite3_changes64(sqlite_of(tables->connection)->handle);
+    return true;
 }
 
+/* Removes what a dropped segment has, as far as *blocks go. */
+static bool sweep_segment(struct search_tables *tables, int64_t segment, uint32_t *blocks)
+{
+    if (!remove_blocks(tables, SEARCH_POSTINGS_REMOVE, segment, blocks))
+        return false;
+    if (*blocks == 0)
+        return true;
+    if (!remove_blocks(tables, SEARCH_DOCUMENTS_REMOVE, segment, blocks))
+        return false;
+    if (*blocks == 0)
+        return true;
+    --*blocks;
+    return search_run(SEARCH_STATEMENT(tables, SEARCH_VOID_REMOVE, segment)) &&
+           search_run(SEARCH_STATEMENT(tables, SEARCH_SEGMENT_REMOVE, segment));
+}
+
+/* Removes some of what dropped segments have: of several, because rows that are taken in may leave several
+ * behind each time. */
+static bool sweep(struct search_tables *tables, uint32_t blocks, struct arena *arena, bool *has_swept)
+{
+    struct search_segment *segments;
+    size_t count;
+    bool is_done = search_segments(tables, SEARCH_DROPPED, arena, &segments, &count);
+
+    *has_swept = count > 0;
+    for (size_t i = 0; is_done && i < count && blocks > 0; i++)
+        is_done = sweep_segment(tables, segments[i].number, &blocks);
+    return is_done;
+}
+
+/* Sweeping does not keep merging from going on, or segments would become many while others write. */
 static bool tidy(struct search_tables *tables, bool is_alone, struct arena *arena, bool *has_tidied)
 {
-    uint32_t blocks = is_alone ? BLOCKS_ALONE : BLOCKS_BESIDE;
+    uint32_t blocks = (is_alone ? BLOCKS_ALONE : BLOCKS_BESIDE) / 2;
 
     if (!tables->merge && !drop_unfinished(tables, arena))
         return false;
-    if (!sweep(tables, blocks, arena, has_tidied) || *has_tidied)
-        return *has_tidied;
+    if (!sweep(tables, blocks, arena, has_tidied))
+        return false;
     if (!tables->merge && !begin_merge(tables, is_alone, arena))
         return false;
-    *has_tidied = tables->merge;
+    *has_tidied |= tables->merge != NULL;
     return !tables->merge || go_on(tables, blocks);
 }
 
