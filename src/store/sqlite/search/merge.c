@@ -45,6 +45,7 @@ struct search_merge {
     struct source sources[];
 };
 
+/* Nothing asks the database behind this: its error tells whether it was the one that failed. */
 static bool fail(struct search_merge *merge)
 {
     merge->has_failed = true;
@@ -195,7 +196,7 @@ static bool next_of_segment(struct search_merge *merge, struct source *source)
 /* To the source's next posting in a document that is not void. */
 static void next_posting(struct search_merge *merge, struct source *source)
 {
-    while (source->memory ? next_of_memory(source) : next_of_segment(merge, source)) {
+    while (!merge->has_failed && (source->memory ? next_of_memory(source) : next_of_segment(merge, source))) {
         uint32_t number = source->posting.document;
 
         if (number >= source->document_count) {
@@ -368,7 +369,7 @@ enum search_progress search_merge_step(struct search_merge *merge, uint32_t bloc
     merge->blocks = 0;
     if (!merge->has_documents)
         merge_documents(merge, blocks);
-    if (merge->has_documents)
+    if (merge->has_documents && !merge->has_failed)
         is_merged = merge_postings(merge, blocks);
     merge->made.steps++;
     if (merge->has_failed || !(is_merged ? finish(merge) : search_segment_set(merge->tables, &merge->made)))
