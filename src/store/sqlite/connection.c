@@ -131,10 +131,11 @@ static bool configure(struct connection *connection, enum sqlite_mode mode, stru
         return sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") && sqlite_execute(connection, cache);
     }
     /* auto-vacuum only matters while the file is empty: pages never move, so that the file is what backups
-     * expect. */
+     * expect. What is deleted is overwritten (docs/privacy.md), whatever this SQLite does by itself. */
     if (!check_writable(connection, reason) || !sqlite_execute(connection, "PRAGMA auto_vacuum=NONE") ||
         !begin_log(connection, reason) || !sqlite_execute(connection, "PRAGMA synchronous=FULL") ||
         !sqlite_execute(connection, "PRAGMA wal_autocheckpoint=0") ||
+        !sqlite_execute(connection, "PRAGMA secure_delete=ON") ||
         !sqlite_execute(connection, "PRAGMA foreign_keys=ON") || !sqlite_execute(connection, log_size) ||
         !sqlite_execute(connection, cache))
         return false;
