@@ -20,10 +20,11 @@ struct store {
     /* Counts durable commits. Published before a command is answered; a reader whose snapshot is older renews
      * it. */
     atomic_uint_fast64_t commit_sequence;
-    _Atomic(enum store_state) state; /* set by the writer */
-    uint64_t indexed_sequence;       /* the commit of the index's last step; the writer's thread's */
-    atomic_bool has_unindexed;       /* rows whose searched fields have changed */
-    pthread_mutex_t readers_mutex;   /* guards which readers there are */
+    _Atomic(enum store_state) state;   /* set by the writer */
+    uint64_t indexed_sequence;         /* the commit of the index's last step; the writer's thread's */
+    atomic_bool has_unindexed;         /* rows whose searched fields have changed */
+    atomic_int_least64_t index_due_us; /* when the index is looked at all the same: monotonic */
+    pthread_mutex_t readers_mutex;     /* guards which readers there are */
     struct store_reader *readers;
 };
 

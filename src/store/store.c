@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include "base/instant.h"
 #include "store/follower.h"
 #include "store/lane.h"
 #include "store/migration.h"
@@ -18,6 +19,9 @@
 #include <sys/stat.h>
 
 enum { STORE_MAGIC = 0x53544f52 };
+
+/* What is void in the index does not stay for good, even if nothing is written any more. */
+#define INDEX_PAUSE_MAX_US (INT64_C(60) * 60 * MICROSECONDS_PER_SECOND)
 
 static struct store *new_store(void)
 {
@@ -140,7 +144,8 @@ enum store_verdict store_submit_slow_read(struct store *store, struct store_comm
 
 bool store_has_unindexed(const struct store *store)
 {
-    return atomic_load(&store->has_unindexed);
+    return atomic_load(&store->has_unindexed) ||
+           (!store->postgres && monotonic_now_us() >= atomic_load(&store->index_due_us));
 }
 
 const struct failure *store_index_searched(struct store *store, struct transaction *transaction,
@@ -155,10 +160,12 @@ const struct failure *store_index_searched(struct store *store, struct transacti
     if (!connection->engine->index_searched)
         return NULL;
     store->indexed_sequence = sequence + 1; /* when this is committed */
-    if (!connection->engine->index_searched(connection, entity, is_alone, count, is_more))
+    if (!connection->engine->index_searched(connection, entity, is_alone, count, is_more)) {
         transaction_fail(transaction);
-    else if (*count == 0) /* and not sooner, because what was done may still be rolled back */
+    } else if (*count == 0) { /* and not sooner, because what was done may still be rolled back */
+        atomic_store(&store->index_due_us, monotonic_now_us() + INDEX_PAUSE_MAX_US);
         atomic_store(&store->has_unindexed, false);
+    }
     return transaction->failure;
 }
 

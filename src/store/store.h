@@ -308,8 +308,8 @@ void store_reader_limit(struct store_reader *reader, bool (*is_over)(void *conte
 
 /* ---- the index of searched fields ---- */
 
-/* Whether rows whose searched fields have changed are not in the index yet, as far as is known; never where
- * that happens with the change. Any thread; cheap. */
+/* Whether rows whose searched fields have changed are not in the index yet, as far as is known, or it was not
+ * looked at for an hour; never where that happens with the change. Any thread; cheap. */
 bool store_has_unindexed(const struct store *store);
 /* Takes some of the entity's into it: fewer when others have written since the last time, because they wait
  * for this. How many it was in *count, whether there may be more in *is_more. Write lane only. */

@@ -13,8 +13,8 @@ enum { NOTED_MAX = 20000 }; /* rows that no segment has, before reading the tabl
 
 /* Documents that match, in the order of their places: of a segment, or noted rows. */
 struct found {
-    int64_t segment;
-    struct search_numbers numbers; /* of a segment's; none is void */
+    const struct search_segment *segment; /* or NULL */
+    struct search_numbers numbers;        /* of a segment's; none is void */
     uint32_t first, end; /* of a segment, all from here on, but for the void ones; unless `numbers` */
     struct search_bits voided;
     const struct search_place *places; /* of noted rows */
@@ -35,6 +35,7 @@ struct finding {
     struct found *founds;
     size_t found_count;
     int64_t total;
+    int64_t documents, documents_of_all; /* in segments: that may match, and of all environments */
 };
 
 /* ---- rows that no segment has as they are ---- */
@@ -158,49 +159,65 @@ static void remove_void(struct search_numbers *numbers, const struct search_bits
     numbers->count = kept;
 }
 
-static bool find_in_range(struct finding *finding, const struct search_segment *segment, struct found *found)
+static enum index_result find_in_range(struct finding *finding, struct found *found)
 {
     const struct index_question *question = finding->question;
 
-    found->segment = segment->number;
-    if (!search_void_read(finding->tables, segment, &found->voided) ||
-        !void_noted(finding, segment, &found->voided))
-        return false;
+    if (!search_void_read(finding->tables, found->segment, &found->voided) ||
+        !void_noted(finding, found->segment, &found->voided))
+        return INDEX_FAILED;
     if (question->condition_count == 0) {
         found->size = found->end - found->first;
         finding->total += found->size - search_bits_count(&found->voided, found->first, found->end);
-        return true;
+        return INDEX_ANSWERED;
     }
-    if (!search_postings(finding->tables, segment, question->conditions, question->condition_count,
-                         found->first, found->end, &found->numbers))
-        return false;
+    enum index_result result =
+        search_postings(finding->tables, found->segment, question->conditions, question->condition_count,
+                        found->first, found->end, &found->numbers);
+
     remove_void(&found->numbers, &found->voided);
     search_bits_free(&found->voided);
     found->has_numbers = true;
     found->size = (int64_t)found->numbers.count;
     finding->total += found->size;
-    return true;
+    return result;
 }
 
-static bool find_of_status(struct finding *finding, const struct search_segment *segment, struct text status)
+/* Where the segment has the rows of a status. */
+static bool add_range(struct finding *finding, const struct search_segment *segment, struct text status)
 {
     struct found *found = &finding->founds[finding->found_count];
 
+    found->segment = segment;
     if (!search_documents_range(finding->tables, segment->number, finding->question->scope, status,
-                                &found->first, &found->end))
+                                &found->first, &found->end) ||
+        found->end > segment->document_count)
         return false;
-    if (found->first == found->end)
-        return true;
-    finding->found_count++;
-    return found->end <= segment->document_count && find_in_range(finding, segment, found);
+    finding->found_count += found->first < found->end;
+    finding->documents += found->end - found->first;
+    return true;
 }
 
-static bool find_in_segment(struct finding *finding, const struct search_segment *segment)
+static bool add_ranges(struct finding *finding, const struct search_segment *segment)
 {
+    finding->documents_of_all += segment->document_count;
     if (text_is_set(finding->question->status))
-        return find_of_status(finding, segment, finding->question->status);
+        return add_range(finding, segment, finding->question->status);
     for (const struct text *status = entity_statuses; status->data; status++)
-        if (!find_of_status(finding, segment, *status))
+        if (!add_range(finding, segment, *status))
+            return false;
+    return true;
+}
+
+/* A row of one environment is read in the time that it takes to read a short text's terms in so many
+ * documents of all of them. */
+static bool is_worth_it(const struct finding *finding)
+{
+    const int64_t row_documents = 300;
+
+    for (size_t i = 0; i < finding->question->condition_count; i++)
+        if (search_is_short(&finding->question->conditions[i]) &&
+            finding->documents < finding->documents_of_all / row_documents)
             return false;
     return true;
 }
@@ -225,19 +242,24 @@ static unsigned status_count(void)
     return count;
 }
 
-static bool find_all(struct finding *finding)
+static enum index_result find_all(struct finding *finding)
 {
     struct search_segment *segments;
+    enum index_result result = INDEX_ANSWERED;
     size_t count;
 
     if (!search_segments(finding->tables, SEARCH_LIVE, finding->arena, &segments, &count))
-        return false;
-    finding->founds = ARENA_ARRAY(finding->arena, struct found, count * status_count() + 1);
+        return INDEX_FAILED;
+    finding->founds = ARENA_ARRAY(finding->arena, struct found, count * status_count() + 2);
     for (size_t i = 0; i < count; i++)
-        if (!find_in_segment(finding, &segments[i]))
-            return false;
+        if (!add_ranges(finding, &segments[i]))
+            return INDEX_FAILED;
+    if (!is_worth_it(finding))
+        return INDEX_NO_HELP;
+    for (size_t i = 0; result == INDEX_ANSWERED && i < finding->found_count; i++)
+        result = find_in_range(finding, &finding->founds[i]);
     add_noted(finding);
-    return true;
+    return result;
 }
 
 static void free_found(struct finding *finding)
@@ -277,7 +299,7 @@ static bool place_at(struct walk *walk, int64_t entry, struct search_place *plac
     uint32_t number = number_at(walk, entry);
 
     if (number - walk->documents.first >= walk->documents.count &&
-        !search_documents_read(walk->finding->tables, found->segment, number, &walk->documents))
+        !search_documents_read(walk->finding->tables, found->segment->number, number, &walk->documents))
         return false;
     *place = search_document(&walk->documents, number - walk->documents.first);
     return true;
@@ -663,12 +685,14 @@ enum index_result sqlite_ask_index(struct connection *connection, const struct i
         return INDEX_FAILED;
     if (!is_few)
         return INDEX_NO_HELP;
-    bool is_done = find_all(&finding) && take(&finding, answer, &is_few);
+    enum index_result result = find_all(&finding);
 
+    if (result == INDEX_ANSWERED && !take(&finding, answer, &is_few))
+        result = INDEX_FAILED;
     free_found(&finding);
-    if (!is_done)
-        return search_is_damaged(finding.tables) ? INDEX_NO_HELP : INDEX_FAILED;
-    return is_few ? INDEX_ANSWERED : INDEX_NO_HELP;
+    if (result == INDEX_FAILED && search_is_damaged(finding.tables))
+        return INDEX_NO_HELP;
+    return is_few ? result : INDEX_NO_HELP;
 }
 
 /* Following an index to each row takes about twice as long. */

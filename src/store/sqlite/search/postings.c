@@ -10,6 +10,8 @@
 #include <string.h>
 
 enum {
+    ROW_BLOCKS = 1, /* read in less time than a row is; there are far more to a text that repeats itself */
+    ROW_DOCUMENTS = 300,   /* of which all terms of a beginning are read in that time */
     TEXT_POINTS_MAX = 189, /* in a condition */
     CURSORS_MAX = (TEXT_POINTS_MAX + 2) / TERM_CODE_POINTS + 1,
 };
@@ -233,6 +235,17 @@ bool search_can_find(const struct index_condition *condition)
     return condition->folded.length > 0 && utf8_length(condition->folded) <= TEXT_POINTS_MAX;
 }
 
+bool search_is_short(const struct index_condition *condition)
+{
+    struct term_sequence sequence = {0};
+
+    sequence_of(condition, &sequence);
+    bool is_short = term_count(&sequence) == 0;
+
+    term_sequence_free(&sequence);
+    return is_short;
+}
+
 /* The number of the field among those that are searched. */
 static unsigned field_number(const struct entity *entity, const struct field *field)
 {
@@ -306,15 +319,27 @@ static bool has_failed(const struct cursors *cursors)
     return false;
 }
 
+static uint64_t block_count(const struct cursors *cursors)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < cursors->count; i++)
+        count += cursors->all[i]->end_block - cursors->all[i]->next_block;
+    return count;
+}
+
 /* Begins with the rarest of the terms. */
-static bool find_text(struct cursors *cursors, uint32_t first, uint32_t end, struct search_numbers *found)
+static enum index_result find_text(struct cursors *cursors, uint32_t first, uint32_t end,
+                                   struct search_numbers *found)
 {
     struct places places = {0};
     size_t next[CURSORS_MAX] = {0};
 
     for (unsigned i = 0; i < cursors->count; i++)
         if (!begin(cursors->all[i], first, end))
-            return false;
+            return INDEX_FAILED;
+    if (block_count(cursors) > cursors->count + (uint64_t)(end - first) * ROW_BLOCKS)
+        return INDEX_NO_HELP;
     qsort(cursors->all, cursors->count, sizeof(struct cursor *), by_weight);
     do {
         take_lead(cursors->all[0], &next[0], first, end, &places);
@@ -323,7 +348,7 @@ static bool find_text(struct cursors *cursors, uint32_t first, uint32_t end, str
         add_documents(found, &places);
     } while ((!cursors->all[0]->is_over || next[0] < cursors->all[0]->count) && !has_failed(cursors));
     free(places.all);
-    return !has_failed(cursors);
+    return has_failed(cursors) ? INDEX_FAILED : INDEX_ANSWERED;
 }
 
 /* ---- texts that are shorter than a term ---- */
@@ -368,60 +393,62 @@ static bool add_runs(struct cursor *cursor, const struct range *range)
     return !cursor->has_failed;
 }
 
-static bool find_range(struct cursor *cursor, struct range *range, struct search_numbers *found)
+static enum index_result find_range(struct cursor *cursor, struct range *range, struct search_numbers *found)
 {
-    range->bits = calloc((range->end - range->first) / 8 + 1, 1);
+    uint32_t count = range->end - range->first;
+
+    range->bits = calloc(count / 8 + 1, 1);
     if (!range->bits)
         abort();
     bool is_done = add_runs(cursor, range);
 
-    for (uint32_t i = 0; is_done && i < range->end - range->first; i++)
+    for (uint32_t i = 0; is_done && i < count; i++)
         if (range->bits[i / 8] >> i % 8 & 1)
             add_number(found, range->first + i);
     free(range->bits);
-    return is_done;
+    return is_done ? INDEX_ANSWERED : INDEX_FAILED;
 }
 
 /* ---- all conditions ---- */
 
-static bool find_one(struct search_tables *tables, const struct search_segment *segment,
-                     const struct index_condition *condition, uint32_t first, uint32_t end,
-                     struct search_numbers *found)
+static enum index_result find_one(struct search_tables *tables, const struct search_segment *segment,
+                                  const struct index_condition *condition, uint32_t first, uint32_t end,
+                                  struct search_numbers *found)
 {
     struct term_sequence sequence = {0};
     struct cursors cursors = {0};
     unsigned field = field_number(tables->entity, condition->field);
-    bool is_done;
+    enum index_result result;
 
     sequence_of(condition, &sequence);
     if (term_count(&sequence) > 0) {
         open_cursors(&cursors, tables, segment, &sequence, field);
-        is_done = find_text(&cursors, first, end, found);
+        result = find_text(&cursors, first, end, found);
     } else {
         struct range range = {.first = first, .end = end};
 
         term_range(&sequence, field, &range.term, &range.end_term);
         add_cursor(&cursors, tables, segment, range.term, 0);
-        is_done = find_range(cursors.all[0], &range, found);
+        result = find_range(cursors.all[0], &range, found);
     }
     close_cursors(&cursors);
     term_sequence_free(&sequence);
-    return is_done;
+    return result;
 }
 
-bool search_postings(struct search_tables *tables, const struct search_segment *segment,
-                     const struct index_condition *conditions, size_t count, uint32_t first, uint32_t end,
-                     struct search_numbers *found)
+enum index_result search_postings(struct search_tables *tables, const struct search_segment *segment,
+                                  const struct index_condition *conditions, size_t count, uint32_t first,
+                                  uint32_t end, struct search_numbers *found)
 {
-    bool is_done = true;
+    enum index_result result = INDEX_ANSWERED;
 
-    for (size_t i = 0; is_done && i < count && (i == 0 || found->count > 0); i++) {
+    for (size_t i = 0; result == INDEX_ANSWERED && i < count && (i == 0 || found->count > 0); i++) {
         struct search_numbers these = {0};
 
-        is_done = find_one(tables, segment, &conditions[i], first, end, i == 0 ? found : &these);
+        result = find_one(tables, segment, &conditions[i], first, end, i == 0 ? found : &these);
         if (i > 0)
             keep_common(found, &these);
         search_numbers_free(&these);
     }
-    return is_done;
+    return result;
 }

@@ -15,10 +15,14 @@ void search_numbers_free(struct search_numbers *numbers);
 /* Whether a condition can be asked about: its text is neither empty nor very long. */
 bool search_can_find(const struct index_condition *condition);
 
+/* Whether its text is shorter than a term: then all that segments have of terms that begin with it is read.
+ */
+bool search_is_short(const struct index_condition *condition);
+
 /* The documents of [first, end) that meet all conditions, of which each can be asked about (search_can_find);
- * void ones among them. False on a failure. */
-bool search_postings(struct search_tables *tables, const struct search_segment *segment,
-                     const struct index_condition *conditions, size_t count, uint32_t first, uint32_t end,
-                     struct search_numbers *found);
+ * void ones among them. INDEX_NO_HELP: to read the rows takes no longer. */
+enum index_result search_postings(struct search_tables *tables, const struct search_segment *segment,
+                                  const struct index_condition *conditions, size_t count, uint32_t first,
+                                  uint32_t end, struct search_numbers *found);
 
 #endif

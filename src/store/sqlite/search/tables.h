@@ -57,6 +57,7 @@ struct search_tables {
     const struct entity *entity;
     sqlite3_stmt *statements[SEARCH_STATEMENTS];
     struct search_merge *merge; /* of the writer: the one that is under way, or NULL */
+    uint32_t postings_of_row;   /* of the rows that the writer took in last */
     struct search_tables *next;
 };
 

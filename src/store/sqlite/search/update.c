@@ -17,7 +17,11 @@ enum {
     ROWS_SORTED = 64,  /* at once: some 200 us */
     BLOCKS_ALONE = 256,
     BLOCKS_BESIDE = 48,
-    AT_ONCE_DOCUMENTS_MAX = 2048, /* of segments that are merged with rows as those come */
+    /* Postings that are taken in at once, of rows whose texts are longer than usual; and of the segments that
+     * are merged with rows as those come, documents and blocks. */
+    POSTINGS_WISHED = 40000,
+    AT_ONCE_DOCUMENTS_MAX = 2048,
+    AT_ONCE_BLOCKS_MAX = 96,
     /* A segment is merged with smaller ones that have together more than this part of its documents. */
     PART_ALONE = 4,
     PART_BESIDE = 2,
@@ -203,17 +207,18 @@ static size_t free_segments(const struct search_tables *tables, struct search_se
 }
 
 /* How many of the smallest ones are to become one with `documents` more, which are not larger together than
- * `documents_max`. */
+ * that. */
 static size_t count_merged(const struct search_segment *segments, size_t count, uint32_t documents,
-                           uint32_t part, uint32_t documents_max)
+                           uint32_t part, uint32_t documents_max, uint32_t blocks_max)
 {
-    uint64_t sum = documents;
+    uint64_t sum = documents, blocks = 0;
     size_t merged = 0;
 
     for (; merged < count && merged < MERGED_MAX; merged++) {
         uint32_t size = size_of(&segments[merged]);
 
-        if (sum + size > documents_max || (sum > 0 && size >= part * sum))
+        blocks += segments[merged].posting_blocks;
+        if (sum + size > documents_max || blocks > blocks_max || (sum > 0 && size >= part * sum))
             break;
         sum += size;
     }
@@ -231,7 +236,8 @@ static bool make_segment(struct search_tables *tables, const struct intake *inta
     if (documents == 0)
         return true;
     struct search_merge *merge = search_merge_begin(
-        tables, segments, count_merged(segments, count, documents, part, AT_ONCE_DOCUMENTS_MAX),
+        tables, segments,
+        count_merged(segments, count, documents, part, AT_ONCE_DOCUMENTS_MAX, AT_ONCE_BLOCKS_MAX),
         intake->memories, intake->memory_count);
     bool is_made = merge && search_merge_step(merge, UINT32_MAX) == SEARCH_MERGED;
 
@@ -239,10 +245,29 @@ static bool make_segment(struct search_tables *tables, const struct intake *inta
     return is_made;
 }
 
+/* How many rows to take, by what those before had. */
+static int64_t rows_at_once(const struct search_tables *tables, bool is_alone)
+{
+    int64_t usual = is_alone ? ROWS_ALONE : ROWS_BESIDE,
+            fitting = POSTINGS_WISHED / (tables->postings_of_row + 1) + 1;
+
+    return tables->postings_of_row && fitting < usual ? fitting : usual;
+}
+
+static void note_size(struct search_tables *tables, const struct intake *intake)
+{
+    uint64_t postings = 0;
+
+    for (size_t i = 0; i < intake->memory_count; i++)
+        postings += intake->memories[i].posting_count;
+    if (intake->row_count)
+        tables->postings_of_row = (uint32_t)(postings / intake->row_count);
+}
+
 static bool take_in(struct search_tables *tables, bool is_alone, struct arena *arena, size_t *count,
                     bool *is_more)
 {
-    int64_t count_max = is_alone ? ROWS_ALONE : ROWS_BESIDE;
+    int64_t count_max = rows_at_once(tables, is_alone);
     struct intake intake = {.arena = arena};
     struct search_segment *segments;
     size_t segment_count;
@@ -254,6 +279,7 @@ static bool take_in(struct search_tables *tables, bool is_alone, struct arena *a
             void_old(tables, &intake, segments, segment_count) &&
             make_segment(tables, &intake, segments, segment_count, is_alone ? PART_ALONE : PART_BESIDE) &&
             search_run(SEARCH_STATEMENT(tables, SEARCH_NOTED_REMOVE, count_max));
+    note_size(tables, &intake);
     free_memories(&intake);
     *count = intake.row_count;
     *is_more = intake.row_count == (size_t)count_max;
@@ -275,7 +301,8 @@ static struct search_segment *choose(struct search_segment *segments, size_t *co
     int64_t now_us = instant_now_us();
 
     for (size_t i = 0; i < *count; i++) {
-        size_t merged = count_merged(segments + i, *count - i, 0, part, SEARCH_SEGMENT_DOCUMENTS_MAX);
+        size_t merged =
+            count_merged(segments + i, *count - i, 0, part, SEARCH_SEGMENT_DOCUMENTS_MAX, UINT32_MAX);
 
         if (merged > 1 || is_worn(&segments[i], now_us)) {
             *count = merged > 1 ? merged : 1;
