@@ -376,9 +376,10 @@ static size_t read_to_the_end(struct text bytes, unsigned way, bool *is_damaged)
     size_t count = 0;
 
     block_reader_begin(&reader, bytes);
-    while (way == 0   ? block_reader_next(&reader)
-           : way == 1 ? block_reader_next_run(&reader)
-                      : block_reader_seek_term(&reader, reader.posting.term + 1))
+    while (way == 0 ? block_reader_next(&reader)
+           : way == 1
+               ? block_reader_next_run(&reader)
+               : block_reader_seek_term(&reader, reader.posting.term + (reader.posting.term < INT64_MAX)))
         assert_true(++count <= bytes.length);
     assert_false(block_reader_next(&reader));
     assert_false(block_reader_next_of_run(&reader));
