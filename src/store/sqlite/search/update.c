@@ -323,8 +323,10 @@ static bool tidy(struct search_tables *tables, bool is_alone, struct arena *aren
 
     if (!tables->merge && !drop_unfinished(tables, arena))
         return false;
-    if (!sweep(tables, blocks, arena, has_tidied) || *has_tidied)
-        return *has_tidied;
+    if (!sweep(tables, blocks, arena, has_tidied))
+        return false;
+    if (*has_tidied)
+        return true;
     if (!tables->merge && !begin_merge(tables, is_alone, arena))
         return false;
     *has_tidied = tables->merge;
