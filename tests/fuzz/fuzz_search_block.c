@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-enum { POSTINGS_MAX = 1 << 16 };
+enum { POSTINGS_MAX = 1 << 13 };
 
 static struct posting postings[POSTINGS_MAX];
 static size_t posting_count;

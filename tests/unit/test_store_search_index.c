@@ -993,7 +993,7 @@ static void test_many_rows_of_one_instant_and_many_noted_ones(void **state)
         row->scope = 1;
         row->status = status_published;
         row->created_at = FIXTURE_NOW_US + (row_count % 100 == 0);
-        snprintf(row->id, sizeof row->id, "c%llX", (unsigned long long)random_number());
+        snprintf(row->id, sizeof row->id, "cust_01KDVDNA00%016zX", row_count);
         row->key = row_key(text_from_string(row->id));
         if (insert(row))
             row_count++;
