@@ -366,10 +366,12 @@ bool search_documents_range(struct search_tables *tables, int64_t segment, int64
         return false;
     bind_text(statement, 3, status);
     code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
+    bool is_whole = code == SQLITE_ROW && column_count(statement, 1) % SEARCH_DOCUMENT_BYTES == 0;
+
+    if (is_whole)
         *end =
             (uint32_t)sqlite3_column_int64(statement, 0) + column_count(statement, 1) / SEARCH_DOCUMENT_BYTES;
-    return search_end(statement, code);
+    return search_end(statement, code) && is_whole && *first < *end;
 }
 
 bool search_documents_read(struct search_tables *tables, int64_t segment, uint32_t number,
@@ -486,9 +488,12 @@ bool search_void_set(struct search_tables *tables, struct search_segment *segmen
     sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_VOID_OF, segment->number, part, part);
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
 
-    if (code == SQLITE_ROW && search_blob(statement, 1).length == sizeof bytes)
-        memcpy(bytes, search_blob(statement, 1).data, sizeof bytes);
-    if (!statement || !search_end(statement, code))
+    struct text known = code == SQLITE_ROW ? search_blob(statement, 1) : text_empty;
+    bool is_whole = code != SQLITE_ROW || known.length == sizeof bytes;
+
+    if (code == SQLITE_ROW && is_whole)
+        memcpy(bytes, known.data, sizeof bytes);
+    if (!statement || !search_end(statement, code) || !is_whole)
         return false;
     uint32_t bit = number % SEARCH_VOID_PART;
 

@@ -240,7 +240,7 @@ static void name_missing(struct verification *verification, const struct search_
 {
     sqlite3_stmt *statement = search_statement(verification->tables, SEARCH_ROWS_NOT_NOTED, 0, NULL);
     unsigned before = verification->left;
-    int code = SQLITE_ERROR;
+    int code = statement ? SQLITE_DONE : SQLITE_ERROR; /* also when no more may be told */
 
     while (statement && verification->left > 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct search_place place = {
