@@ -142,8 +142,29 @@ static bool go_on(struct block_reader *reader, unsigned way)
     }
 }
 
+/* Run by run, as searches read it: the same, unless it is damaged. */
+static void take_any(const uint8_t *bytes, size_t length)
+{
+    uint64_t *places = malloc((length + 1) * sizeof *places);
+    struct block_reader one, other;
+
+    require(places != NULL);
+    block_reader_begin(&one, (struct text){(const char *)bytes, length});
+    other = one;
+    while (block_reader_next_run(&one)) {
+        size_t count = block_reader_take_run(&one, places);
+
+        for (size_t i = 0; i < count && !one.is_damaged; i++)
+            require(block_reader_next(&other) &&
+                    places[i] == BLOCK_PLACE(other.posting.document, other.posting.position));
+    }
+    require(one.next == one.end);
+    free(places);
+}
+
 static void read_any(const uint8_t *bytes, size_t length)
 {
+    take_any(bytes, length);
     for (unsigned way = 0; way < 3; way++) {
         struct block_reader reader;
         size_t count = 0;

@@ -105,6 +105,31 @@ static void begin_block(struct block_reader *reader, size_t number)
     block_reader_begin(reader, at_the_end(blocks[number].bytes, blocks[number].length));
 }
 
+/* Run by run, as searches read it. */
+static void expect_runs_read(void)
+{
+    static uint64_t places[BLOCK_BYTES_MAX];
+    struct block_reader reader;
+    size_t count = 0;
+
+    for (size_t number = 0; number < block_count; number++) {
+        begin_block(&reader, number);
+        while (block_reader_next_run(&reader)) {
+            int64_t term = reader.posting.term;
+            size_t taken = block_reader_take_run(&reader, places);
+
+            for (size_t i = 0; i < taken; i++, count++) {
+                assert_true(count < posting_count);
+                assert_int_equal(postings[count].term, term);
+                assert_int_equal(BLOCK_PLACE(postings[count].document, postings[count].position), places[i]);
+            }
+            expect_posting(&reader, count - 1);
+        }
+        assert_false(reader.is_damaged);
+    }
+    assert_int_equal(count, posting_count);
+}
+
 static void expect_all_read(void)
 {
     struct block_reader reader;
@@ -122,6 +147,7 @@ static void expect_all_read(void)
         assert_false(block_reader_next_run(&reader));
     }
     assert_int_equal(count, posting_count);
+    expect_runs_read();
 }
 
 static void add(int64_t term, uint32_t document, uint32_t position)
@@ -388,9 +414,30 @@ static size_t read_to_the_end(struct text bytes, unsigned way, bool *is_damaged)
     return count;
 }
 
+/* How many postings there are until the end, or until there is damage. */
+static size_t take_to_the_end(struct text bytes, bool *is_damaged)
+{
+    static uint64_t places[BLOCK_BYTES_MAX];
+    struct block_reader reader;
+    size_t count = 0;
+
+    block_reader_begin(&reader, bytes);
+    while (block_reader_next_run(&reader))
+        count += block_reader_take_run(&reader, places);
+    assert_ptr_equal(reader.next, reader.end);
+    *is_damaged = reader.is_damaged;
+    return count;
+}
+
 static void read_in_all_ways(const char *bytes, size_t length)
 {
-    bool is_damaged;
+    bool is_damaged, is_damaged_by_runs;
+    size_t count = read_to_the_end(at_the_end(bytes, length), 0, &is_damaged);
+    size_t taken = take_to_the_end(at_the_end(bytes, length), &is_damaged_by_runs);
+
+    assert_int_equal(is_damaged, is_damaged_by_runs);
+    if (!is_damaged)
+        assert_int_equal(count, taken);
 
     for (unsigned way = 0; way < 3; way++)
         read_to_the_end(at_the_end(bytes, length), way, &is_damaged);
