@@ -116,13 +116,16 @@ static struct text array_of_one(struct text text, struct arena *arena)
     return array;
 }
 
-/* Rows of ids are found by those. */
+/* Rows of ids are found by those, and rows of several values that only one published row may have. */
 static bool add_ids(struct list_query *list, const struct field *field, enum list_comparison comparison,
                     struct text value)
 {
-    if (field != list->entity->fields || text_is_set(list->ids) ||
-        (comparison != LIST_ONE_OF && comparison != LIST_EQUAL))
+    bool is_id = field == list->entity->fields;
+
+    if (text_is_set(list->ids) || !(is_id || field->flags & FIELD_UNIQUE) ||
+        !(comparison == LIST_ONE_OF || (is_id && comparison == LIST_EQUAL)))
         return false;
+    list->ids_field = field;
     list->ids = comparison == LIST_ONE_OF ? value : array_of_one(value, list->transaction->arena);
     list->ids_number = add_value(list, value_text(list->ids));
     return true;
@@ -287,16 +290,32 @@ static bool has_rows_of_its_own(const struct list_query *list)
     return list->entity->scoping == SCOPED_BY_ENVIRONMENT;
 }
 
-/* The rows among which all that match are, and the conditions. Where rows have keys, a few ids are found by
- * those: the planner, which has no statistics, would walk all of a status instead, once for each id. */
+/* Where rows have keys, a few ids are found by those, and a few other values by their index, which has
+ * published rows only: the planner, which has no statistics, would walk all of a status instead. */
+static void append_sought(struct buffer *sql, const struct list_query *list)
+{
+    struct text table = list->entity->table, name = list->ids_field->name;
+    const char *ids = "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN";
+
+    if (list->ids_field == list->entity->fields)
+        buffer_append_format(sql, "%s %.*s %s AND ", ids, TEXT_FORMAT(table),
+                             has_rows_of_its_own(list) ? "{whole} WHERE {row has id sought}"
+                                                       : "WHERE id = sought");
+    else if (text_equal(list->status, status_published))
+        buffer_append_format(sql, "%s %.*s WHERE %.*s = sought AND ", ids, TEXT_FORMAT(table),
+                             TEXT_FORMAT(name));
+    else
+        buffer_append_format(sql, "%.*s WHERE %.*s IN (SELECT sought FROM ids) AND ", TEXT_FORMAT(table),
+                             TEXT_FORMAT(name));
+}
+
+/* The rows among which all that match are, and the conditions. */
 static void append_source(struct buffer *sql, const struct list_query *list)
 {
     struct text table = list->entity->table;
 
     if (text_is_set(list->ids))
-        buffer_append_format(
-            sql, "(SELECT DISTINCT sought FROM ids) AS ids CROSS JOIN %.*s %s AND ", TEXT_FORMAT(table),
-            has_rows_of_its_own(list) ? "{whole} WHERE {row has id sought}" : "WHERE id = sought");
+        append_sought(sql, list);
     else if (list->candidates)
         buffer_append_format(sql,
                              "({elements of $%u}) AS candidates CROSS JOIN %.*s WHERE key = candidates.value "

@@ -54,10 +54,11 @@ struct list_query {
     struct text status;                                     /* the one that all rows have; unset: not said */
     struct index_condition needles[LIST_QUERY_NEEDLES_MAX]; /* texts that rows must have in searched fields */
     unsigned needle_count;
-    struct text ids;     /* a JSON array of those that rows must be among; unset: not said */
-    unsigned ids_number; /* of their parameter */
-    bool has_index;      /* a condition leads to few rows */
-    bool reads_whole;    /* the table, because most of it is asked for */
+    struct text ids;               /* a JSON array of those that rows must be among; unset: not said */
+    unsigned ids_number;           /* of their parameter */
+    const struct field *ids_field; /* that has them */
+    bool has_index;                /* a condition leads to few rows */
+    bool reads_whole;              /* the table, because most of it is asked for */
     unsigned candidates; /* the parameter that has the keys of the rows among which they are; 0: none */
     unsigned begins_at;  /* the parameter that has the instant of the first row; 0: not known */
     struct {

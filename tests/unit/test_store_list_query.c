@@ -486,6 +486,22 @@ static void test_the_plan_of_ids_and_a_status(void **state)
         fail_msg("%s", plan);
 }
 
+static void published_of_two_external_ids(struct list_query *query)
+{
+    list_query_where(query, TEXT("external_id"), LIST_ONE_OF, value_text(TEXT("[\"a\",\"b\"]")));
+    list_query_where(query, TEXT("status"), LIST_EQUAL, value_text(status_published));
+}
+
+/* It took a second with a million customers. */
+static void test_the_plan_of_external_ids_and_a_status(void **state)
+{
+    (void)state;
+    const char *plan = plan_of(published_of_two_external_ids);
+
+    if (!strstr(plan, "SEARCH customers USING INDEX customers_external_id (scope=? AND external_id=?)"))
+        fail_msg("%s", plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +521,7 @@ int main(void)
         FIXTURE_TEST(test_another_scope_has_nothing),
         FIXTURE_TEST(test_the_plan_of_the_usual_list),
         FIXTURE_TEST(test_the_plan_of_ids_and_a_status),
+        FIXTURE_TEST(test_the_plan_of_external_ids_and_a_status),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
