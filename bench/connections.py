@@ -1,8 +1,8 @@
 """connections: ten thousand idle connections and a thousand active ones, beside the usual 64.
 
-Gets at a fixed rate, a quarter of what the server can do, are timed on 64 connections; then again while a thousand more
-connections ask as much between them, each in its turn, and ten thousand hold a connection and say nothing. The rounds
-alternate, so that a slow minute meets both.
+Gets at a fixed rate, half of what the server can do, are timed on 64 connections; then as many gets of which the 64 ask half
+and a thousand more connections the other half, each in its turn, while ten thousand hold a connection and say nothing. So both have
+the same load, and what differs is the connections. The rounds alternate, so that a slow minute meets both.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def run(quick):
     directory, api_key = seed.seeded(plan.customers)
     seed.warm(directory)
     with Farthing("farthing", directory, api_key) as server:
-        rate = SHARE_OF_MAXIMUM * most_gets(server, plan)
+        rate = SHARE_OF_MAXIMUM * most_gets(server, plan)  # of each half
         alone, crowded = rounds(server, plan, rate)
         busy = memory_kib(server.pid)
     note(f"memory: {memory_text(busy)}")
@@ -64,11 +64,12 @@ def most_gets(server, plan):
 
 def rounds(server, plan, rate):
     """p99 in microseconds of the usual connections, by round: (alone, crowded)."""
+    all_of_it = f"get:connections={USUAL},rows={plan.customers},rate={2 * rate:.0f}"
     usual = f"get:connections={USUAL},rows={plan.customers},rate={rate:.0f}"
     active = f"get:connections={ACTIVE},rows={plan.customers},rate={rate:.0f},in-turn=1"
     alone, crowded = [], []
     for number in range(-1, plan.rounds):  # round -1 warms up and is not counted
-        by_itself = load(server, plan.seconds, usual)
+        by_itself = load(server, plan.seconds, all_of_it)
         with idle_connections(server.port, IDLE):
             in_crowd = load(server, plan.seconds, usual, active)
         if number < 0:

@@ -10,26 +10,12 @@ enum {
     RUN_BYTES_MAX = VARINT_BYTES_MAX + LENGTH_BYTES + POSTING_BYTES_MAX + 1, /* of a run with one posting */
 };
 
-int posting_compare(const struct posting *a, const struct posting *b)
-{
-    if (a->term != b->term)
-        return a->term < b->term ? -1 : 1;
-    if (a->document != b->document)
-        return a->document < b->document ? -1 : 1;
-    return (a->position > b->position) - (a->position < b->position);
-}
-
 /* ---- writing ---- */
 
 void block_writer_free(struct block_writer *writer)
 {
     buffer_free(&writer->bytes);
     *writer = (struct block_writer){0};
-}
-
-bool block_writer_is_empty(const struct block_writer *writer)
-{
-    return writer->bytes.length == 0;
 }
 
 void block_writer_clear(struct block_writer *writer)

@@ -22,7 +22,14 @@ struct posting {
 };
 
 /* Whether `a` comes before `b`, or is the same: a negative number, 0 or a positive one. */
-int posting_compare(const struct posting *a, const struct posting *b);
+static inline int posting_compare(const struct posting *a, const struct posting *b)
+{
+    if (a->term != b->term)
+        return a->term < b->term ? -1 : 1;
+    if (a->document != b->document)
+        return a->document < b->document ? -1 : 1;
+    return (a->position > b->position) - (a->position < b->position);
+}
 
 /* ---- writing ---- */
 
@@ -36,7 +43,10 @@ void block_writer_free(struct block_writer *writer);
 /* Adds a posting, which comes behind those before. False when the block is full: then nothing is added. */
 bool block_writer_add(struct block_writer *writer, const struct posting *posting);
 /* Whether nothing was added since it began or was emptied. */
-bool block_writer_is_empty(const struct block_writer *writer);
+static inline bool block_writer_is_empty(const struct block_writer *writer)
+{
+    return writer->bytes.length == 0;
+}
 /* The finished block, valid until the writer is emptied; `first` tells its first posting. */
 struct text block_writer_finish(struct block_writer *writer);
 void block_writer_clear(struct block_writer *writer);

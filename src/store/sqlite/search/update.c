@@ -1,7 +1,7 @@
 /* update.c: takes changed rows into the index, and keeps its segments few (search.h). */
+#include "store/sqlite/search/intake.h"
 #include "store/sqlite/search/merge.h"
 #include "store/sqlite/search/search.h"
-#include "store/sqlite/search/term.h"
 
 #include "base/instant.h"
 #include "base/log.h"
@@ -12,9 +12,8 @@
 #include <string.h>
 
 enum {
-    ROWS_ALONE = 512,  /* taken in at once */
-    ROWS_BESIDE = 256, /* when others write: some milliseconds for them to wait */
-    ROWS_SORTED = 64,  /* at once: some 200 us */
+    ROWS_ALONE = SEARCH_INTAKE_ROWS_MAX, /* taken in at once */
+    ROWS_BESIDE = 256,                   /* when others write: some milliseconds for them to wait */
     BLOCKS_ALONE = 256,
     BLOCKS_BESIDE = 48,
     /* Postings that are taken in at once, of rows whose texts are longer than usual; and of the segments that
@@ -25,6 +24,10 @@ enum {
     /* A segment is merged with smaller ones that have together more than this part of its documents. */
     PART_ALONE = 4,
     PART_BESIDE = 2,
+    /* And so many at once: a few at a time would write each document again and again, but while rows wait to
+     * be taken in nothing is won by having fewer segments. */
+    MERGED_MIN = 2,
+    MERGED_MIN_BUSY = 4,
     MERGED_MAX = 16,
     VOID_PART = 8, /* a segment is made anew when this part of it is void */
 };
@@ -32,138 +35,8 @@ enum {
 /* Or when a document has been void for so long: what it was made of shall not stay. */
 #define VOID_AGE_MAX_US (INT64_C(7) * 24 * 60 * 60 * MICROSECONDS_PER_SECOND)
 
-/* ---- rows ---- */
-
-enum { COLUMN_KEY, COLUMN_IS_NEW, COLUMN_OLD, COLUMN_SCOPE = 5, COLUMN_CREATED, COLUMN_STATUS, COLUMN_TEXTS };
-
-/* Changed rows: where segments have them, and what they are now. */
-struct intake {
-    struct arena *arena;
-    struct search_memory memories[ROWS_ALONE / ROWS_SORTED];
-    size_t memory_count, posting_capacity; /* of the last one */
-    struct search_place *old;
-    size_t old_count, row_count;
-    struct term_sequence sequence;
-};
-
-static void *grow(void *items, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity)
-        return items;
-    *capacity = *capacity ? *capacity * 2 : 1024;
-    items = realloc(items, *capacity * size);
-    if (!items)
-        abort();
-    return items;
-}
-
-static struct text column_text(sqlite3_stmt *statement, int column)
-{
-    const char *data = (const char *)sqlite3_column_text(statement, column);
-
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
-}
-
-static void add_terms(struct intake *intake, struct search_memory *memory, unsigned field, struct text text)
-{
-    if (text.length == 0)
-        return;
-    term_sequence_of_indexed(&intake->sequence, text);
-    for (size_t position = 0; position < term_count(&intake->sequence); position++) {
-        memory->postings = grow(memory->postings, memory->posting_count, &intake->posting_capacity,
-                                sizeof *memory->postings);
-        memory->postings[memory->posting_count++] =
-            (struct posting){term_at(&intake->sequence, position, field), (uint32_t)memory->document_count,
-                             (uint32_t)position};
-    }
-}
-
-static int by_order(const void *a, const void *b)
-{
-    return posting_compare(a, b);
-}
-
-static void sort_last(struct intake *intake)
-{
-    if (intake->memory_count == 0)
-        return;
-    struct search_memory *memory = &intake->memories[intake->memory_count - 1];
-
-    if (memory->posting_count)
-        qsort(memory->postings, memory->posting_count, sizeof(struct posting), by_order);
-}
-
-/* Where the next row goes. */
-static struct search_memory *next_memory(struct intake *intake)
-{
-    if (intake->memory_count > 0 && intake->memories[intake->memory_count - 1].document_count < ROWS_SORTED)
-        return &intake->memories[intake->memory_count - 1];
-    sort_last(intake);
-    intake->posting_capacity = 0;
-    struct search_memory *memory = &intake->memories[intake->memory_count++];
-
-    memory->places = ARENA_ARRAY(intake->arena, struct search_place, ROWS_SORTED);
-    return memory;
-}
-
-static void take_row(struct intake *intake, sqlite3_stmt *statement)
-{
-    int64_t key = sqlite3_column_int64(statement, COLUMN_KEY);
-
-    intake->row_count++;
-    if (!sqlite3_column_int(statement, COLUMN_IS_NEW))
-        intake->old[intake->old_count++] = (struct search_place){
-            .scope = sqlite3_column_int64(statement, COLUMN_OLD),
-            .created_at_us = sqlite3_column_int64(statement, COLUMN_OLD + 1),
-            .status = arena_copy(intake->arena, column_text(statement, COLUMN_OLD + 2)),
-            .key = key,
-        };
-    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL)
-        return; /* it was removed */
-    struct search_memory *memory = next_memory(intake);
-
-    for (int column = COLUMN_TEXTS; column < sqlite3_column_count(statement); column++)
-        add_terms(intake, memory, (unsigned)(column - COLUMN_TEXTS), column_text(statement, column));
-    memory->places[memory->document_count++] = (struct search_place){
-        .scope = sqlite3_column_int64(statement, COLUMN_SCOPE),
-        .created_at_us = sqlite3_column_int64(statement, COLUMN_CREATED),
-        .status = arena_copy(intake->arena, column_text(statement, COLUMN_STATUS)),
-        .key = key,
-    };
-}
-
-static bool take_rows(struct search_tables *tables, struct intake *intake, int64_t count_max)
-{
-    sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_NOTED_FIRST, count_max);
-    int code = SQLITE_ERROR;
-
-    intake->old = ARENA_ARRAY(intake->arena, struct search_place, count_max);
-    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        take_row(intake, statement);
-        search_offer(tables);
-    }
-    sort_last(intake);
-    term_sequence_free(&intake->sequence);
-    return statement && search_end(statement, code);
-}
-
-static uint32_t document_count(const struct intake *intake)
-{
-    uint32_t count = 0;
-
-    for (size_t i = 0; i < intake->memory_count; i++)
-        count += (uint32_t)intake->memories[i].document_count;
-    return count;
-}
-
-static void free_memories(struct intake *intake)
-{
-    for (size_t i = 0; i < intake->memory_count; i++)
-        free(intake->memories[i].postings);
-}
-
 /* What segments have of the rows is void now. */
-static bool void_old(struct search_tables *tables, const struct intake *intake,
+static bool void_old(struct search_tables *tables, const struct search_intake *intake,
                      struct search_segment *segments, size_t count)
 {
     for (size_t i = 0; i < intake->old_count; i++)
@@ -227,18 +100,19 @@ static size_t count_merged(const struct search_segment *segments, size_t count, 
 
 /* ---- taking in ---- */
 
-static bool make_segment(struct search_tables *tables, const struct intake *intake,
+/* The rows and the smallest segments become one; while there are more rows to come, the rows alone. */
+static bool make_segment(struct search_tables *tables, const struct search_intake *intake,
                          struct search_segment *segments, size_t count, uint32_t part)
 {
-    uint32_t documents = document_count(intake);
+    uint32_t documents = search_intake_documents(intake);
 
     count = free_segments(tables, segments, count);
     if (documents == 0)
         return true;
-    struct search_merge *merge = search_merge_begin(
-        tables, segments,
-        count_merged(segments, count, documents, part, AT_ONCE_DOCUMENTS_MAX, AT_ONCE_BLOCKS_MAX),
-        intake->memories, intake->memory_count);
+    if (part > 0)
+        count = count_merged(segments, count, documents, part, AT_ONCE_DOCUMENTS_MAX, AT_ONCE_BLOCKS_MAX);
+    struct search_merge *merge =
+        search_merge_begin(tables, segments, part > 0 ? count : 0, intake->memories, intake->memory_count);
     bool is_made = merge && search_merge_step(merge, UINT32_MAX) == SEARCH_MERGED;
 
     search_merge_free(merge);
@@ -254,35 +128,33 @@ static int64_t rows_at_once(const struct search_tables *tables, bool is_alone)
     return tables->postings_of_row && fitting < usual ? fitting : usual;
 }
 
-static void note_size(struct search_tables *tables, const struct intake *intake)
+static void note_size(struct search_tables *tables, const struct search_intake *intake)
 {
-    uint64_t postings = 0;
-
-    for (size_t i = 0; i < intake->memory_count; i++)
-        postings += intake->memories[i].posting_count;
     if (intake->row_count)
-        tables->postings_of_row = (uint32_t)(postings / intake->row_count);
+        tables->postings_of_row = (uint32_t)(search_intake_postings(intake) / intake->row_count);
 }
 
 static bool take_in(struct search_tables *tables, bool is_alone, struct arena *arena, size_t *count,
                     bool *is_more)
 {
     int64_t count_max = rows_at_once(tables, is_alone);
-    struct intake intake = {.arena = arena};
+    struct search_intake intake = {.arena = arena};
     struct search_segment *segments;
     size_t segment_count;
-    bool is_done = take_rows(tables, &intake, count_max);
+    bool is_done = search_intake_take(tables, &intake, count_max);
 
-    if (is_done && intake.row_count > 0)
-        is_done =
-            search_segments(tables, SEARCH_LIVE, arena, &segments, &segment_count) &&
-            void_old(tables, &intake, segments, segment_count) &&
-            make_segment(tables, &intake, segments, segment_count, is_alone ? PART_ALONE : PART_BESIDE) &&
-            search_run(SEARCH_STATEMENT(tables, SEARCH_NOTED_REMOVE, count_max));
-    note_size(tables, &intake);
-    free_memories(&intake);
-    *count = intake.row_count;
     *is_more = intake.row_count == (size_t)count_max;
+    if (is_done && intake.row_count > 0)
+        is_done = search_segments(tables, SEARCH_LIVE, arena, &segments, &segment_count) &&
+                  void_old(tables, &intake, segments, segment_count) &&
+                  make_segment(tables, &intake, segments, segment_count,
+                               *is_more   ? 0
+                               : is_alone ? PART_ALONE
+                                          : PART_BESIDE) &&
+                  search_run(SEARCH_STATEMENT(tables, SEARCH_NOTED_REMOVE, count_max));
+    note_size(tables, &intake);
+    search_intake_free(&intake);
+    *count = intake.row_count;
     return is_done;
 }
 
@@ -296,7 +168,8 @@ static bool is_worn(const struct search_segment *segment, int64_t now_us)
 }
 
 /* Which free ones are to become one: *count of them. */
-static struct search_segment *choose(struct search_segment *segments, size_t *count, uint32_t part)
+static struct search_segment *choose(struct search_segment *segments, size_t *count, uint32_t part,
+                                     size_t merged_min)
 {
     int64_t now_us = instant_now_us();
 
@@ -304,7 +177,7 @@ static struct search_segment *choose(struct search_segment *segments, size_t *co
         size_t merged =
             count_merged(segments + i, *count - i, 0, part, SEARCH_SEGMENT_DOCUMENTS_MAX, UINT32_MAX);
 
-        if (merged > 1 || is_worn(&segments[i], now_us)) {
+        if (merged >= merged_min || is_worn(&segments[i], now_us)) {
             *count = merged > 1 ? merged : 1;
             return segments + i;
         }
@@ -313,7 +186,7 @@ static struct search_segment *choose(struct search_segment *segments, size_t *co
     return NULL;
 }
 
-static bool begin_merge(struct search_tables *tables, bool is_alone, struct arena *arena)
+static bool begin_merge(struct search_tables *tables, bool is_alone, bool is_busy, struct arena *arena)
 {
     struct search_segment *segments;
     size_t count;
@@ -321,7 +194,8 @@ static bool begin_merge(struct search_tables *tables, bool is_alone, struct aren
     if (!search_segments(tables, SEARCH_LIVE, arena, &segments, &count))
         return false;
     count = free_segments(tables, segments, count);
-    segments = choose(segments, &count, is_alone ? PART_ALONE : PART_BESIDE);
+    segments =
+        choose(segments, &count, is_alone ? PART_ALONE : PART_BESIDE, is_busy ? MERGED_MIN_BUSY : MERGED_MIN);
     if (count == 0)
         return true;
     tables->merge = search_merge_begin(tables, segments, count, NULL, 0);
@@ -397,7 +271,8 @@ static bool sweep(struct search_tables *tables, uint32_t blocks, struct arena *a
 }
 
 /* Sweeping does not keep merging from going on, or segments would become many while others write. */
-static bool tidy(struct search_tables *tables, bool is_alone, struct arena *arena, bool *has_tidied)
+static bool tidy(struct search_tables *tables, bool is_alone, bool is_busy, struct arena *arena,
+                 bool *has_tidied)
 {
     uint32_t blocks = (is_alone ? BLOCKS_ALONE : BLOCKS_BESIDE) / 2;
 
@@ -405,7 +280,7 @@ static bool tidy(struct search_tables *tables, bool is_alone, struct arena *aren
         return false;
     if (!sweep(tables, blocks, arena, has_tidied))
         return false;
-    if (!tables->merge && !begin_merge(tables, is_alone, arena))
+    if (!tables->merge && !begin_merge(tables, is_alone, is_busy, arena))
         return false;
     *has_tidied |= tables->merge != NULL;
     return !tables->merge || go_on(tables, blocks);
@@ -443,7 +318,7 @@ bool sqlite_index_searched(struct connection *connection, const struct entity *e
 
     arena_init(&arena);
     bool is_done = take_in(tables, is_alone, &arena, &row_count, &has_rows) &&
-                   tidy(tables, is_alone, &arena, &has_tidied);
+                   tidy(tables, is_alone, has_rows, &arena, &has_tidied);
 
     if (!is_done && search_is_damaged(tables)) {
         is_done = begin_anew(tables, &arena);
