@@ -613,25 +613,25 @@ static void find_way(struct list_query *list, const struct page *page)
     list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
 }
 
-struct record_list list_query_run(struct list_query *list, const struct page *asked, int64_t *total)
+struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)
 {
-    struct page page = *asked;
+    struct page way = *page;
     struct record_list rows = {0};
 
-    assert(page.limit > 0);
-    if (find_page(list, &page, &rows, total) || is_beyond(list, &page, total))
+    assert(page->limit > 0);
+    if (find_page(list, page, &rows, total) || is_beyond(list, &way, total))
         return rows;
-    find_way(list, &page);
+    find_way(list, &way);
     const struct entity entity = with_total(list);
     const struct query query = {list_query_text(list), &entity, true};
     struct value values[STORE_QUERY_PARAMETERS_MAX];
 
     memcpy(values, list->values, list->value_count * sizeof *values);
-    values[list->value_count] = value_integer(page.limit);
-    values[list->value_count + 1] = value_integer(page.offset);
+    values[list->value_count] = value_integer(way.limit);
+    values[list->value_count + 1] = value_integer(way.offset);
     rows = query_records(list->transaction, &query, values, list->value_count + 2);
     if (rows.count > 0)
         return without_total(list, rows, total);
-    *total = is_counted(list) ? count_before(list, asked->offset) : 0; /* 0: a failure */
+    *total = is_counted(list) ? count_before(list, page->offset) : 0; /* 0: a failure */
     return rows;
 }

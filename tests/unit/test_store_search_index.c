@@ -464,7 +464,7 @@ static void find(const struct row *from, const struct question *question)
         if (matches(&from[i], question))
             found[found_count++] = &from[i];
     if (found_count > 0)
-        qsort(found, found_count, sizeof found[0],
+        qsort(found, found_count, sizeof(const struct row *),
               question->is_descending ? by_creation_backwards : by_creation);
 }
 
@@ -911,8 +911,8 @@ static void damage(const char *sql)
 static void test_any_damage_is_survived(void **state)
 {
     static const char *const damages[] = {
-        "UPDATE customers_search_postings SET data = CAST(substr(data, 1, ?1) || randomblob(4) || "
-        "substr(data, ?1 + 5) AS BLOB) WHERE block % 7 = ?1 % 7",
+        ("UPDATE customers_search_postings SET data = CAST(substr(data, 1, ?1) || randomblob(4) || "
+         "substr(data, ?1 + 5) AS BLOB) WHERE block % 7 = ?1 % 7"),
         "UPDATE customers_search_postings SET data = randomblob(length(data)) WHERE block % 5 = ?1 % 5",
         "UPDATE customers_search_documents SET data = randomblob(length(data)) WHERE block % 3 = ?1 % 3",
         "UPDATE customers_search_documents SET block = block + 1000 + ?1 % 3",

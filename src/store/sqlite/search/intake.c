@@ -121,8 +121,9 @@ static void take_row(struct search_intake *intake, sqlite3_stmt *statement)
             .status = arena_copy(intake->arena, column_text(statement, COLUMN_OLD + 2)),
             .key = key,
         };
-    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL)
-        return; /* it was removed */
+    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL ||
+        sqlite3_column_bytes(statement, COLUMN_STATUS) > SEARCH_STATUS_BYTES_MAX)
+        return; /* it was removed, or has a status that there is not */
     struct search_memory *memory = next_memory(intake);
 
     for (int column = COLUMN_TEXTS; column < sqlite3_column_count(statement); column++)

@@ -116,8 +116,8 @@ static void add_document(struct search_merge *merge, const struct search_place *
         memcpy(documents->room, place->status.data, place->status.length);
         documents->status = (struct text){documents->room, place->status.length};
     }
-    search_document_encode(documents->data + documents->count * SEARCH_DOCUMENT_BYTES, place->created_at_us,
-                           place->key);
+    search_document_encode(documents->data + (size_t)documents->count * SEARCH_DOCUMENT_BYTES,
+                           place->created_at_us, place->key);
     documents->count++;
     merge->made.document_count++;
 }

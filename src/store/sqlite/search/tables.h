@@ -107,6 +107,7 @@ enum {
     SEARCH_DOCUMENT_BYTES = 16,
     SEARCH_DOCUMENTS_OF_BLOCK = 240,
     SEARCH_VOID_PART = 4096, /* documents of a row of T_search_void */
+    SEARCH_STATUS_BYTES_MAX = 64,
 };
 
 /* The key of a row of a segment: a number, of its documents or of its blocks of postings, behind the
@@ -140,7 +141,7 @@ struct search_documents {
     struct text status; /* in the room below */
     uint32_t first;     /* the number of its first document */
     uint32_t count;
-    char room[64];
+    char room[SEARCH_STATUS_BYTES_MAX];
     unsigned char data[SEARCH_DOCUMENTS_OF_BLOCK * SEARCH_DOCUMENT_BYTES];
 };
 
