@@ -1,6 +1,7 @@
 /* find.c: answers questions from the index, as of the connection's snapshot (search.h). */
 #include "store/sqlite/search/postings.h"
 #include "store/sqlite/search/search.h"
+#include "store/sqlite/search/walk.h"
 
 #include "base/instant.h"
 #include "store/sqlite/handle.h"
@@ -10,17 +11,6 @@
 #include <string.h>
 
 enum { NOTED_MAX = 20000 }; /* rows that no segment has, before reading the table is as good */
-
-/* Documents that match, in the order of their places: of a segment, or noted rows. */
-struct found {
-    const struct search_segment *segment; /* or NULL */
-    struct search_numbers numbers;        /* of a segment's; none is void */
-    uint32_t first, end; /* of a segment, all from here on, but for the void ones; unless `numbers` */
-    struct search_bits voided;
-    const struct search_place *places; /* of noted rows */
-    bool has_numbers;
-    int64_t size; /* how many there are, void ones too */
-};
 
 struct noted {
     struct search_place *old, *now;
@@ -32,7 +22,7 @@ struct finding {
     const struct index_question *question;
     struct arena *arena;
     struct noted noted;
-    struct found *founds;
+    struct search_found *founds;
     size_t found_count;
     int64_t total;
     int64_t documents, documents_of_all; /* in segments: that may match, and of all environments */
@@ -40,33 +30,24 @@ struct finding {
 
 /* ---- rows that no segment has as they are ---- */
 
-enum { COLUMN_KEY, COLUMN_IS_NEW, COLUMN_OLD, COLUMN_SCOPE = 5, COLUMN_CREATED, COLUMN_STATUS, COLUMN_TEXTS };
-
-static struct text column_text(sqlite3_stmt *statement, int column)
-{
-    const char *data = (const char *)sqlite3_column_text(statement, column);
-
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
-}
-
 /* The text of a searched field of the row. */
 static struct text text_of_field(sqlite3_stmt *statement, const struct entity *entity,
                                  const struct field *field)
 {
-    int column = COLUMN_TEXTS;
+    int column = SEARCH_NOTED_TEXTS;
 
     for (const struct field *other = entity->fields; other < field; other++)
         column += (other->flags & FIELD_SEARCHED) != 0;
-    return column_text(statement, column);
+    return search_text(statement, column);
 }
 
 static bool row_matches(const struct finding *finding, sqlite3_stmt *statement)
 {
     const struct index_question *question = finding->question;
 
-    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL ||
+    if (sqlite3_column_type(statement, SEARCH_NOTED_SCOPE) == SQLITE_NULL ||
         (text_is_set(question->status) &&
-         !text_equal(column_text(statement, COLUMN_STATUS), question->status)))
+         !text_equal(search_text(statement, SEARCH_NOTED_STATUS), question->status)))
         return false;
     for (size_t i = 0; i < question->condition_count; i++) {
         const struct index_condition *condition = &question->conditions[i];
@@ -86,19 +67,19 @@ static int by_place(const void *a, const void *b)
 static void take_noted(struct finding *finding, sqlite3_stmt *statement)
 {
     struct noted *noted = &finding->noted;
-    int64_t key = sqlite3_column_int64(statement, COLUMN_KEY),
-            scope = sqlite3_column_int64(statement, COLUMN_OLD);
+    int64_t key = sqlite3_column_int64(statement, SEARCH_NOTED_KEY),
+            scope = sqlite3_column_int64(statement, SEARCH_NOTED_OLD_SCOPE);
 
     if (scope != finding->question->scope)
         return;
-    if (!sqlite3_column_int(statement, COLUMN_IS_NEW))
-        noted->old[noted->old_count++] =
-            (struct search_place){scope, arena_copy(finding->arena, column_text(statement, COLUMN_OLD + 2)),
-                                  sqlite3_column_int64(statement, COLUMN_OLD + 1), key};
+    if (!sqlite3_column_int(statement, SEARCH_NOTED_IS_NEW))
+        noted->old[noted->old_count++] = (struct search_place){
+            scope, arena_copy(finding->arena, search_text(statement, SEARCH_NOTED_OLD_STATUS)),
+            sqlite3_column_int64(statement, SEARCH_NOTED_OLD_CREATED), key};
     if (row_matches(finding, statement))
-        noted->now[noted->now_count++] =
-            (struct search_place){scope, arena_copy(finding->arena, column_text(statement, COLUMN_STATUS)),
-                                  sqlite3_column_int64(statement, COLUMN_CREATED), key};
+        noted->now[noted->now_count++] = (struct search_place){
+            scope, arena_copy(finding->arena, search_text(statement, SEARCH_NOTED_STATUS)),
+            sqlite3_column_int64(statement, SEARCH_NOTED_CREATED), key};
 }
 
 /* *is_few is false when there are too many to look at. */
@@ -159,7 +140,7 @@ static void remove_void(struct search_numbers *numbers, const struct search_bits
     numbers->count = kept;
 }
 
-static enum index_result find_in_range(struct finding *finding, struct found *found)
+static enum index_result find_in_range(struct finding *finding, struct search_found *found)
 {
     const struct index_question *question = finding->question;
 
@@ -186,7 +167,7 @@ static enum index_result find_in_range(struct finding *finding, struct found *fo
 /* Where the segment has the rows of a status. */
 static bool add_range(struct finding *finding, const struct search_segment *segment, struct text status)
 {
-    struct found *found = &finding->founds[finding->found_count];
+    struct search_found *found = &finding->founds[finding->found_count];
 
     found->segment = segment;
     if (!search_documents_range(finding->tables, segment->number, finding->question->scope, status,
@@ -226,7 +207,7 @@ static void add_noted(struct finding *finding)
 {
     if (finding->noted.now_count == 0)
         return;
-    finding->founds[finding->found_count++] = (struct found){
+    finding->founds[finding->found_count++] = (struct search_found){
         .places = finding->noted.now,
         .size = (int64_t)finding->noted.now_count,
     };
@@ -250,7 +231,7 @@ static enum index_result find_all(struct finding *finding)
 
     if (!search_segments(finding->tables, SEARCH_LIVE, finding->arena, &segments, &count))
         return INDEX_FAILED;
-    finding->founds = ARENA_ARRAY(finding->arena, struct found, count * status_count() + 2);
+    finding->founds = ARENA_ARRAY(finding->arena, struct search_found, count * status_count() + 2);
     for (size_t i = 0; i < count; i++)
         if (!add_ranges(finding, &segments[i]))
             return INDEX_FAILED;
@@ -268,212 +249,6 @@ static void free_found(struct finding *finding)
         search_numbers_free(&finding->founds[i].numbers);
         search_bits_free(&finding->founds[i].voided);
     }
-}
-
-/* ---- one after the other ---- */
-
-/* Goes through what was found in one place. Entries are counted from the end that is walked from. */
-struct walk {
-    struct finding *finding;
-    const struct found *found;
-    int64_t next;                      /* its entry; found->size: it is over */
-    struct search_documents documents; /* the row read last */
-};
-
-static uint32_t number_at(const struct walk *walk, int64_t entry)
-{
-    const struct found *found = walk->found;
-    int64_t index = walk->finding->question->is_descending ? found->size - 1 - entry : entry;
-
-    return found->has_numbers ? found->numbers.numbers[index] : found->first + (uint32_t)index;
-}
-
-static bool place_at(struct walk *walk, int64_t entry, struct search_place *place)
-{
-    const struct found *found = walk->found;
-
-    if (found->places) {
-        *place = found->places[walk->finding->question->is_descending ? found->size - 1 - entry : entry];
-        return true;
-    }
-    uint32_t number = number_at(walk, entry);
-
-    if (number - walk->documents.first >= walk->documents.count &&
-        !search_documents_read(walk->finding->tables, found->segment->number, number, &walk->documents))
-        return false;
-    *place = search_document(&walk->documents, number - walk->documents.first);
-    return true;
-}
-
-static bool is_void_at(const struct walk *walk, int64_t entry)
-{
-    return walk->found->voided.bytes && search_bit(&walk->found->voided, number_at(walk, entry));
-}
-
-/* Entries of [from, to) that are not void. */
-static int64_t count_entries(const struct walk *walk, int64_t from, int64_t to)
-{
-    if (!walk->found->voided.bytes || from == to)
-        return to - from;
-    uint32_t one = number_at(walk, from), other = number_at(walk, to - 1);
-    uint32_t first = one < other ? one : other, last = one < other ? other : one;
-
-    return to - from - search_bits_count(&walk->found->voided, first, last + 1);
-}
-
-/* To the first entry from `next` on that is not void. */
-static void settle(struct walk *walk)
-{
-    while (walk->next < walk->found->size && is_void_at(walk, walk->next))
-        walk->next++;
-}
-
-/* How `a` comes in the order that is asked for: by the instant alone, or with the key. */
-static int order_of(const struct walk *walk, const struct search_place *a, const struct search_place *b,
-                    bool has_key)
-{
-    int order = a->created_at_us != b->created_at_us ? (a->created_at_us < b->created_at_us ? -1 : 1)
-                : has_key                            ? (a->key > b->key) - (a->key < b->key)
-                                                     : 0;
-
-    return walk->finding->question->is_descending ? -order : order;
-}
-
-/* The first entry from `next` on that does not come before `bound`, in *entry. */
-static bool find_bound(struct walk *walk, const struct search_place *bound, bool has_key, int64_t *entry)
-{
-    int64_t low = walk->next, high = walk->found->size, step = 1;
-    struct search_place place;
-
-    while (low < high) {
-        int64_t middle = step ? low + step - 1 : low + (high - low) / 2;
-
-        if (middle >= high) {
-            step = 0;
-            continue;
-        }
-        if (!place_at(walk, middle, &place))
-            return false;
-        if (order_of(walk, &place, bound, has_key) < 0) {
-            low = middle + 1;
-            step *= 2;
-        } else {
-            high = middle;
-            step = 0;
-        }
-    }
-    *entry = low;
-    return true;
-}
-
-/* Over `count` entries that are not void, of those before `end`. */
-static void skip(struct walk *walk, int64_t end, int64_t count)
-{
-    while (count > 0) {
-        int64_t to = walk->next + count < end ? walk->next + count : end;
-        int64_t passed = count_entries(walk, walk->next, to);
-
-        walk->next = to;
-        count -= passed;
-        if (to == end)
-            break;
-    }
-    settle(walk);
-}
-
-struct walks {
-    struct walk *all;
-    size_t count;
-};
-
-/* Which one has the next place, and in *bound where the one behind it is; NULL: all are over. */
-static bool first_walk(struct walks *walks, struct walk **first, struct search_place *bound, bool *has_bound)
-{
-    struct search_place place, best = {0};
-
-    *first = NULL;
-    *has_bound = false;
-    for (size_t i = 0; i < walks->count; i++) {
-        struct walk *walk = &walks->all[i];
-
-        if (walk->next == walk->found->size)
-            continue;
-        if (!place_at(walk, walk->next, &place))
-            return false;
-        bool is_first = !*first || order_of(walk, &place, &best, true) < 0;
-
-        if (*first && (!*has_bound || order_of(walk, is_first ? &best : &place, bound, true) < 0)) {
-            *bound = is_first ? best : place;
-            *has_bound = true;
-        }
-        if (is_first) {
-            *first = walk;
-            best = place;
-        }
-    }
-    return true;
-}
-
-static bool skip_all(struct walks *walks, int64_t count)
-{
-    while (count > 0) {
-        struct search_place bound;
-        struct walk *walk;
-        bool has_bound;
-
-        if (!first_walk(walks, &walk, &bound, &has_bound))
-            return false;
-        if (!walk)
-            break;
-        int64_t end = walk->found->size;
-
-        if (has_bound && !find_bound(walk, &bound, true, &end))
-            return false;
-        if (end == walk->next) /* a row that is there twice: the index is damaged */
-            end++;
-        int64_t passed = count_entries(walk, walk->next, end);
-
-        if (passed > count)
-            passed = count;
-        skip(walk, end, passed);
-        count -= passed;
-    }
-    return true;
-}
-
-/* Back to the first entry of that instant. How many entries come before, in *rank. */
-static bool go_back(struct walks *walks, const struct search_place *place, int64_t *rank)
-{
-    *rank = 0;
-    for (size_t i = 0; i < walks->count; i++) {
-        struct walk *walk = &walks->all[i];
-        int64_t entry;
-
-        walk->next = 0;
-        if (!find_bound(walk, place, false, &entry))
-            return false;
-        *rank += count_entries(walk, 0, entry);
-        walk->next = entry;
-        settle(walk);
-    }
-    return true;
-}
-
-/* Whether what comes just before is of the same instant. */
-static bool has_tie_before(struct walks *walks, const struct search_place *place, bool *has_tie)
-{
-    *has_tie = false;
-    for (size_t i = 0; i < walks->count; i++) {
-        struct walk *walk = &walks->all[i];
-        struct search_place before;
-
-        if (walk->next == 0)
-            continue;
-        if (!place_at(walk, walk->next - 1, &before))
-            return false;
-        *has_tie |= before.created_at_us == place->created_at_us;
-    }
-    return true;
 }
 
 /* ---- the answer ---- */
@@ -505,51 +280,19 @@ static void add_key(struct keys *keys, const struct search_place *place)
     keys->instants[keys->count++] = place->created_at_us;
 }
 
-/* Where the page begins: the walks stand at the first entry of its instant, and `answer` says how many come
- * before it. */
-static bool find_start(struct walks *walks, const struct index_question *question,
-                       struct index_answer *answer)
-{
-    struct search_place place, bound;
-    struct walk *walk;
-    int64_t rank;
-    bool has_bound, has_tie;
-
-    answer->created_at_us = INSTANT_UNSET;
-    if (!skip_all(walks, question->offset) || !first_walk(walks, &walk, &bound, &has_bound))
-        return false;
-    if (!walk)
-        return true;
-    if (!place_at(walk, walk->next, &place) || !has_tie_before(walks, &place, &has_tie))
-        return false;
-    answer->created_at_us = place.created_at_us;
-    if (!has_tie)
-        return true;
-    if (!go_back(walks, &place, &rank))
-        return false;
-    answer->skip = question->offset - rank;
-    return true;
-}
-
 /* Takes `count` keys from where the walks are, and those of the same instant as the last of them. */
-static bool take_keys(struct walks *walks, int64_t count, struct keys *keys)
+static bool take_keys(struct search_walks *walks, int64_t count, struct keys *keys)
 {
-    struct search_place place, bound;
-    struct walk *walk;
-    bool has_bound;
+    struct search_place place;
+    bool is_there;
 
-    for (;;) {
-        if (!first_walk(walks, &walk, &bound, &has_bound))
+    for (;; search_walks_pass(walks)) {
+        if (!search_walks_look(walks, &place, &is_there))
             return false;
-        if (!walk)
-            return true;
-        if (!place_at(walk, walk->next, &place))
-            return false;
-        if ((int64_t)keys->count >= count && place.created_at_us != keys->instants[keys->count - 1])
+        if (!is_there ||
+            ((int64_t)keys->count >= count && place.created_at_us != keys->instants[keys->count - 1]))
             return true;
         add_key(keys, &place);
-        walk->next++;
-        settle(walk);
     }
 }
 
@@ -598,16 +341,15 @@ static bool order_ends(const struct finding *finding, const struct keys *keys)
             order_ties(finding, keys->keys + last, keys->count - last, keys->instants[keys->count - 1]));
 }
 
-static bool take_page(struct walks *walks, const struct finding *finding, struct index_answer *answer)
+static bool take_page(struct search_walks *walks, const struct finding *finding, struct index_answer *answer)
 {
     const struct index_question *question = finding->question;
     struct keys keys = {.arena = finding->arena};
 
-    if (!find_start(walks, question, answer))
-        return false;
     if (answer->created_at_us == INSTANT_UNSET || question->limit <= 0)
         return true;
-    if (!take_keys(walks, answer->skip + question->limit, &keys) || !order_ends(finding, &keys))
+    if (!take_keys(walks, answer->skip + question->limit, &keys) || keys.count < (size_t)answer->skip ||
+        !order_ends(finding, &keys))
         return false;
     answer->keys = keys.keys + answer->skip;
     answer->key_count = keys.count - (size_t)answer->skip;
@@ -616,40 +358,24 @@ static bool take_page(struct walks *walks, const struct finding *finding, struct
     return true;
 }
 
-static bool take_all(struct walks *walks, struct arena *arena, struct index_answer *answer)
-{
-    struct keys keys = {.arena = arena};
-    struct search_place place;
-
-    for (size_t i = 0; i < walks->count; i++)
-        for (struct walk *walk = &walks->all[i]; walk->next < walk->found->size; walk->next++, settle(walk)) {
-            if (!place_at(walk, walk->next, &place))
-                return false;
-            add_key(&keys, &place);
-        }
-    answer->keys = keys.keys;
-    answer->key_count = keys.count;
-    return true;
-}
-
 static bool take(struct finding *finding, struct index_answer *answer, bool *is_few)
 {
     const struct index_question *question = finding->question;
-    struct walks walks = {ARENA_ARRAY(finding->arena, struct walk, finding->found_count + 1),
-                          finding->found_count};
+    struct keys keys = {.arena = finding->arena};
+    struct search_walks walks;
 
     *answer = (struct index_answer){.total = finding->total};
-    for (size_t i = 0; i < walks.count; i++) {
-        walks.all[i].finding = finding;
-        walks.all[i].found = &finding->founds[i];
-        settle(&walks.all[i]);
-    }
-    if (question->wish == INDEX_PAGE)
-        return take_page(&walks, finding, answer);
-    if (question->wish == INDEX_PLACE)
-        return find_start(&walks, question, answer);
+    search_walks_begin(&walks, finding->tables, question->is_descending, finding->founds,
+                       finding->found_count, finding->arena);
+    if (question->wish != INDEX_KEYS)
+        return search_walks_go_to(&walks, question->offset, &answer->created_at_us, &answer->skip) &&
+               (question->wish == INDEX_PLACE || take_page(&walks, finding, answer));
     *is_few = finding->total <= question->keys_max;
-    return !*is_few || take_all(&walks, finding->arena, answer);
+    if (*is_few && !take_keys(&walks, INT64_MAX, &keys))
+        return false;
+    answer->keys = keys.keys;
+    answer->key_count = keys.count;
+    return true;
 }
 
 /* The question without the conditions that the index knows nothing of. */

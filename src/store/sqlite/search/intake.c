@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMN_KEY, COLUMN_IS_NEW, COLUMN_OLD, COLUMN_SCOPE = 5, COLUMN_CREATED, COLUMN_STATUS, COLUMN_TEXTS };
-
 static void *grow(void *items, size_t count, size_t *capacity, size_t size)
 {
     if (count < *capacity)
@@ -14,13 +12,6 @@ static void *grow(void *items, size_t count, size_t *capacity, size_t size)
     if (!items)
         abort();
     return items;
-}
-
-static struct text column_text(sqlite3_stmt *statement, int column)
-{
-    const char *data = (const char *)sqlite3_column_text(statement, column);
-
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
 }
 
 static void add_terms(struct search_intake *intake, struct search_memory *memory, unsigned field,
@@ -111,27 +102,27 @@ static struct search_memory *next_memory(struct search_intake *intake)
 
 static void take_row(struct search_intake *intake, sqlite3_stmt *statement)
 {
-    int64_t key = sqlite3_column_int64(statement, COLUMN_KEY);
+    int64_t key = sqlite3_column_int64(statement, SEARCH_NOTED_KEY);
 
     intake->row_count++;
-    if (!sqlite3_column_int(statement, COLUMN_IS_NEW))
+    if (!sqlite3_column_int(statement, SEARCH_NOTED_IS_NEW))
         intake->old[intake->old_count++] = (struct search_place){
-            .scope = sqlite3_column_int64(statement, COLUMN_OLD),
-            .created_at_us = sqlite3_column_int64(statement, COLUMN_OLD + 1),
-            .status = arena_copy(intake->arena, column_text(statement, COLUMN_OLD + 2)),
+            .scope = sqlite3_column_int64(statement, SEARCH_NOTED_OLD_SCOPE),
+            .created_at_us = sqlite3_column_int64(statement, SEARCH_NOTED_OLD_CREATED),
+            .status = arena_copy(intake->arena, search_text(statement, SEARCH_NOTED_OLD_STATUS)),
             .key = key,
         };
-    if (sqlite3_column_type(statement, COLUMN_SCOPE) == SQLITE_NULL ||
-        sqlite3_column_bytes(statement, COLUMN_STATUS) > SEARCH_STATUS_BYTES_MAX)
+    if (sqlite3_column_type(statement, SEARCH_NOTED_SCOPE) == SQLITE_NULL ||
+        sqlite3_column_bytes(statement, SEARCH_NOTED_STATUS) > SEARCH_STATUS_BYTES_MAX)
         return; /* it was removed, or has a status that there is not */
     struct search_memory *memory = next_memory(intake);
 
-    for (int column = COLUMN_TEXTS; column < sqlite3_column_count(statement); column++)
-        add_terms(intake, memory, (unsigned)(column - COLUMN_TEXTS), column_text(statement, column));
+    for (int column = SEARCH_NOTED_TEXTS; column < sqlite3_column_count(statement); column++)
+        add_terms(intake, memory, (unsigned)(column - SEARCH_NOTED_TEXTS), search_text(statement, column));
     memory->places[memory->document_count++] = (struct search_place){
-        .scope = sqlite3_column_int64(statement, COLUMN_SCOPE),
-        .created_at_us = sqlite3_column_int64(statement, COLUMN_CREATED),
-        .status = arena_copy(intake->arena, column_text(statement, COLUMN_STATUS)),
+        .scope = sqlite3_column_int64(statement, SEARCH_NOTED_SCOPE),
+        .created_at_us = sqlite3_column_int64(statement, SEARCH_NOTED_CREATED),
+        .status = arena_copy(intake->arena, search_text(statement, SEARCH_NOTED_STATUS)),
         .key = key,
     };
 }

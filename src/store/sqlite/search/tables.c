@@ -185,6 +185,13 @@ void search_offer(struct search_tables *tables)
     connection->offered_us = monotonic_now_us();
 }
 
+struct text search_text(sqlite3_stmt *statement, int column)
+{
+    const char *data = (const char *)sqlite3_column_text(statement, column);
+
+    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
+}
+
 bool search_is_damaged(const struct search_tables *tables)
 {
     int code = sqlite3_errcode(sqlite_of(tables->connection)->handle);

@@ -49,6 +49,19 @@ enum search_statement {
     SEARCH_STATEMENTS,
 };
 
+/* Columns of SEARCH_NOTED and SEARCH_NOTED_FIRST: where segments have the row, and what it is now. */
+enum search_noted_column {
+    SEARCH_NOTED_KEY,
+    SEARCH_NOTED_IS_NEW,
+    SEARCH_NOTED_OLD_SCOPE,
+    SEARCH_NOTED_OLD_CREATED,
+    SEARCH_NOTED_OLD_STATUS,
+    SEARCH_NOTED_SCOPE, /* NULL: it is gone */
+    SEARCH_NOTED_CREATED,
+    SEARCH_NOTED_STATUS,
+    SEARCH_NOTED_TEXTS, /* the first of the searched fields */
+};
+
 struct search_merge;
 
 /* What a connection keeps for the index of an entity. */
@@ -78,6 +91,9 @@ bool search_run(sqlite3_stmt *statement);
 bool search_end(sqlite3_stmt *statement, int code);
 /* A blob of the row that it stands on; valid until the next step. */
 struct text search_blob(sqlite3_stmt *statement, int column);
+
+/* A text of it, as long; empty when there is none. */
+struct text search_text(sqlite3_stmt *statement, int column);
 
 /* After a failure: whether it was not the database that failed, but what it gave makes no sense. */
 bool search_is_damaged(const struct search_tables *tables);

@@ -90,13 +90,6 @@ static void add_postings(struct verification *verification, const struct search_
 
 /* ---- documents ---- */
 
-static struct text column_text(sqlite3_stmt *statement, int column)
-{
-    const char *data = (const char *)sqlite3_column_text(statement, column);
-
-    return data ? (struct text){data, (size_t)sqlite3_column_bytes(statement, column)} : text_empty;
-}
-
 enum { ROW_SCOPE, ROW_CREATED, ROW_STATUS, ROW_ID, ROW_TEXTS };
 
 static uint64_t sum_of_row(struct verification *verification, sqlite3_stmt *row)
@@ -104,7 +97,7 @@ static uint64_t sum_of_row(struct verification *verification, sqlite3_stmt *row)
     uint64_t sum = 0;
 
     for (int column = ROW_TEXTS; column < sqlite3_column_count(row); column++) {
-        struct text text = column_text(row, column);
+        struct text text = search_text(row, column);
 
         if (text.length == 0)
             continue;
@@ -137,9 +130,9 @@ static void compare_document(struct verification *verification, const struct sea
     if (code == SQLITE_ROW) {
         now.scope = sqlite3_column_int64(row, ROW_SCOPE);
         now.created_at_us = sqlite3_column_int64(row, ROW_CREATED);
-        now.status = column_text(row, ROW_STATUS);
+        now.status = search_text(row, ROW_STATUS);
         if (search_place_compare(&now, place) != 0 || sum_of_row(verification, row) != sum)
-            tell(verification, "%.*s is found by what it is not", TEXT_FORMAT(column_text(row, ROW_ID)));
+            tell(verification, "%.*s is found by what it is not", TEXT_FORMAT(search_text(row, ROW_ID)));
     } else if (code == SQLITE_DONE) {
         tell(verification, "a row that is not there is found, of key %lld", (long long)place->key);
     }
@@ -247,12 +240,12 @@ static void name_missing(struct verification *verification, const struct search_
             .key = sqlite3_column_int64(statement, 0),
             .scope = sqlite3_column_int64(statement, 1),
             .created_at_us = sqlite3_column_int64(statement, 2),
-            .status = column_text(statement, 3),
+            .status = search_text(statement, 3),
         };
 
         if (!is_in_a_segment(verification, &place, segments, count))
             tell(verification, "%.*s cannot be found by a part of its name",
-                 TEXT_FORMAT(column_text(statement, 4)));
+                 TEXT_FORMAT(search_text(statement, 4)));
     }
     verification->has_failed |= !statement || !search_end(statement, code);
     if (verification->left == before)
