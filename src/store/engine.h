@@ -51,10 +51,10 @@ struct engine {
      */
     enum index_result (*ask_index)(struct connection *connection, const struct index_question *question,
                                    struct arena *arena, struct index_answer *answer);
-    /* Whether to read all rows of the table is quicker than to read those of the scope by an index. NULL:
-     * never. */
-    bool (*reads_whole)(struct connection *connection, const struct entity *entity,
-                        const struct scope *scope);
+    /* Whether to read all rows of the table is quicker than to read those of the scope and the status (empty:
+     * of any) by an index. NULL: never. */
+    bool (*reads_whole)(struct connection *connection, const struct entity *entity, const struct scope *scope,
+                        struct text status);
     /* Brings the index of searched fields up to date, a part at a time: a smaller one unless the writer has
      * nothing else to do. What was done in *count, 0 when nothing is to do; whether more is in *is_more. NULL
      * where that happens with the change. False on a failure. */

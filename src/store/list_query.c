@@ -610,7 +610,8 @@ static void find_way(struct list_query *list, const struct page *page)
     if (list->has_index || text_is_set(list->ids) || is_counted(list) || has_candidates(list, page) ||
         !has_rows_of_its_own(list) || !connection->engine->reads_whole)
         return;
-    list->reads_whole = connection->engine->reads_whole(connection, list->entity, transaction->call->scope);
+    list->reads_whole =
+        connection->engine->reads_whole(connection, list->entity, transaction->call->scope, list->status);
 }
 
 struct record_list list_query_run(struct list_query *list, const struct page *page, int64_t *total)

@@ -1014,6 +1014,22 @@ static void test_many_rows_of_one_instant_and_many_noted_ones(void **state)
     }
 }
 
+/* Else each search of an environment whose customers are archived would read all of them. */
+static void test_rows_of_another_status_are_not_read(void **state)
+{
+    const struct scope one = {.number = 1}, other = {.number = 2};
+
+    (void)state;
+    create_rows(100);
+    run_sql("DELETE FROM customers WHERE scope <> 1");
+    run_sql("UPDATE customers SET status = 'archived'");
+    assert_true(number_of("SELECT COUNT(*) FROM customers") > 0);
+    assert_true(sqlite_reads_whole(reader, &customer_entity, &one, TEXT("archived")));
+    assert_true(sqlite_reads_whole(reader, &customer_entity, &one, (struct text){0}));
+    assert_false(sqlite_reads_whole(reader, &customer_entity, &one, status_published));
+    assert_false(sqlite_reads_whole(reader, &customer_entity, &other, TEXT("archived")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1029,6 +1045,7 @@ int main(void)
         INDEX_TEST(test_more_is_wrong_than_may_be_told),
         INDEX_TEST(test_a_failure_to_remove_what_was_merged_is_told),
         INDEX_TEST(test_many_rows_of_one_instant_and_many_noted_ones),
+        INDEX_TEST(test_rows_of_another_status_are_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,10 +422,16 @@ enum index_result sqlite_ask_index(struct connection *connection, const struct i
 }
 
 /* Following an index to each row takes about twice as long. */
-bool sqlite_reads_whole(struct connection *connection, const struct entity *entity, const struct scope *scope)
+bool sqlite_reads_whole(struct connection *connection, const struct entity *entity, const struct scope *scope,
+                        struct text status)
 {
     struct search_tables *tables = search_tables_of(connection, entity);
     sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_IS_MOST, scope->number);
+
+    if (!text_is_set(status))
+        status = text_empty;
+    if (statement)
+        sqlite3_bind_text(statement, 2, status.data, (int)status.length, SQLITE_STATIC);
     bool is_most =
         statement && sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) != 0;
 

@@ -23,8 +23,8 @@ bool sqlite_add_functions(struct connection *connection);
 /* As `ask_index`, `reads_whole` and `index_searched` of struct engine. */
 enum index_result sqlite_ask_index(struct connection *connection, const struct index_question *question,
                                    struct arena *arena, struct index_answer *answer);
-bool sqlite_reads_whole(struct connection *connection, const struct entity *entity,
-                        const struct scope *scope);
+bool sqlite_reads_whole(struct connection *connection, const struct entity *entity, const struct scope *scope,
+                        struct text status);
 bool sqlite_index_searched(struct connection *connection, const struct entity *entity, bool is_alone,
                            int64_t *count, bool *is_more);
 

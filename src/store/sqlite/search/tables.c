@@ -80,8 +80,8 @@ static const char *const texts[SEARCH_STATEMENTS] = {
         "@_search_segments)) + (SELECT count(*) FROM @_search_documents WHERE segment NOT IN (SELECT segment "
         "FROM @_search_segments)) + (SELECT count(*) FROM @_search_void WHERE segment NOT IN (SELECT segment "
         "FROM @_search_segments))",
-    [SEARCH_IS_MOST] = "SELECT COALESCE(SUM(count) FILTER (WHERE scope = ?1), 0) * 2 > SUM(count) "
-                       "FROM row_counts WHERE entity_type = '%'",
+    [SEARCH_IS_MOST] = "SELECT COALESCE(SUM(count) FILTER (WHERE scope = ?1 AND ?2 IN ('', status)), 0) * 2 "
+                       "> SUM(count) FROM row_counts WHERE entity_type = '%'",
     [SEARCH_NOTE_ALL] = "INSERT OR REPLACE INTO @_unindexed (key, is_new, scope, created_at, status) "
                         "SELECT key, 1, scope, created_at, status FROM @",
 };
