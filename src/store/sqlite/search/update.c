@@ -15,7 +15,7 @@ enum {
     ROWS_ALONE = SEARCH_INTAKE_ROWS_MAX, /* taken in at once */
     ROWS_BESIDE = 256,                   /* when others write: some milliseconds for them to wait */
     BLOCKS_ALONE = 256,
-    BLOCKS_BESIDE = 48,
+    BLOCKS_BESIDE = 96,
     /* Postings that are taken in at once, of rows whose texts are longer than usual; and of the segments that
      * are merged with rows as those come, documents and blocks. */
     POSTINGS_WISHED = 40000,
