@@ -71,6 +71,7 @@ struct search_tables {
     sqlite3_stmt *statements[SEARCH_STATEMENTS];
     struct search_merge *merge; /* of the writer: the one that is under way, or NULL */
     uint32_t postings_of_row;   /* of the rows that the writer took in last */
+    size_t segment_count;       /* that were searched then */
     struct search_tables *next;
 };
 

@@ -15,7 +15,8 @@ enum {
     ROWS_ALONE = SEARCH_INTAKE_ROWS_MAX, /* taken in at once */
     ROWS_BESIDE = 256,                   /* when others write: some milliseconds for them to wait */
     BLOCKS_ALONE = 256,
-    BLOCKS_BESIDE = 96,
+    BLOCKS_BESIDE = 64,
+    SEGMENTS_WISHED = 12, /* with more of them merging has fallen behind, and goes on as if alone */
     /* Postings that are taken in at once, of rows whose texts are longer than usual; and of the segments that
      * are merged with rows as those come, documents and blocks. */
     POSTINGS_WISHED = 40000,
@@ -140,7 +141,7 @@ static bool take_in(struct search_tables *tables, bool is_alone, struct arena *a
     int64_t count_max = rows_at_once(tables, is_alone);
     struct search_intake intake = {.arena = arena};
     struct search_segment *segments;
-    size_t segment_count;
+    size_t segment_count = 0;
     bool is_done = search_intake_take(tables, &intake, count_max);
 
     *is_more = intake.row_count == (size_t)count_max;
@@ -152,6 +153,8 @@ static bool take_in(struct search_tables *tables, bool is_alone, struct arena *a
                                : is_alone ? PART_ALONE
                                           : PART_BESIDE) &&
                   search_run(SEARCH_STATEMENT(tables, SEARCH_NOTED_REMOVE, count_max));
+    if (is_done && intake.row_count > 0)
+        tables->segment_count = segment_count;
     note_size(tables, &intake);
     search_intake_free(&intake);
     *count = intake.row_count;
@@ -274,7 +277,8 @@ static bool sweep(struct search_tables *tables, uint32_t blocks, struct arena *a
 static bool tidy(struct search_tables *tables, bool is_alone, bool is_busy, struct arena *arena,
                  bool *has_tidied)
 {
-    uint32_t blocks = (is_alone ? BLOCKS_ALONE : BLOCKS_BESIDE) / 2;
+    bool is_quick = is_alone || tables->segment_count > SEGMENTS_WISHED;
+    uint32_t blocks = (is_quick ? BLOCKS_ALONE : BLOCKS_BESIDE) / 2;
 
     if (!tables->merge && !drop_unfinished(tables, arena))
         return false;
