@@ -517,5 +517,5 @@ bool search_void_set(struct search_tables *tables, struct search_segment *segmen
     segment->void_count++;
     if (segment->void_since_us == INSTANT_UNSET)
         segment->void_since_us = instant_now_us();
-    return search_segment_set(tables, segment);
+    return true;
 }

@@ -197,7 +197,7 @@ void search_bits_free(struct search_bits *bits);
 /* Which documents of the segment are void; free them. */
 bool search_void_read(struct search_tables *tables, const struct search_segment *segment,
                       struct search_bits *bits);
-/* Makes one void, in the table and in *segment, unless it is. */
+/* Makes one void, unless it is, and counts it in *segment, which the caller then writes down. */
 bool search_void_set(struct search_tables *tables, struct search_segment *segment, uint32_t number);
 
 #endif

@@ -36,20 +36,34 @@ enum {
 /* Or when a document has been void for so long: what it was made of shall not stay. */
 #define VOID_AGE_MAX_US (INT64_C(7) * 24 * 60 * 60 * MICROSECONDS_PER_SECOND)
 
+/* The document that is not void yet is in one segment only. */
+static bool void_one(struct search_tables *tables, const struct search_place *place,
+                     struct search_segment *segments, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t number, before = segments[i].void_count;
+        bool is_there;
+
+        search_offer(tables);
+        if (!search_documents_find(tables, segments[i].number, place, &number, &is_there) ||
+            (is_there && !search_void_set(tables, &segments[i], number)))
+            return false;
+        if (segments[i].void_count > before)
+            break;
+    }
+    return true;
+}
+
 /* What segments have of the rows is void now. */
 static bool void_old(struct search_tables *tables, const struct search_intake *intake,
                      struct search_segment *segments, size_t count)
 {
     for (size_t i = 0; i < intake->old_count; i++)
-        for (size_t j = 0; j < count; j++) {
-            uint32_t number;
-            bool is_there;
-
-            search_offer(tables);
-            if (!search_documents_find(tables, segments[j].number, &intake->old[i], &number, &is_there) ||
-                (is_there && !search_void_set(tables, &segments[j], number)))
-                return false;
-        }
+        if (!void_one(tables, &intake->old[i], segments, count))
+            return false;
+    for (size_t i = 0; intake->old_count > 0 && i < count; i++)
+        if (segments[i].void_count > 0 && !search_segment_set(tables, &segments[i]))
+            return false;
     return true;
 }
 
