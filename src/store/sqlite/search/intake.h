@@ -20,9 +20,9 @@ struct search_intake {
     struct term_sequence sequence;
 };
 
-/* Takes up to `row_count_max` of the rows that are noted, in the order of their keys (at most
+/* Takes up to `count_max` of the rows that are noted, in the order of their keys (at most
  * SEARCH_INTAKE_ROWS_MAX). They stay noted. False on a failure. Free it in any case. */
-bool search_intake_take(struct search_tables *tables, struct search_intake *intake, int64_t row_count_max);
+bool search_intake_take(struct search_tables *tables, struct search_intake *intake, int64_t count_max);
 uint32_t search_intake_documents(const struct search_intake *intake);
 uint64_t search_intake_postings(const struct search_intake *intake);
 void search_intake_free(struct search_intake *intake);

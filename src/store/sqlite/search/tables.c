@@ -33,8 +33,6 @@ static const char *const texts[SEARCH_STATEMENTS] = {
         "status = ?5 AND (created_at, key) <= (?3, ?4) ORDER BY created_at DESC, key DESC LIMIT 1",
     [SEARCH_DOCUMENTS_OF_NUMBER] = "SELECT block, scope, status, data FROM @_search_documents "
                                    "WHERE block <= ?1 ORDER BY block DESC LIMIT 1",
-    [SEARCH_DOCUMENTS_FROM] = "SELECT block, scope, status, data FROM @_search_documents "
-                              "WHERE block BETWEEN ?1 AND ?2 ORDER BY block LIMIT 1",
     [SEARCH_DOCUMENTS_ADD] =
         "INSERT INTO @_search_documents (block, segment, scope, created_at, key, status, data) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -330,7 +328,8 @@ struct search_place search_document(const struct search_documents *documents, ui
     return (struct search_place){documents->scope, documents->status, decode(bytes), decode(bytes + 8)};
 }
 
-bool search_documents_take(sqlite3_stmt *statement, struct search_documents *documents)
+/* Of a row that T_search_documents was asked for: block, scope, status, data. */
+static bool take_documents(sqlite3_stmt *statement, struct search_documents *documents)
 {
     struct text data = search_blob(statement, 3);
     const char *status = (const char *)sqlite3_column_text(statement, 2);
@@ -388,8 +387,7 @@ bool search_documents_read(struct search_tables *tables, int64_t segment, uint32
         SEARCH_STATEMENT(tables, SEARCH_DOCUMENTS_OF_NUMBER, SEARCH_BLOCK(segment, number));
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
     bool is_taken = code == SQLITE_ROW && sqlite3_column_int64(statement, 0) >= SEARCH_BLOCK(segment, 0) &&
-                    search_documents_take(statement, documents) &&
-                    number - documents->first < documents->count;
+                    take_documents(statement, documents) && number - documents->first < documents->count;
 
     return statement && search_end(statement, code) && is_taken;
 }
@@ -406,7 +404,7 @@ bool search_documents_find(struct search_tables *tables, int64_t segment, const 
         return false;
     bind_text(statement, 5, place->status);
     int code = sqlite3_step(statement);
-    bool is_taken = code == SQLITE_ROW && search_documents_take(statement, &documents);
+    bool is_taken = code == SQLITE_ROW && take_documents(statement, &documents);
 
     if (!search_end(statement, code) || (code == SQLITE_ROW && !is_taken))
         return false;

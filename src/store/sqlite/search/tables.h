@@ -25,7 +25,6 @@ enum search_statement {
     SEARCH_DOCUMENTS_LAST,
     SEARCH_DOCUMENTS_OF_PLACE,
     SEARCH_DOCUMENTS_OF_NUMBER,
-    SEARCH_DOCUMENTS_FROM,
     SEARCH_DOCUMENTS_ADD,
     SEARCH_DOCUMENTS_REMOVE,
     SEARCH_POSTINGS_OF_TERM,
@@ -175,8 +174,6 @@ bool search_documents_read(struct search_tables *tables, int64_t segment, uint32
 /* The number of a document of that place; *is_there tells whether there is one. */
 bool search_documents_find(struct search_tables *tables, int64_t segment, const struct search_place *place,
                            uint32_t *number, bool *is_there);
-/* Of a row that T_search_documents was asked for: block, scope, status, data. */
-bool search_documents_take(sqlite3_stmt *statement, struct search_documents *documents);
 
 /* ---- void documents ---- */
 
