@@ -30,17 +30,6 @@ struct finding {
 
 /* ---- rows that no segment has as they are ---- */
 
-/* The text of a searched field of the row. */
-static struct text text_of_field(sqlite3_stmt *statement, const struct entity *entity,
-                                 const struct field *field)
-{
-    int column = SEARCH_NOTED_TEXTS;
-
-    for (const struct field *other = entity->fields; other < field; other++)
-        column += (other->flags & FIELD_SEARCHED) != 0;
-    return search_text(statement, column);
-}
-
 static bool row_matches(const struct finding *finding, sqlite3_stmt *statement)
 {
     const struct index_question *question = finding->question;
@@ -51,7 +40,8 @@ static bool row_matches(const struct finding *finding, sqlite3_stmt *statement)
         return false;
     for (size_t i = 0; i < question->condition_count; i++) {
         const struct index_condition *condition = &question->conditions[i];
-        struct text text = text_of_field(statement, question->entity, condition->field);
+        unsigned number = search_field_number(question->entity, condition->field);
+        struct text text = search_text(statement, SEARCH_NOTED_TEXTS + (int)number);
 
         if (!case_fold_matches(text, condition->folded, condition->place))
             return false;

@@ -246,8 +246,7 @@ bool search_is_short(const struct index_condition *condition)
     return is_short;
 }
 
-/* The number of the field among those that are searched. */
-static unsigned field_number(const struct entity *entity, const struct field *field)
+unsigned search_field_number(const struct entity *entity, const struct field *field)
 {
     unsigned number = 0;
 
@@ -417,7 +416,7 @@ static enum index_result find_one(struct search_tables *tables, const struct sea
 {
     struct term_sequence sequence = {0};
     struct cursors cursors = {0};
-    unsigned field = field_number(tables->entity, condition->field);
+    unsigned field = search_field_number(tables->entity, condition->field);
     enum index_result result;
 
     sequence_of(condition, &sequence);

@@ -12,6 +12,9 @@ struct search_numbers {
 
 void search_numbers_free(struct search_numbers *numbers);
 
+/* The number of the field among those that are searched. */
+unsigned search_field_number(const struct entity *entity, const struct field *field);
+
 /* Whether a condition can be asked about: its text is neither empty nor very long. */
 bool search_can_find(const struct index_condition *condition);
 
