@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 import seed
-from measure import Failure, figure, load, median, note, ratio_text
+from measure import Failure, figure, load, median, note, ratio_text, undisturbed
 from pgbench import CLIENTS, favourable_postgres, rates_over_creates
 from servers import Farthing
 
@@ -19,10 +19,12 @@ IDLE_SECONDS = 2.5  # after updates: lets the idle checkpoint and the index of s
 
 class Full:
     customers, rounds, seconds, probe_seconds = 1_000_000, 5, 12, 5
+    gets_rounds, gets_seconds = 11, 5
 
 
 class Quick:
     customers, rounds, seconds, probe_seconds = 100_000, 2, 3, 2
+    gets_rounds, gets_seconds = 3, 3
 
 
 def run(quick):
@@ -39,36 +41,46 @@ def run(quick):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def mix(plan, connections):
-    return f"mix:connections={connections},rows={plan.customers},digits=6"
+def kinds_of(sample):
+    return {one["stream"]: one for one in sample.streams}
 
 
-def load_mix(server, plan, stream):
-    """Drives the server with the mix; returns its requests a second, its gets and how many updates it acknowledged."""
-    sample = load(server, plan.seconds, stream)
-    kinds = {one["stream"]: one for one in sample.streams}
-    per_second = sample.completed / max(one["seconds"] for one in sample.streams)
-    note(f"  mix   {per_second:9.0f}/s  {sample.cpu_us:7.2f} us CPU each  server {100 * sample.busy:3.0f} % busy; p50, p99, max us: "
-         + ", ".join(f"{name} {one['p50_us']}, {one['p99_us']}, {one['max_us']}" for name, one in kinds.items()))
-    return per_second, kinds["get"], kinds["update"]["completed"]
+class Mix:
+    """Drives a server with the mix, and counts the updates that it acknowledges."""
+
+    def __init__(self, server, plan):
+        self.server, self.plan, self.updated = server, plan, 0
+
+    def drive(self, seconds, connections, pace=""):
+        sample = load(self.server, seconds, f"mix:connections={connections},rows={self.plan.customers},digits=6{pace}")
+        kinds = kinds_of(sample)
+        self.updated += kinds["update"]["completed"]
+        note(f"  mix   {per_second(sample):9.0f}/s  {sample.cpu_us:7.2f} us CPU each  server {100 * sample.busy:3.0f} % busy; "
+             "p50, p99, max us: " + ", ".join(f"{name} {one['p50_us']}, {one['p99_us']}, {one['max_us']}"
+                                              for name, one in kinds.items()))
+        return sample
+
+
+def per_second(sample):
+    return sample.completed / max(one["seconds"] for one in sample.streams)
 
 
 def gets_figure(server, plan):
     """Gets at the rate that they have in half of the most of the mix, alone and in it. Returns the number of updates."""
     gets = f"get:connections={PACED_CONNECTIONS},rows={plan.customers}"
+    mix = Mix(server, plan)
     load(server, plan.probe_seconds, f"get:connections={CLIENTS},rows={plan.customers}")  # warms up
-    most, _, updated = load_mix(server, plan, mix(plan, MIX_CONNECTIONS))
+    half = per_second(mix.drive(plan.seconds, MIX_CONNECTIONS)) / 2
     found = []
-    for _ in range(plan.rounds):
+    for _ in range(plan.gets_rounds):
         time.sleep(IDLE_SECONDS)
-        alone = load(server, plan.seconds, f"{gets},rate={GETS_SHARE * most / 2:.0f}")
+        alone = undisturbed(lambda: load(server, plan.gets_seconds, f"{gets},rate={GETS_SHARE * half:.0f}"))
         note(f"  alone {alone.text()}")
-        _, beside, more = load_mix(server, plan, f"{mix(plan, PACED_CONNECTIONS)},rate={most / 2:.0f}")
-        updated += more
-        found.append(beside["p99_us"] / alone.p99_us)
+        mixed = undisturbed(lambda: mix.drive(plan.gets_seconds, PACED_CONNECTIONS, f",rate={half:.0f}"))
+        found.append(kinds_of(mixed)["get"]["p99_us"] / alone.p99_us)
     note(f"  p99 of gets, in the mix / alone: {ratio_text(found)}")
     figure("mixed-gets-p99-vs-alone", median(found), "<=2.00")
-    return updated
+    return mix.updated
 
 
 def updates_figure(server, plan):

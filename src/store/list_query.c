@@ -444,7 +444,7 @@ static int64_t count_before(struct list_query *list, int64_t offset)
 
 enum {
     /* From here on an index of creation takes longer to walk than the index of searches to be asked. */
-    FAR_OFFSET = 500,
+    FAR_OFFSET = 1000,
     CANDIDATES_MAX = 100000,
 };
 

@@ -211,7 +211,7 @@ class Chance(random.Random):
         search = {"filters": [self.condition(rows) for _ in range(self.choice([0, 1, 1, 1, 2, 2, 3]))]}
         optional = {
             "limit": lambda: self.choice([0, 1, 2, 7, 50, 1000]),
-            "offset": lambda: self.choice([0, 1, 3, 40, 500]),
+            "offset": lambda: self.choice([0, 1, 3, 40, 1000]),
             "order": lambda: self.choice(["asc", "desc"]),
             "sort": lambda: [self.sort() for _ in range(self.randint(0, 3))],
             "status": lambda: self.choice(["", "published", "archived", "deleted", "nothing's"]),

@@ -8,7 +8,7 @@
 enum {
     READ_POOL_THREADS_MAX = 2,
     READ_POOL_IDLE_MS = 10 * 1000,  /* then a thread gives its connection and its cache back */
-    READ_POOL_NICE = 5,             /* whoever waits for a single row goes first */
+    READ_POOL_NICE = 10,            /* whoever waits for a single row goes first */
     READ_POOL_LIMIT_MS = 10 * 1000, /* of one command; then it fails, for the reason `timeout` */
 };
 

@@ -12,8 +12,15 @@
 
 enum { NOTED_MAX = 20000 }; /* rows that no segment has, before reading the table is as good */
 
+/* Where segments have a row that was changed since. */
+struct noted_place {
+    struct search_place place;
+    bool is_found; /* and not void, in one of the segments that were looked at */
+};
+
 struct noted {
-    struct search_place *old, *now;
+    struct noted_place *old;  /* by their keys */
+    struct search_place *now; /* where those are that match, by place */
     size_t old_count, now_count;
 };
 
@@ -54,6 +61,21 @@ static int by_place(const void *a, const void *b)
     return search_place_compare(a, b);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    int64_t one = ((const struct noted_place *)a)->place.key,
+            other = ((const struct noted_place *)b)->place.key;
+
+    return (one > other) - (one < other);
+}
+
+static bool has_noted(const struct noted *noted, int64_t key)
+{
+    const struct noted_place sought = {.place.key = key};
+
+    return noted->old_count > 0 && bsearch(&sought, noted->old, noted->old_count, sizeof sought, by_key);
+}
+
 static void take_noted(struct finding *finding, sqlite3_stmt *statement)
 {
     struct noted *noted = &finding->noted;
@@ -63,7 +85,7 @@ static void take_noted(struct finding *finding, sqlite3_stmt *statement)
     if (scope != finding->question->scope)
         return;
     if (!sqlite3_column_int(statement, SEARCH_NOTED_IS_NEW))
-        noted->old[noted->old_count++] = (struct search_place){
+        noted->old[noted->old_count++].place = (struct search_place){
             scope, arena_copy(finding->arena, search_text(statement, SEARCH_NOTED_OLD_STATUS)),
             sqlite3_column_int64(statement, SEARCH_NOTED_OLD_CREATED), key};
     if (row_matches(finding, statement))
@@ -83,10 +105,11 @@ static bool read_noted(struct finding *finding, bool *is_few)
 
     while (statement && count <= NOTED_MAX && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         if (count++ == capacity) {
-            struct search_place *old = noted->old, *now = noted->now;
+            struct noted_place *old = noted->old;
+            struct search_place *now = noted->now;
 
             capacity = capacity ? capacity * 4 : 64;
-            noted->old = ARENA_ARRAY(finding->arena, struct search_place, capacity);
+            noted->old = ARENA_ARRAY(finding->arena, struct noted_place, capacity);
             noted->now = ARENA_ARRAY(finding->arena, struct search_place, capacity);
             if (noted->old_count)
                 memcpy(noted->old, old, noted->old_count * sizeof *old);
@@ -94,8 +117,11 @@ static bool read_noted(struct finding *finding, bool *is_few)
                 memcpy(noted->now, now, noted->now_count * sizeof *now);
         }
         take_noted(finding, statement);
+        search_offer(finding->tables);
     }
     *is_few = count <= NOTED_MAX;
+    if (noted->old_count)
+        qsort(noted->old, noted->old_count, sizeof *noted->old, by_key);
     if (noted->now_count)
         qsort(noted->now, noted->now_count, sizeof *noted->now, by_place);
     return statement && search_end(statement, code);
@@ -103,51 +129,115 @@ static bool read_noted(struct finding *finding, bool *is_few)
 
 /* ---- what segments have ---- */
 
-/* What was changed since is void, too. */
-static bool void_noted(struct finding *finding, const struct search_segment *segment,
-                       struct search_bits *voided)
+/* Where the segment has a noted row as it was before; *is_there is false when it has not, or when another one
+ * has it: in one segment only it is not void. */
+static bool find_old(struct finding *finding, const struct search_found *found, struct noted_place *old,
+                     uint32_t *number, bool *is_there)
 {
+    *is_there = false;
+    if (old->is_found || !text_equal(old->place.status, found->status))
+        return true;
+    search_offer(finding->tables);
+    return search_documents_find(finding->tables, found->segment->number, &old->place, number, is_there);
+}
+
+static enum index_result count_all(struct finding *finding, struct search_found *found)
+{
+    if (!search_void_read(finding->tables, found->segment, &found->voided))
+        return INDEX_FAILED;
     for (size_t i = 0; i < finding->noted.old_count; i++) {
+        struct noted_place *old = &finding->noted.old[i];
         uint32_t number;
         bool is_there;
 
-        if (!search_documents_find(finding->tables, segment->number, &finding->noted.old[i], &number,
-                                   &is_there))
-            return false;
-        if (is_there && number < voided->count)
-            search_bits_set(voided, number);
+        if (!find_old(finding, found, old, &number, &is_there))
+            return INDEX_FAILED;
+        if (!is_there || number >= found->voided.count || search_bit(&found->voided, number))
+            continue;
+        search_bits_set(&found->voided, number);
+        old->is_found = true;
     }
+    found->size = found->end - found->first;
+    finding->total += found->size - search_bits_count(&found->voided, found->first, found->end);
+    return INDEX_ANSWERED;
+}
+
+/* Few were found: each one tells whether its row is noted. */
+static bool remove_noted_by_key(struct finding *finding, struct search_found *found)
+{
+    struct search_documents documents = {0};
+    size_t kept = 0;
+
+    for (size_t i = 0; i < found->numbers.count; i++) {
+        uint32_t number = found->numbers.numbers[i];
+
+        search_offer(finding->tables);
+        if (number - documents.first >= documents.count &&
+            !search_documents_read(finding->tables, found->segment->number, number, &documents))
+            return false;
+        struct search_place place = search_document(&documents, number - documents.first);
+
+        if (!has_noted(&finding->noted, place.key))
+            found->numbers.numbers[kept++] = number;
+    }
+    found->numbers.count = kept;
     return true;
 }
 
-static void remove_void(struct search_numbers *numbers, const struct search_bits *voided)
+static int by_number(const void *a, const void *b)
 {
-    size_t kept = 0;
+    uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
 
-    for (size_t i = 0; i < numbers->count; i++)
-        if (!search_bit(voided, numbers->numbers[i]))
-            numbers->numbers[kept++] = numbers->numbers[i];
-    numbers->count = kept;
+    return (one > other) - (one < other);
+}
+
+/* Many were found: each noted row tells where it was. */
+static bool remove_noted_by_place(struct finding *finding, struct search_found *found)
+{
+    uint32_t *numbers = ARENA_ARRAY(finding->arena, uint32_t, finding->noted.old_count);
+    size_t count = 0, next = 0, kept = 0;
+
+    for (size_t i = 0; i < finding->noted.old_count; i++) {
+        bool is_there;
+
+        if (!find_old(finding, found, &finding->noted.old[i], &numbers[count], &is_there))
+            return false;
+        count += is_there;
+    }
+    if (count)
+        qsort(numbers, count, sizeof *numbers, by_number);
+    for (size_t i = 0; i < found->numbers.count; i++) {
+        uint32_t number = found->numbers.numbers[i];
+
+        while (next < count && numbers[next] < number)
+            next++;
+        if (next == count || numbers[next] != number)
+            found->numbers.numbers[kept++] = number;
+    }
+    found->numbers.count = kept;
+    return true;
+}
+
+static bool remove_void(struct finding *finding, struct search_found *found)
+{
+    if (!search_void_remove(finding->tables, found->segment, found->numbers.numbers, &found->numbers.count))
+        return false;
+    return found->numbers.count <= finding->noted.old_count ? remove_noted_by_key(finding, found)
+                                                            : remove_noted_by_place(finding, found);
 }
 
 static enum index_result find_in_range(struct finding *finding, struct search_found *found)
 {
     const struct index_question *question = finding->question;
 
-    if (!search_void_read(finding->tables, found->segment, &found->voided) ||
-        !void_noted(finding, found->segment, &found->voided))
-        return INDEX_FAILED;
-    if (question->condition_count == 0) {
-        found->size = found->end - found->first;
-        finding->total += found->size - search_bits_count(&found->voided, found->first, found->end);
-        return INDEX_ANSWERED;
-    }
+    if (question->condition_count == 0)
+        return count_all(finding, found);
     enum index_result result =
         search_postings(finding->tables, found->segment, question->conditions, question->condition_count,
                         found->first, found->end, &found->numbers);
 
-    remove_void(&found->numbers, &found->voided);
-    search_bits_free(&found->voided);
+    if (result == INDEX_ANSWERED && !remove_void(finding, found))
+        result = INDEX_FAILED;
     found->has_numbers = true;
     found->size = (int64_t)found->numbers.count;
     finding->total += found->size;
@@ -160,6 +250,7 @@ static bool add_range(struct finding *finding, const struct search_segment *segm
     struct search_found *found = &finding->founds[finding->found_count];
 
     found->segment = segment;
+    found->status = status;
     if (!search_documents_range(finding->tables, segment->number, finding->question->scope, status,
                                 &found->first, &found->end) ||
         found->end > segment->document_count)
@@ -286,7 +377,7 @@ static bool take_keys(struct search_walks *walks, int64_t count, struct keys *ke
     }
 }
 
-static int by_number(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
     int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
 
@@ -306,12 +397,12 @@ static bool order_ties(const struct finding *finding, int64_t *keys, size_t coun
 
     if (!statement)
         return false;
-    qsort(sorted, count, sizeof *sorted, by_number);
+    qsort(sorted, count, sizeof *sorted, by_value);
     sqlite3_bind_text(statement, 3, question->status.data, (int)question->status.length, SQLITE_STATIC);
     while (found < count && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         int64_t key = sqlite3_column_int64(statement, 0);
 
-        if (bsearch(&key, sorted, count, sizeof *sorted, by_number))
+        if (bsearch(&key, sorted, count, sizeof *sorted, by_value))
             keys[found++] = key;
     }
     return search_end(statement, code) && found == count;

@@ -328,23 +328,65 @@ struct search_place search_document(const struct search_documents *documents, ui
     return (struct search_place){documents->scope, documents->status, decode(bytes), decode(bytes + 8)};
 }
 
-/* Of a row that T_search_documents was asked for: block, scope, status, data. */
-static bool take_documents(sqlite3_stmt *statement, struct search_documents *documents)
+/* A row of T_search_documents where the statement has it, which is asked for block, scope, status, data. */
+struct documents_row {
+    uint32_t first, count;
+    int64_t scope;
+    struct text status, data;
+};
+
+static bool see_documents(sqlite3_stmt *statement, struct documents_row *row)
 {
     struct text data = search_blob(statement, 3);
-    const char *status = (const char *)sqlite3_column_text(statement, 2);
-    size_t status_length = (size_t)sqlite3_column_bytes(statement, 2);
 
-    if (!status || status_length > sizeof documents->room || data.length == 0 ||
-        data.length > sizeof documents->data || data.length % SEARCH_DOCUMENT_BYTES != 0)
+    *row = (struct documents_row){
+        .first = (uint32_t)sqlite3_column_int64(statement, 0),
+        .count = (uint32_t)(data.length / SEARCH_DOCUMENT_BYTES),
+        .scope = sqlite3_column_int64(statement, 1),
+        .status = search_text(statement, 2),
+        .data = data,
+    };
+    return row->status.data && row->status.length <= SEARCH_STATUS_BYTES_MAX && data.length > 0 &&
+           row->count <= SEARCH_DOCUMENTS_OF_BLOCK && data.length % SEARCH_DOCUMENT_BYTES == 0;
+}
+
+static bool take_documents(sqlite3_stmt *statement, struct search_documents *documents)
+{
+    struct documents_row row;
+
+    if (!see_documents(statement, &row))
         return false;
-    documents->first = (uint32_t)sqlite3_column_int64(statement, 0);
-    documents->count = (uint32_t)(data.length / SEARCH_DOCUMENT_BYTES);
-    documents->scope = sqlite3_column_int64(statement, 1);
-    memcpy(documents->room, status, status_length);
-    documents->status = (struct text){documents->room, status_length};
-    memcpy(documents->data, data.data, data.length);
+    documents->first = row.first;
+    documents->count = row.count;
+    documents->scope = row.scope;
+    memcpy(documents->room, row.status.data, row.status.length);
+    documents->status = (struct text){documents->room, row.status.length};
+    memcpy(documents->data, row.data.data, row.data.length);
     return true;
+}
+
+/* Where the place comes among the row's documents; false: it is none of them. */
+static bool find_place(const struct documents_row *row, const struct search_place *place, uint32_t *index)
+{
+    uint32_t low = 0, high = row->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const unsigned char *bytes =
+            (const unsigned char *)row->data.data + (size_t)middle * SEARCH_DOCUMENT_BYTES;
+        struct search_place found = {row->scope, row->status, decode(bytes), decode(bytes + 8)};
+        int order = search_place_compare(place, &found);
+
+        if (order == 0) {
+            *index = middle;
+            return true;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
 }
 
 static void bind_text(sqlite3_stmt *statement, int number, struct text text)
@@ -397,45 +439,37 @@ bool search_documents_find(struct search_tables *tables, int64_t segment, const 
 {
     sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_DOCUMENTS_OF_PLACE, segment, place->scope,
                                                place->created_at_us, place->key);
-    struct search_documents documents;
+    struct documents_row row;
+    uint32_t index;
 
     *is_there = false;
     if (!statement)
         return false;
     bind_text(statement, 5, place->status);
     int code = sqlite3_step(statement);
-    bool is_taken = code == SQLITE_ROW && take_documents(statement, &documents);
+    bool is_whole = code != SQLITE_ROW || see_documents(statement, &row);
 
-    if (!search_end(statement, code) || (code == SQLITE_ROW && !is_taken))
-        return false;
-    for (uint32_t low = 0, high = is_taken ? documents.count : 0; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        struct search_place found = search_document(&documents, middle);
-        int order = search_place_compare(place, &found);
-
-        if (order == 0) {
-            *is_there = true;
-            *number = documents.first + middle;
-            return true;
-        }
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return true;
+    *is_there = code == SQLITE_ROW && is_whole && find_place(&row, place, &index);
+    if (*is_there)
+        *number = row.first + index;
+    return search_end(statement, code) && is_whole;
 }
 
 /* ---- void documents ---- */
 
+static void make_room(struct search_bits *bits)
+{
+    if (bits->bytes)
+        return;
+    bits->bytes = calloc(bits->count / 8 + 1, 1);
+    if (!bits->bytes)
+        abort();
+}
+
 void search_bits_set(struct search_bits *bits, uint32_t number)
 {
     assert(number < bits->count);
-    if (!bits->bytes) {
-        bits->bytes = calloc(bits->count / 8 + 1, 1);
-        if (!bits->bytes)
-            abort();
-    }
+    make_room(bits);
     bits->bytes[number / 8] |= (unsigned char)(1U << number % 8);
 }
 
@@ -443,13 +477,17 @@ uint32_t search_bits_count(const struct search_bits *bits, uint32_t first, uint3
 {
     uint32_t count = 0;
 
-    for (uint32_t number = first; bits->bytes && number < end;)
-        if (number % 8 == 0 && end - number >= 8) {
-            count += (uint32_t)__builtin_popcount(bits->bytes[number / 8]);
-            number += 8;
+    for (uint32_t number = first; bits->bytes && number < end;) {
+        uint64_t word;
+
+        if (number % 8 == 0 && end - number >= 64) {
+            memcpy(&word, bits->bytes + number / 8, sizeof word);
+            count += (uint32_t)__builtin_popcountll(word);
+            number += 64;
         } else {
             count += search_bit(bits, number++);
         }
+    }
     return count;
 }
 
@@ -459,14 +497,21 @@ void search_bits_free(struct search_bits *bits)
     *bits = (struct search_bits){0};
 }
 
+/* The bytes of a part; behind the last document none is set. */
 static bool copy_part(struct search_bits *bits, int64_t part, struct text bytes)
 {
     if (part < 0 || part * SEARCH_VOID_PART >= bits->count || bytes.length != SEARCH_VOID_PART / 8)
         return false;
-    for (uint32_t i = 0, first = (uint32_t)part * SEARCH_VOID_PART;
-         i < SEARCH_VOID_PART && first + i < bits->count; i++)
-        if ((unsigned char)bytes.data[i / 8] >> i % 8 & 1)
-            search_bits_set(bits, first + i);
+    uint32_t first = (uint32_t)part * SEARCH_VOID_PART, left = bits->count - first;
+
+    make_room(bits);
+    if (left >= SEARCH_VOID_PART) {
+        memcpy(bits->bytes + first / 8, bytes.data, SEARCH_VOID_PART / 8);
+        return true;
+    }
+    memcpy(bits->bytes + first / 8, bytes.data, left / 8);
+    if (left % 8)
+        bits->bytes[(first + left) / 8] = (unsigned char)(bytes.data[left / 8] & ((1U << left % 8) - 1));
     return true;
 }
 
@@ -481,31 +526,64 @@ bool search_void_read(struct search_tables *tables, const struct search_segment 
         return true;
     sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_VOID_OF, segment->number, 0, INT32_MAX);
 
-    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
+    while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         is_whole &= copy_part(bits, sqlite3_column_int64(statement, 0), search_blob(statement, 1));
+        search_offer(tables);
+    }
     return statement && search_end(statement, code) && is_whole;
+}
+
+/* The bits of a part; none is set when there is no row of it. */
+static bool read_part(struct search_tables *tables, int64_t segment, int64_t part, unsigned char *bytes)
+{
+    sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_VOID_OF, segment, part, part);
+    int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+    struct text known = code == SQLITE_ROW ? search_blob(statement, 1) : text_empty;
+    bool is_whole = code != SQLITE_ROW || known.length == SEARCH_VOID_PART / 8;
+
+    memset(bytes, 0, SEARCH_VOID_PART / 8);
+    if (code == SQLITE_ROW && is_whole)
+        memcpy(bytes, known.data, known.length);
+    return statement && search_end(statement, code) && is_whole;
+}
+
+bool search_void_remove(struct search_tables *tables, const struct search_segment *segment, uint32_t *numbers,
+                        size_t *count)
+{
+    unsigned char bytes[SEARCH_VOID_PART / 8];
+    int64_t part = -1;
+    size_t kept = 0;
+
+    for (size_t i = 0; segment->void_count > 0 && i < *count; i++) {
+        uint32_t bit = numbers[i] % SEARCH_VOID_PART;
+
+        if (numbers[i] / SEARCH_VOID_PART != part) {
+            part = numbers[i] / SEARCH_VOID_PART;
+            search_offer(tables);
+            if (!read_part(tables, segment->number, part, bytes))
+                return false;
+        }
+        if (!(bytes[bit / 8] >> bit % 8 & 1))
+            numbers[kept++] = numbers[i];
+    }
+    if (segment->void_count > 0)
+        *count = kept;
+    return true;
 }
 
 bool search_void_set(struct search_tables *tables, struct search_segment *segment, uint32_t number)
 {
     int64_t part = number / SEARCH_VOID_PART;
-    unsigned char bytes[SEARCH_VOID_PART / 8] = {0};
-    sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_VOID_OF, segment->number, part, part);
-    int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
-
-    struct text known = code == SQLITE_ROW ? search_blob(statement, 1) : text_empty;
-    bool is_whole = code != SQLITE_ROW || known.length == sizeof bytes;
-
-    if (code == SQLITE_ROW && is_whole)
-        memcpy(bytes, known.data, sizeof bytes);
-    if (!statement || !search_end(statement, code) || !is_whole)
-        return false;
     uint32_t bit = number % SEARCH_VOID_PART;
+    unsigned char bytes[SEARCH_VOID_PART / 8];
 
+    if (!read_part(tables, segment->number, part, bytes))
+        return false;
     if (bytes[bit / 8] >> bit % 8 & 1)
         return true;
     bytes[bit / 8] |= (unsigned char)(1U << bit % 8);
-    statement = SEARCH_STATEMENT(tables, SEARCH_VOID_SET, segment->number, part);
+    sqlite3_stmt *statement = SEARCH_STATEMENT(tables, SEARCH_VOID_SET, segment->number, part);
+
     if (!statement)
         return false;
     sqlite3_bind_blob(statement, 3, bytes, sizeof bytes, SQLITE_STATIC);

@@ -194,6 +194,9 @@ void search_bits_free(struct search_bits *bits);
 /* Which documents of the segment are void; free them. */
 bool search_void_read(struct search_tables *tables, const struct search_segment *segment,
                       struct search_bits *bits);
+/* Leaves of the numbers, which ascend, those of documents that are not void. False on a failure. */
+bool search_void_remove(struct search_tables *tables, const struct search_segment *segment, uint32_t *numbers,
+                        size_t *count);
 /* Makes one void, unless it is, and counts it in *segment, which the caller then writes down. */
 bool search_void_set(struct search_tables *tables, struct search_segment *segment, uint32_t number);
 

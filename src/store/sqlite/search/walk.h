@@ -8,8 +8,9 @@
 /* Documents that match, in the order of their places: of a segment, or noted rows. */
 struct search_found {
     const struct search_segment *segment; /* or NULL */
+    struct text status;                   /* of a segment's documents */
     struct search_numbers numbers;        /* of a segment's; none is void */
-    uint32_t first, end; /* of a segment, all from here on, but for the void ones; unless `has_numbers` */
+    uint32_t first, end; /* of a segment's, which are all but the void ones, unless `has_numbers` */
     struct search_bits voided;
     const struct search_place *places; /* of noted rows */
     bool has_numbers;
