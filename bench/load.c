@@ -19,7 +19,8 @@
  * Without a rate the loop is closed: each connection sends its next request when the reply to the last one is
  * here, and a latency runs from the sending. With a rate (requests a second) the loop is open: requests are
  * due at equal distances, whatever the server does, and a latency runs from the moment the request was due,
- * so that a pause of the server counts for every request that had to wait for it.
+ * so that a pause of the server counts for every request that had to wait for it. Latencies of what was due
+ * in the beginning do not count: a thousand connections that are opened at once are another matter.
  *
  * With --spin the client never sleeps: it asks for replies again and again. On one machine each reply to a
  * sleeping client has to wake its processor, and the kernel charges that to the server, the more often the
@@ -55,6 +56,8 @@ enum {
     NS_PER_US = 1000,
     NS_PER_S = 1000 * 1000 * 1000,
     DRAIN_SECONDS_MAX = 30,
+    LEAD_MS = 300, /* at most a tenth of the time */
+    NS_PER_MS = 1000 * 1000,
     PAGE_ROWS = 50,
     MIX_PAGES = 20,
 };
@@ -112,7 +115,7 @@ struct run {
     double seconds;
     uint64_t seed;
     bool spin;
-    int64_t start_ns, end_ns;
+    int64_t start_ns, measured_from_ns, end_ns;
     int epoll;
     struct stream streams[STREAMS_MAX];
     unsigned stream_count;
@@ -246,7 +249,8 @@ static void reply_done(struct run *run, struct connection *connection)
     struct stream *stream = connection->stream;
     struct replies *replies = &stream->replies[connection->kind];
     int64_t now = now_ns();
-    histogram_add(&replies->latencies, now - connection->due_ns);
+    if (connection->due_ns >= run->measured_from_ns)
+        histogram_add(&replies->latencies, now - connection->due_ns);
     replies->completed++;
     replies->last_ns = now;
     stream->completed++;
@@ -380,7 +384,7 @@ static void replies_print(const struct run *run, const struct stream *stream, en
            "lld}\n",
            stream_names[kind], stream->connection_count, (unsigned long long)replies->completed, seconds,
            (double)replies->completed / seconds,
-           (double)latencies->sum_ns / (double)replies->completed / NS_PER_US,
+           latencies->total ? (double)latencies->sum_ns / (double)latencies->total / NS_PER_US : 0,
            (long long)histogram_quantile_us(latencies, 0.5), (long long)histogram_quantile_us(latencies, 0.9),
            (long long)histogram_quantile_us(latencies, 0.99),
            (long long)histogram_quantile_us(latencies, 0.999),
@@ -481,6 +485,13 @@ static void run_parse(struct run *run, int argc, char **argv)
         stream_parse(&run->streams[i], argv[optind + (int)i]);
 }
 
+static int64_t lead_ns(const struct run *run)
+{
+    int64_t tenth = (int64_t)(run->seconds * NS_PER_S) / 10;
+
+    return tenth < LEAD_MS * (int64_t)NS_PER_MS ? tenth : LEAD_MS * (int64_t)NS_PER_MS;
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
@@ -492,6 +503,7 @@ int main(int argc, char **argv)
         stream_open(&run, &run.streams[i], i);
     run.start_ns = now_ns();
     run.end_ns = run.start_ns + (int64_t)(run.seconds * NS_PER_S);
+    run.measured_from_ns = run.start_ns + lead_ns(&run);
     for (unsigned i = 0; i < run.stream_count; i++)
         stream_start(&run, &run.streams[i]);
     run_loop(&run);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "base/random.h"
 #include "base/ulid.h"
 #include "metrics/metrics.h"
@@ -20,8 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -519,7 +518,7 @@ static void *archiver_main(void *context)
     struct archiver *archiver = context;
     int64_t due_us = 0;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    processor_step_back(NICE);
     metrics_set(&metrics_here()->backup_stored_until_us,
                 (uint64_t)instant_now_us()); /* grows old from now on */
     if (!follower_is_continuous(archiver->follower))

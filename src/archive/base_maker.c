@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/processor.h"
 #include "base/settled_clock.h"
 #include "metrics/metrics.h"
 
@@ -14,9 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -256,7 +255,7 @@ static void *maker_main(void *context)
 {
     struct base_maker *maker = context;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    processor_step_back(NICE);
     while (sleep_ms(maker, WAIT_MS)) {
         look(maker);
         arena_reset(&maker->arena);

@@ -12,6 +12,11 @@ void processor_offer(void)
     syscall(SYS_sched_yield); /* its header does not go with Linux's own, which has sched_setattr */
 }
 
+void processor_step_back(int nice)
+{
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+}
+
 void processor_take_turns(unsigned microseconds)
 {
     struct sched_attr attributes = {.size = sizeof attributes,

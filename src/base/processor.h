@@ -11,6 +11,10 @@
  * gives up the rest of its turn. */
 void processor_offer(void);
 
+/* Makes the share of the calling thread smaller, for good: `nice` as of nice(2), from 1 on. Whoever is waited
+ * for goes first then. */
+void processor_step_back(int nice);
+
 /* Makes the turns of the calling thread so long, at least 100 us. With shorter ones it comes before a thread
  * of longer turns as soon as it has something to do, and gives less away with an offer; its share stays the
  * same (EEVDF, Linux since 6.12; without effect on others). */

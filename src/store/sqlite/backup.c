@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/processor.h"
 #include "store/sqlite/page_set.h"
 
 #include <errno.h>
@@ -13,9 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -489,7 +488,7 @@ static void *backup_main(void *context)
 {
     struct backup *backup = context;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    processor_step_back(NICE);
     bool is_done =
         pass_through(backup, PHASE_WAITS, PHASE_COPIES) && copy_all(backup) && cut_to_length(backup);
     bool is_apart = pass_through(backup, PHASE_LEAVES, PHASE_APART);

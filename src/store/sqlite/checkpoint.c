@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "metrics/metrics.h"
 #include "store/database_files.h"
 #include "store/follower.h"
@@ -16,7 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHECKPOINTER_MAGIC = 0x43484b50 };
+enum {
+    CHECKPOINTER_MAGIC = 0x43484b50,
+    SYNC_NICE = 5, /* nobody waits for it, unless the log has become long */
+};
 
 enum sync_state { SYNC_NONE, SYNC_WANTED, SYNC_DONE, SYNC_END };
 
@@ -47,6 +51,7 @@ static void *sync_main(void *context)
 {
     struct checkpointer *checkpointer = context;
 
+    processor_step_back(SYNC_NICE);
     pthread_mutex_lock(&checkpointer->mutex);
     while (checkpointer->state != SYNC_END) {
         if (checkpointer->state != SYNC_WANTED) {

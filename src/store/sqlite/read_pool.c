@@ -2,16 +2,14 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "store/fair_queue.h"
 #include "store/refusal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 struct read_pool {
     struct store *store;
@@ -107,7 +105,7 @@ static void *pool_main(void *context)
     struct read_pool *pool = context;
     struct store_reader *reader = NULL;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), READ_POOL_NICE);
+    processor_step_back(READ_POOL_NICE);
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
         struct store_command *command = wait_for_command(pool, reader != NULL);
