@@ -11,7 +11,7 @@ from contextlib import closing
 
 import measure
 import seed
-from measure import figure, load, median, note, ratio_text
+from measure import figure, load, median, note, ratio_text, undisturbed
 from pgbench import (CLIENTS, favourable_postgres, postgres_row_bytes, rates_over_creates, require_all_created,
                      require_equal_rows, row_bytes_query)
 from servers import Farthing
@@ -125,8 +125,8 @@ def mixed_ratio(server, plan, gets, creates, creates_rate):
     found = []
     for _ in range(plan.get_rounds):
         time.sleep(IDLE_SECONDS)
-        alone = load(server, plan.get_seconds, gets)
-        beside = load(server, plan.get_seconds, gets, creates)
+        alone = undisturbed(lambda: load(server, plan.get_seconds, gets))
+        beside = undisturbed(lambda: load(server, plan.get_seconds, gets, creates))
         found.append(beside.p99_us / alone.p99_us)
         kept = beside.streams[1]["per_second"] / creates_rate
         note(f"  gets alone {alone.per_second:.0f}/s p50 {alone.p50_us} p99 {alone.p99_us} us; beside creates "

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/printed.h"
 #include "cli/roles_file.h"
+#include "http/http.h"
 #include "json/writer.h"
 
 #include <stdio.h>
@@ -74,6 +75,9 @@ enum exit_code command_config_check(struct invocation *invocation)
 
     if (!roles_file_check(settings_text(settings, "rbac-roles-file"), &invocation->arena, &reason))
         return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
+    if (!http_tls_is_possible(settings_text(settings, "tls-cert"), settings_text(settings, "tls-key"),
+                              &invocation->arena, &reason))
+        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (text_is_set(settings->file))
         printf("the settings are valid; %.*s was read\n", TEXT_FORMAT(settings->file));
     else

@@ -10,32 +10,33 @@ enum { HEADING_COLUMNS = 22 };
 struct line {
     const char *heading;
     const char *member;
-    const char *of_each; /* of a list of objects: the member of each; NULL: it is none */
+    const char *of_each;    /* of a list of objects: the member of each; NULL: it is none */
+    const char *with_value; /* and the one that is its value; NULL: it has none */
 };
 
 static const struct line lines[] = {
-    {"ID", "id", NULL},
-    {"EXTERNAL ID", "external_id", NULL},
-    {"FORMER EXTERNAL IDS", "former_external_ids", "external_id"},
-    {"NAME", "name", NULL},
-    {"STATUS", "status", NULL},
-    {"EMAIL", "email", NULL},
-    {"CONTACT", "contact", NULL},
-    {"ADDRESS LINE 1", "address_line1", NULL},
-    {"ADDRESS LINE 2", "address_line2", NULL},
-    {"CITY", "address_city", NULL},
-    {"STATE", "address_state", NULL},
-    {"POSTAL CODE", "address_postal_code", NULL},
-    {"COUNTRY", "address_country", NULL},
-    {"TIMEZONE", "timezone", NULL},
-    {"METADATA", "metadata", NULL},
-    {"INTEGRATIONS", "integrations", "provider_type"},
-    {"CREATED", "created_at", NULL},
-    {"CREATED BY", "created_by", NULL},
-    {"UPDATED", "updated_at", NULL},
-    {"UPDATED BY", "updated_by", NULL},
-    {"TENANT", "tenant_id", NULL},
-    {"ENVIRONMENT", "environment_id", NULL},
+    {"ID", "id", NULL, NULL},
+    {"EXTERNAL ID", "external_id", NULL, NULL},
+    {"FORMER EXTERNAL IDS", "former_external_ids", "external_id", NULL},
+    {"NAME", "name", NULL, NULL},
+    {"STATUS", "status", NULL, NULL},
+    {"EMAIL", "email", NULL, NULL},
+    {"CONTACT", "contact", NULL, NULL},
+    {"ADDRESS LINE 1", "address_line1", NULL, NULL},
+    {"ADDRESS LINE 2", "address_line2", NULL, NULL},
+    {"CITY", "address_city", NULL, NULL},
+    {"STATE", "address_state", NULL, NULL},
+    {"POSTAL CODE", "address_postal_code", NULL, NULL},
+    {"COUNTRY", "address_country", NULL, NULL},
+    {"TIMEZONE", "timezone", NULL, NULL},
+    {"METADATA", "metadata", NULL, NULL},
+    {"INTEGRATIONS", "integrations", "provider_type", "provider_entity_id"},
+    {"CREATED", "created_at", NULL, NULL},
+    {"CREATED BY", "created_by", NULL, NULL},
+    {"UPDATED", "updated_at", NULL, NULL},
+    {"UPDATED BY", "updated_by", NULL, NULL},
+    {"TENANT", "tenant_id", NULL, NULL},
+    {"ENVIRONMENT", "environment_id", NULL, NULL},
 };
 
 /* "tier=gold, region=eu" */
@@ -54,14 +55,19 @@ static struct text members_text(const struct json_value *object, struct arena *a
     return joined;
 }
 
-static struct text list_text(const struct json_value *list, const char *of_each, struct arena *arena)
+/* "stripe=cus_42, paddle=ctm_7", or without values "cust-1, cust-2". */
+static struct text list_text(const struct json_value *list, const struct line *line, struct arena *arena)
 {
     const struct json_value *element = json_first(list);
     struct text joined = text_empty;
 
-    for (uint32_t i = 0; i < list->count; i++, element = json_next(element))
+    for (uint32_t i = 0; i < list->count; i++, element = json_next(element)) {
         joined = arena_format(arena, "%.*s%s%.*s", TEXT_FORMAT(joined), i ? ", " : "",
-                              TEXT_FORMAT(admin_member(element, of_each)));
+                              TEXT_FORMAT(admin_member(element, line->of_each)));
+        if (line->with_value)
+            joined = arena_format(arena, "%.*s=%.*s", TEXT_FORMAT(joined),
+                                  TEXT_FORMAT(admin_member(element, line->with_value)));
+    }
     return joined;
 }
 
@@ -70,7 +76,7 @@ static struct text line_text(const struct json_value *customer, const struct lin
     const struct json_value *value = json_member(customer, text_from_string(line->member));
 
     if (value && value->type == JSON_ARRAY && line->of_each)
-        return list_text(value, line->of_each, arena);
+        return list_text(value, line, arena);
     if (value && value->type == JSON_OBJECT)
         return members_text(value, arena);
     return value && value->type == JSON_STRING ? value->text : text_empty;

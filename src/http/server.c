@@ -115,6 +115,18 @@ static bool open_tls(const struct http_config *config, struct http_tls **tls, st
     return !has_certificate || *tls;
 }
 
+bool http_tls_is_possible(struct text certificate_path, struct text key_path, struct arena *arena,
+                          struct text *reason)
+{
+    const struct http_config config = {.tls_certificate_path = certificate_path, .tls_key_path = key_path};
+    struct http_tls *tls;
+    bool is_possible = open_tls(&config, &tls, arena, reason);
+
+    if (tls)
+        http_tls_close(tls);
+    return is_possible;
+}
+
 /* All at a time, because an address may be in the list twice. */
 static bool bind_all(const struct http_config *config, struct arena *arena, struct text *reason)
 {

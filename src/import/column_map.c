@@ -147,14 +147,20 @@ struct binding {
     bool *is_used;
 };
 
+/* The column of that name; if there is none that is spelled so, the first one that is in another case. */
 static bool find_column(const struct binding *binding, struct text name, size_t *column)
 {
-    for (size_t i = 0; i < binding->count; i++)
-        if (text_equal_ignoring_case(binding->header[i], name)) {
+    bool is_there = false;
+
+    for (size_t i = binding->count; i-- > 0;)
+        if (text_equal(binding->header[i], name)) {
             *column = i;
             return true;
+        } else if (text_equal_ignoring_case(binding->header[i], name)) {
+            *column = i;
+            is_there = true;
         }
-    return false;
+    return is_there;
 }
 
 /* Splits `A+B` and gives each part to `found`. False when a part is not there. */
@@ -243,23 +249,31 @@ static struct text own_place(const struct column_map *map, struct text name)
     return text_none;
 }
 
-static void bind_others(struct binding *binding)
+/* The columns that are called as their place is, or those that are not. */
+static void bind_called(struct binding *binding, bool is_exactly)
 {
     struct column_map *map = binding->map;
-    size_t ignored = 0;
 
     for (size_t i = 0; i < binding->count; i++) {
-        struct text place = binding->is_used[i] ? text_none : own_place(map, binding->header[i]);
+        struct text name = binding->header[i], place = binding->is_used[i] ? text_none : own_place(map, name);
 
-        if (binding->is_used[i])
+        if (!text_is_set(place) || text_equal(place, name) != is_exactly || find_target(map, place))
             continue;
-        if (text_is_set(place) && !find_target(map, place))
-            add_source(map, place,
-                       (struct column_source){.names = {binding->header[i]}, .columns = {i}, .count = 1});
-        else
-            append_name(map, &map->ignored,
-                        binding->header[i].length ? binding->header[i] : TEXT("(no name)"), &ignored);
+        add_source(map, place, (struct column_source){.names = {name}, .columns = {i}, .count = 1});
+        binding->is_used[i] = true;
     }
+}
+
+static void bind_others(struct binding *binding)
+{
+    size_t ignored = 0;
+
+    bind_called(binding, true);
+    bind_called(binding, false);
+    for (size_t i = 0; i < binding->count; i++)
+        if (!binding->is_used[i])
+            append_name(binding->map, &binding->map->ignored,
+                        binding->header[i].length ? binding->header[i] : TEXT("(no name)"), &ignored);
 }
 
 static bool names_are_unique(const struct binding *binding, struct text *reason)

@@ -285,6 +285,17 @@ def test_files_that_cannot_be_imported(place):
     assert place.rows("SELECT count(*) FROM customers") == [(0,)]
 
 
+@pytest.mark.parametrize("header, arguments", [("external_id,Name,name", ()), ("external_id,NAME,Name,name", ()),
+                                               ("external_id,Name,name", ("--map", "name=name"))])
+def test_columns_that_differ_in_case(place, header, arguments):
+    """bug: the first of them was taken, and the one that is called as the field went nowhere."""
+    columns = header.split(",")
+    row = ",".join(["a", *(f"of {column}" for column in columns[1:])])
+    summary = place.expect(place.file(f"{header}\n{row}\n"), *arguments, created=1)
+    assert place.rows("SELECT name FROM customers") == [("of name",)]
+    assert f"columns that go nowhere: {', '.join(columns[1:-1])} (" in summary["stderr"]
+
+
 # ---- JSON Lines ----
 
 

@@ -99,6 +99,16 @@ def test_a_customer_is_shown(operator, running):
     assert said == "farthing: no customer of this environment has this id or external id: nobody\n"
 
 
+def test_a_customer_is_shown_with_what_providers_call_it(operator):
+    """bug: only the providers were told."""
+    operator.start()
+    mappings = [{"provider_type": "stripe", "provider_entity_id": "cus_42"}, {"provider_type": "paddle", "provider_entity_id": "ctm_7"}]
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        client.create({"external_id": "linked", "name": "n", "integration_entity_mapping": mappings})
+    lines = dict(re.split("  +", line, maxsplit=1) for line in operator("customer", "get", "linked").splitlines())
+    assert set(lines["INTEGRATIONS"].split(", ")) == {"stripe=cus_42", "paddle=ctm_7"}
+
+
 def test_an_external_id_that_looks_like_a_flag(operator):
     """Behind `--` there are no flags."""
     operator.start()

@@ -625,3 +625,16 @@ def test_the_public_api_over_tls(initialised, start_server, certificate):
     connection.request("GET", "/v1/customers/external/over%20TLS", headers=headers)
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_config_check_tells_what_serve_would(tmp_path, certificate):
+    """bug: it approved of files with which `serve` does not start."""
+    other = Certificate(tmp_path, name="other")
+    for flags, said in (
+        (certificate.flags, None),
+        (("--tls-cert", certificate.certificate, "--tls-key", other.key), "does not belong to the certificate"),
+        (("--tls-cert", tmp_path / "absent.pem", "--tls-key", certificate.key), "cannot read the TLS certificate"),
+    ):
+        process = run("config", "check", "--data", tmp_path / "data", *flags)
+        assert process.returncode == (1 if said else 0), process
+        assert said is None or (said in process.stderr and len(process.stderr.splitlines()) == 1), process
