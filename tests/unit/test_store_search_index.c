@@ -274,6 +274,19 @@ static void create_rows(size_t count)
     assert_true(sqlite_commit(writer));
 }
 
+static void write_row(const struct row *row)
+{
+    run_on_row("UPDATE customers SET status = ?4, created_at = ?5, external_id = ?6, name = ?7, email = ?8 "
+               "WHERE key = ?1 AND scope = ?2 AND id = ?3",
+               row);
+}
+
+static void remove_row(struct row *row)
+{
+    run_on_row("DELETE FROM customers WHERE key = ?1", row);
+    row->is_there = false;
+}
+
 static void update_row(struct row *row)
 {
     unsigned what = (unsigned)below(10);
@@ -284,9 +297,7 @@ static void update_row(struct row *row)
         row->status = random_status();
     if (what == 9)
         row->created_at = random_instant();
-    run_on_row("UPDATE customers SET status = ?4, created_at = ?5, external_id = ?6, name = ?7, email = ?8 "
-               "WHERE key = ?1 AND scope = ?2 AND id = ?3",
-               row);
+    write_row(row);
 }
 
 static void change_row(void)
@@ -302,8 +313,7 @@ static void change_row(void)
     } else if (happens(80)) {
         update_row(row);
     } else {
-        run_on_row("DELETE FROM customers WHERE key = ?1", row);
-        row->is_there = false;
+        remove_row(row);
     }
 }
 
@@ -836,6 +846,114 @@ static void test_a_batch_that_fails_and_is_run_again(void **state)
     expect_right(20);
 }
 
+/* ---- rows that were changed and changed back ---- */
+
+/* Of each ten rows the `which`th, as the status says; then they are taken in. */
+static void set_statuses(size_t which, struct text status)
+{
+    assert_true(sqlite_begin_write(writer));
+    for (size_t i = which; i < row_count; i += 10) {
+        rows[i].status = status;
+        write_row(&rows[i]);
+    }
+    assert_true(sqlite_commit(writer));
+    index_all();
+}
+
+/* A published row, of each ten the `which`th, is changed: in what is found by, in when it was created, in its
+ * status, or it is removed; not taken in. */
+static void change_each_tenth(size_t which)
+{
+    assert_true(sqlite_begin_write(writer));
+    for (size_t i = which; i < row_count; i += 10) {
+        struct row *row = &rows[i];
+
+        if (i / 10 % 4 == 0)
+            set_text(row, 1, TEXT("changed"));
+        if (i / 10 % 4 == 1)
+            row->created_at += 1;
+        if (i / 10 % 4 == 2)
+            row->status = status_archived;
+        if (i / 10 % 4 == 3)
+            remove_row(row);
+        else
+            write_row(row);
+    }
+    assert_true(sqlite_commit(writer));
+}
+
+/* Lists from far offsets, and searches that find more rows than are noted, and fewer. */
+static void ask_for_many_and_few(void)
+{
+    static const struct condition conditions[] = {{1, LIST_CONTAINS, TEXT_LITERAL("a")},
+                                                  {1, LIST_CONTAINS, TEXT_LITERAL("common")},
+                                                  {1, LIST_CONTAINS, TEXT_LITERAL("rare")},
+                                                  {1, LIST_CONTAINS, TEXT_LITERAL("changed")}};
+    const struct text statuses[] = {status_published, status_archived, text_none};
+
+    for (unsigned i = 0; i < 2 * 3 * 5 * 3; i++) {
+        struct question question = {.scope = 1 + i / 45, .status = statuses[i % 3]};
+
+        question.is_descending = happens(50);
+        question.condition_count = i / 3 % 5 > 0;
+        if (question.condition_count)
+            question.conditions[0] = conditions[i / 3 % 5 - 1];
+        question.page.limit = 1 + (int64_t)below(100);
+        question.page.offset = i / 15 % 3 == 0 ? 0 : i / 15 % 3 == 1 ? -1 : 1000 + (int64_t)below(4000);
+        ask(reader, &question);
+    }
+}
+
+static void create_published_rows(size_t count, int64_t scope)
+{
+    size_t end = row_count + count;
+
+    assert_true(sqlite_begin_write(writer));
+    while (row_count < end) {
+        struct row *row = &rows[row_count];
+
+        random_fields(row);
+        row->scope = scope;
+        row->status = status_published;
+        set_text(row, 1, row_count % 97 < 11 ? TEXT("rare") : TEXT("common"));
+        snprintf(row->id, sizeof row->id, "cust_01KDVDNA00%016zX", row_count);
+        row->key = row_key(text_from_string(row->id));
+        if (insert(row))
+            row_count++;
+    }
+    assert_true(sqlite_commit(writer));
+    index_all();
+}
+
+/* Void in the one that they were in first, which has more documents than there are bits in a part of the void
+ * ones, and not a whole number of bytes of them; and not void in another. */
+static void test_rows_that_two_segments_have_in_one_place(void **state)
+{
+    (void)state;
+    create_published_rows(3, 1);
+    create_published_rows(5000, 1);
+    create_published_rows(100, 2);
+    set_statuses(3, status_archived);
+    set_statuses(3, status_published);
+    int64_t void_count = number_of("SELECT SUM(void) FROM customers_search_segments");
+
+    assert_true(void_count >= 500);
+    assert_int_equal(number_of("SELECT SUM(documents) FROM customers_search_segments"),
+                     (int64_t)row_count + void_count);
+    assert_int_equal(number_of("SELECT COUNT(*) FROM customers_search_segments WHERE documents > 4096 AND "
+                               "documents % 8 <> 0"),
+                     1);
+    assert_true(number_of("SELECT COUNT(*) FROM customers_search_void WHERE part = 1") > 0);
+    ask_for_many_and_few();
+    change_each_tenth(3); /* not void in the small segments */
+    ask_for_many_and_few();
+    change_each_tenth(4); /* not void in the large one */
+    ask_for_many_and_few();
+    index_all();
+    ask_for_many_and_few();
+    expect_right(5);
+}
+
 /* ---- damage ---- */
 
 static void test_an_index_that_is_damaged_is_made_anew(void **state)
@@ -1040,6 +1158,7 @@ int main(void)
         INDEX_TEST(test_each_step_of_a_merge_may_be_rolled_back),
         INDEX_TEST(test_a_store_that_was_closed_while_it_merged),
         INDEX_TEST(test_a_batch_that_fails_and_is_run_again),
+        INDEX_TEST(test_rows_that_two_segments_have_in_one_place),
         INDEX_TEST(test_an_index_that_is_damaged_is_made_anew),
         INDEX_TEST(test_any_damage_is_survived),
         INDEX_TEST(test_more_is_wrong_than_may_be_told),
