@@ -7,9 +7,18 @@
 #ifndef FARTHING_BASE_PROCESSOR_H
 #define FARTHING_BASE_PROCESSOR_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Lets the threads that wait for this processor run now; returns at once when there are none. The caller
  * gives up the rest of its turn. */
 void processor_offer(void);
+
+/* Work in the background has no share to claim: from now on, until it is called with false, the offers of the
+ * calling thread are short rests while somebody needs the processor, however much that one has had of it. */
+void processor_work_in_background(bool is_so);
+/* Of a thread that has callers who wait for microseconds: it has something to do. `now_us` is monotonic. */
+void processor_note_need(int64_t now_us);
 
 /* Makes the share of the calling thread smaller, for good: `nice` as of nice(2), from 1 on. Whoever is waited
  * for goes first then. */

@@ -309,6 +309,8 @@ static void turn(struct http_loop *loop)
     struct epoll_event events[HTTP_EVENTS_PER_WAKE];
     int count = wait_for_events(loop, events);
 
+    if (count > 0)
+        processor_note_need(loop->now_us);
     loop->handshake_count = 0;
     run_tasks(loop);
     run_ready(loop);

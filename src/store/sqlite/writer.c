@@ -310,8 +310,10 @@ static void *writer_main(void *context)
     while (wait_for_commands(writer, &pending, &idle)) {
         while (pending.first) {
             checkpointer_check_files(writer->checkpointer);
+            processor_work_in_background(pending.first->is_background);
             bool is_done = commit_batch(writer, &pending, &batch);
 
+            processor_work_in_background(false);
             publish_state(writer);
             atomic_fetch_add_explicit(&writer->store->commit_sequence, 1, memory_order_release);
             count_batch(&batch, is_done);
