@@ -52,17 +52,23 @@ void processor_offer(void)
     syscall(SYS_sched_yield); /* its header does not go with Linux's own, which has sched_setattr */
 }
 
+/* One call for both, which the unit of the service allows, as it does not allow setpriority(2). */
+static void set_share(int nice, unsigned turn_us)
+{
+    struct sched_attr attributes = {.size = sizeof attributes,
+                                    .sched_policy = SCHED_NORMAL,
+                                    .sched_nice = nice,
+                                    .sched_runtime = turn_us * UINT64_C(1000)};
+
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 void processor_step_back(int nice)
 {
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+    set_share(nice, 0);
 }
 
 void processor_take_turns(unsigned microseconds)
 {
-    struct sched_attr attributes = {.size = sizeof attributes,
-                                    .sched_policy = SCHED_NORMAL,
-                                    .sched_nice = getpriority(PRIO_PROCESS, 0),
-                                    .sched_runtime = microseconds * UINT64_C(1000)};
-
-    syscall(SYS_sched_setattr, 0, &attributes, 0);
+    set_share(getpriority(PRIO_PROCESS, 0), microseconds);
 }

@@ -21,7 +21,7 @@ void processor_work_in_background(bool is_so);
 void processor_note_need(int64_t now_us);
 
 /* Makes the share of the calling thread smaller, for good: `nice` as of nice(2), from 1 on. Whoever is waited
- * for goes first then. */
+ * for goes first then. Turns are of the usual length again. */
 void processor_step_back(int nice);
 
 /* Makes the turns of the calling thread so long, at least 100 us. With shorter ones it comes before a thread

@@ -5,10 +5,11 @@ import re
 import subprocess
 import tarfile
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
-from farthing_server import BINARY, REPOSITORY, Server, run_ok, seconds, wait_until
+from farthing_server import BINARY, REPOSITORY, Server, init, run_ok, seconds, wait_until
 from http_client import Client
 from kept_databases import CURRENT, unpack
 
@@ -161,3 +162,21 @@ def test_the_unit_allows_what_a_server_calls(tmp_path):
     if os.geteuid() == 0:
         called -= {"chown", "fchown"}  # only root gives files to the directory's owner
     assert called - allowed_syscalls() == set()
+
+
+def test_threads_that_nobody_waits_for_have_a_smaller_share(tmp_path):
+    """bug: it was asked for with setpriority, which the unit refuses."""
+    credentials = init(tmp_path / "data")
+    server = Server(tmp_path / "data")
+    with Client(server.address, credentials.api_key) as client:
+        name_contains = {"field": "name", "operator": "contains", "data_type": "string", "value": {"string": "a"}}
+        assert client.post("/v1/customers/search", {"filters": [name_contains]}).status == 200
+
+    def nice_of(name):
+        stats = [(task / "stat").read_text() for task in Path(f"/proc/{server.process.pid}/task").iterdir()]
+        (found,) = {stat.rsplit(")", 1)[1].split()[16] for stat in stats if f"({name})" in stat}
+        return int(found)
+
+    assert {name: nice_of(name) for name in ("http-0", "writer", "sync", "slow reads")} == {
+        "http-0": 0, "writer": 0, "sync": 5, "slow reads": 10}
+    server.stop()
