@@ -10,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NOTED_MAX = 20000, /* rows that no segment has, before reading the table is as good */
-    NUMBERS_BETWEEN_OFFERS = 8192,
-};
+enum { NOTED_MAX = 20000 }; /* rows that no segment has, before reading the table is as good */
 
 /* Where segments have a row that was changed since. */
 struct noted_place {
@@ -212,7 +209,7 @@ static bool remove_noted_by_place(struct finding *finding, struct search_found *
     for (size_t i = 0; i < found->numbers.count; i++) {
         uint32_t number = found->numbers.numbers[i];
 
-        if (i % NUMBERS_BETWEEN_OFFERS == 0)
+        if (i % SEARCH_NUMBERS_BETWEEN_OFFERS == 0)
             search_offer(finding->tables);
         while (next < count && numbers[next] < number)
             next++;

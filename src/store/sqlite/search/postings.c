@@ -14,7 +14,6 @@ enum {
     ROW_DOCUMENTS = 300,   /* of which all terms of a beginning are read in that time */
     TEXT_POINTS_MAX = 189, /* in a condition */
     CURSORS_MAX = (TEXT_POINTS_MAX + 2) / TERM_CODE_POINTS + 1,
-    NUMBERS_BETWEEN_OFFERS = 8192, /* of documents; some 20 us */
 };
 
 /* ---- numbers ---- */
@@ -403,7 +402,7 @@ static enum index_result find_range(struct cursor *cursor, struct range *range, 
     bool is_done = add_runs(cursor, range);
 
     for (uint32_t i = 0; is_done && i < count; i++) {
-        if (i % NUMBERS_BETWEEN_OFFERS == 0)
+        if (i % SEARCH_NUMBERS_BETWEEN_OFFERS == 0)
             search_offer(cursor->tables);
         if (range->bits[i / 8] >> i % 8 & 1)
             add_number(found, range->first + i);

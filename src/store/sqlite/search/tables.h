@@ -100,6 +100,8 @@ bool search_is_damaged(const struct search_tables *tables);
 
 /* Offers the processor (base/processor.h) if that was not done for some 50 us. Between parts of long work. */
 void search_offer(struct search_tables *tables);
+/* What is as much work: going over so many numbers of documents takes some 20 us. */
+enum { SEARCH_NUMBERS_BETWEEN_OFFERS = 8192 };
 
 /* ---- segments ---- */
 
