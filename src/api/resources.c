@@ -64,6 +64,20 @@ const struct failure *expand_check(struct exchange *exchange, const struct text 
     return failure ? failure : expand_check_text(exchange, expand, allowed);
 }
 
+/* What is there to choose from is told as well: a typing error is seen at once. */
+static const struct failure *cannot_expand(struct exchange *exchange, struct text unknown,
+                                           const struct text *allowed)
+{
+    struct arena *arena = exchange->arena;
+    struct text message = TEXT("expand: nothing can be expanded here");
+
+    for (const struct text *name = allowed; name->data; name++)
+        message = name == allowed
+                      ? arena_format(arena, "expand may name %.*s", TEXT_FORMAT(*name))
+                      : arena_format(arena, "%.*s, %.*s", TEXT_FORMAT(message), TEXT_FORMAT(*name));
+    return failure_add(failure_new(arena, FAILURE_VALIDATION, message), arena, TEXT("field"), unknown);
+}
+
 const struct failure *expand_check_text(struct exchange *exchange, struct text expand,
                                         const struct text *allowed)
 {
@@ -74,9 +88,7 @@ const struct failure *expand_check_text(struct exchange *exchange, struct text e
         struct text unknown = unknown_part(trim_spaces(text_slice(rest, 0, end)), allowed);
 
         if (text_is_set(unknown))
-            return failure_add(failure_new(exchange->arena, FAILURE_VALIDATION,
-                                           TEXT("expand names something that cannot be expanded here")),
-                               exchange->arena, TEXT("field"), unknown);
+            return cannot_expand(exchange, unknown, allowed);
         rest = end == rest.length ? text_none : text_from(rest, end + 1);
     }
     return NULL;

@@ -160,6 +160,23 @@ static bool write_status(struct json_writer *writer, struct invocation *invocati
     return false;
 }
 
+/* The field to sort by. Somebody who is used to `-name`, `name:desc` or `name desc` is told of --order. */
+static bool check_sort(struct invocation *invocation, struct text sort)
+{
+    struct text name = text_starts_with(sort, TEXT("-")) ? text_from(sort, 1) : sort;
+    size_t end = 0;
+
+    while (end < name.length && name.data[end] != ':' && name.data[end] != ' ')
+        end++;
+    name.length = end;
+    if (name.length == sort.length || !search_knows(&customer_entity, name))
+        return check_field(invocation, TEXT("--sort"), sort);
+    complain(EXIT_USAGE,
+             "--sort takes the name of a field alone, \"%.*s\"; --order asc|desc is its direction",
+             TEXT_FORMAT(name));
+    return false;
+}
+
 /* `order` is that of the fields that are sorted by, which begin with A unless it says, and else of the time
  * of creation. */
 static bool write_order(struct json_writer *writer, struct invocation *invocation)
@@ -176,7 +193,7 @@ static bool write_order(struct json_writer *writer, struct invocation *invocatio
     json_key(writer, TEXT("sort"));
     json_begin_array(writer);
     for (unsigned i = 0; i < count && is_right; i++) {
-        is_right = check_field(invocation, TEXT("--sort"), sorts[i]);
+        is_right = check_sort(invocation, sorts[i]);
         if (!is_right)
             break;
         json_begin_object(writer);

@@ -177,6 +177,7 @@ def test_anything_else_to_expand_is_refused_before_the_lookup(api, customer, rou
     last = (customer["external_id"] if route else customer["id"]) if known else UNKNOWN_ID
     reply = api.get(f"/v1/customers/{route}{last}?expand={expand}")
     assert_error(reply, 400, "validation_error", {"field": field})
+    assert reply.json()["message"] == "expand may name integrations"
 
 
 def test_expand_is_read_after_the_key(api):

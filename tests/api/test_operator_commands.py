@@ -265,6 +265,11 @@ FIELDS = "id, external_id, name, email,"
         (["list", "--metadata", "tier=\udcff"], 2, "--metadata is not UTF-8"),
         (["list", "--sort", "nmae"], 2, f"--sort: \"nmae\" is no field that customers are searched or sorted by, which are {FIELDS}"),
         (["list", "--sort", "metadata"], 2, "--sort: metadata is neither"),
+        *[
+            (["list", f"--sort={sort}"], 2, '--sort takes the name of a field alone, "name"; --order asc|desc is its direction')
+            for sort in ("-name", "name:desc", "name desc", "-name:")
+        ],
+        (["list", "--sort=-nmae"], 2, '--sort: "-nmae" is no field'),
         (["list", *["--sort", "name"] * 9], 2, "--sort must have at most 8 entries"),
         (["list", "--order", "up"], 2, "--order must be one of asc, desc"),
         (["list", "--sort", "name", "--order", "up"], 2, "--order must be one of asc, desc"),
