@@ -35,11 +35,14 @@ static void add_number(struct search_numbers *numbers, uint32_t number)
     numbers->numbers[numbers->count++] = number;
 }
 
-static void keep_common(struct search_numbers *numbers, const struct search_numbers *others)
+static void keep_common(struct search_tables *tables, struct search_numbers *numbers,
+                        const struct search_numbers *others)
 {
     size_t kept = 0;
 
     for (size_t i = 0, j = 0; i < numbers->count; i++) {
+        if (i % SEARCH_NUMBERS_BETWEEN_OFFERS == 0)
+            search_offer(tables);
         while (j < others->count && others->numbers[j] < numbers->numbers[i])
             j++;
         if (j < others->count && others->numbers[j] == numbers->numbers[i])
@@ -449,7 +452,7 @@ enum index_result search_postings(struct search_tables *tables, const struct sea
 
         result = find_one(tables, segment, &conditions[i], first, end, i == 0 ? found : &these);
         if (i > 0)
-            keep_common(found, &these);
+            keep_common(tables, found, &these);
         search_numbers_free(&these);
     }
     return result;
