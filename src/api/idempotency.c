@@ -139,7 +139,7 @@ static const struct envelope_key *customer_key_of(struct transaction *transactio
 
     if (!transaction->call->scope)
         return NULL; /* an operator's, who has no environment to find the key in again */
-    record->customer_id = customer_key_take_any(transaction, &keys);
+    record->customer_id = customer_key_take_last(transaction, &keys);
     return text_is_set(record->customer_id) ? &keys->keys[0] : NULL;
 }
 

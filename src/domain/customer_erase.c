@@ -52,7 +52,7 @@ static struct text ids_of(struct arena *arena, struct text customer_id, const st
 
 void customer_export(struct transaction *transaction, struct text id, struct customer_export *export)
 {
-    export->integrations = customer_integrations_of_every_status(transaction, id);
+    export->integrations = customer_integrations_ever(transaction, id);
     struct text ids = ids_of(transaction->arena, id, &export->integrations);
 
     export->aliases = customer_aliases(transaction, id, INT64_MAX);
@@ -128,7 +128,7 @@ const struct failure *customer_erase(struct transaction *transaction, struct tex
         failure = may_be_erased(transaction, customer);
     if (failure)
         return failure;
-    struct record_list mappings = customer_integrations_to_erase(transaction, id);
+    struct record_list mappings = customer_integrations_ever(transaction, id);
     const struct integration_mapping *mapping = mappings.records;
     struct text ids = ids_of(transaction->arena, id, &mappings);
     struct plain_count plain = {0};

@@ -28,9 +28,10 @@ STORE_QUERY(
     "entity_id = $2 AND status <> 'published' ORDER BY created_at DESC, id DESC LIMIT $3)) "
     "ORDER BY created_at DESC, id DESC");
 
-STORE_QUERY(mappings_to_erase, &integration_mapping_entity,
+STORE_QUERY(all_mappings_of_customer, &integration_mapping_entity,
             "SELECT {columns} FROM entity_integration_mappings "
-            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 {lock}");
+            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id = $2 "
+            "ORDER BY created_at DESC, id DESC {lock}");
 
 static const struct failure *not_found(struct transaction *transaction, struct text name, struct text value)
 {
@@ -103,8 +104,8 @@ struct record_list customer_integrations_of_every_status(struct transaction *tra
                                 value_integer(CUSTOMER_DELINKED_SHOWN_MAX)));
 }
 
-struct record_list customer_integrations_to_erase(struct transaction *transaction, struct text customer_id)
+struct record_list customer_integrations_ever(struct transaction *transaction, struct text customer_id)
 {
-    return query_records(transaction, &mappings_to_erase,
+    return query_records(transaction, &all_mappings_of_customer,
                          VALUES(value_integer(transaction->call->scope->number), value_text(customer_id)));
 }

@@ -154,8 +154,8 @@ enum { CUSTOMER_DELINKED_SHOWN_MAX = 100 };
  * `integration_status=all`). */
 struct record_list customer_integrations_of_every_status(struct transaction *transaction,
                                                          struct text customer_id);
-/* The same, so that they stay as they are until the commit. Write lane only. */
-struct record_list customer_integrations_to_erase(struct transaction *transaction, struct text customer_id);
+/* All that there ever were, newest first; in the write lane they stay as they are until the commit. */
+struct record_list customer_integrations_ever(struct transaction *transaction, struct text customer_id);
 /* The published ones, for a use case that has just given the customer some: what is in the write set is
  * written before. Write lane only. */
 const struct failure *customer_integrations_written(struct transaction *transaction, struct text customer_id,

@@ -98,16 +98,21 @@ struct text customer_key_subject(const struct entity *entity, const void *record
     return entity->customer_of ? entity->customer_of(record) : text_none;
 }
 
-/* The first one that the write set tells of, and where. */
+/* The last write of the write set that tells of one, and of whom. */
 static struct text subject_of_writes(const struct transaction *transaction, const struct write **write)
 {
-    for (*write = transaction->writes; *write; *write = (*write)->next) {
-        struct text subject = customer_key_subject((*write)->entity, (*write)->record);
+    struct text last = text_none;
 
-        if (text_is_set(subject))
-            return subject;
+    *write = NULL;
+    for (const struct write *each = transaction->writes; each; each = each->next) {
+        struct text subject = customer_key_subject(each->entity, each->record);
+
+        if (!text_is_set(subject))
+            continue;
+        *write = each;
+        last = subject;
     }
-    return text_none;
+    return last;
 }
 
 bool customer_key_is_new(const struct write *write)
@@ -116,17 +121,14 @@ bool customer_key_is_new(const struct write *write)
                                         entity_id(write->entity, write->record));
 }
 
-struct text customer_key_take_any(struct transaction *transaction, const struct envelope_keys **key)
+struct text customer_key_take_last(struct transaction *transaction, const struct envelope_keys **key)
 {
     const struct write *write;
-    struct text subject;
+    struct text subject = subject_of_writes(transaction, &write);
 
     *key = transaction->customer_key;
-    if (*key)
-        return (*key)->keys[0].id;
-    subject = subject_of_writes(transaction, &write);
     if (!text_is_set(subject))
-        return text_none;
+        return *key ? (*key)->keys[0].id : text_none;
     *key = customer_key_take(transaction, write->scope, subject, customer_key_is_new(write));
     return *key ? subject : text_none;
 }
@@ -136,6 +138,7 @@ const struct failure *customer_key_destroy(struct transaction *transaction, cons
 {
     transaction->customer_key = NULL;
     transaction->customer_key_write = NULL;
+    transaction->connection->has_forgotten = true;
     return transaction_discard(transaction, &destroy_key,
                                VALUES(value_integer(scope->number), value_text(customer_id)));
 }

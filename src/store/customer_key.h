@@ -43,9 +43,10 @@ bool customer_key_is_new(const struct write *write);
 /* The customer whom a change tells of; unset when it tells of none. */
 struct text customer_key_subject(const struct entity *entity, const void *record);
 
-/* A customer whom the transaction's changes tell of, written or not yet: the key in *key, as
+/* The customer whom the transaction's last change about one tells of, written or not yet: whom the command is
+ * about, as what it takes away from others (an id of a provider) comes before. The key in *key, as
  * customer_key_take. Unset when they tell of none, or on a failure. Write lane only. */
-struct text customer_key_take_any(struct transaction *transaction, const struct envelope_keys **key);
+struct text customer_key_take_last(struct transaction *transaction, const struct envelope_keys **key);
 
 /* Removes the key, for good. Write lane only. */
 const struct failure *customer_key_destroy(struct transaction *transaction, const struct scope *scope,

@@ -114,9 +114,11 @@ struct connection {
     struct audit_head head;        /* of one that writes: with what its transaction has appended */
     struct audit_head stored_head; /* as it was committed */
     struct buffer audit_scratch;
-    bool has_searched; /* its transaction has changed rows that are searched; of an engine that indexes later
-                        */
-    bool locks_rows;   /* queries that say so lock what they read until the commit (struct query) */
+    bool has_searched;  /* its transaction has changed rows that are searched; of an engine that indexes later
+                         */
+    bool has_forgotten; /* its transaction has removed what is to be gone from the disk; of an engine with a
+                         * log of its own */
+    bool locks_rows;    /* queries that say so lock what they read until the commit (struct query) */
 };
 
 #endif

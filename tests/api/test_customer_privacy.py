@@ -1,7 +1,10 @@
 """`farthing customer export` and `farthing customer erase`: what persons may ask for about themselves."""
 
+import itertools
 import json
 import re
+import threading
+import time
 
 import pytest
 
@@ -10,6 +13,7 @@ import sealed
 from expectations import FULL_CUSTOMER, assert_error
 from farthing_server import init, run, run_ok, wait_until
 from http_client import Client
+from providers import connect
 from tenancy import delete, put
 
 # Found nowhere but in what is told of the person.
@@ -114,6 +118,19 @@ def test_a_delinked_mapping_is_told_as_well(place):
     assert (told["status"], told["provider_entity_id"]) == ("archived", "cus_zyx")
 
 
+def test_every_delinked_mapping_is_told_and_what_became_of_it(place):
+    """The API shows the newest hundred."""
+    customer = place.client.create({"external_id": "often", "name": "Often"})
+    connect(place.client, "stripe")
+    for number in range(102):
+        link = {"entity_type": "customer", "entity_id": customer["id"], "provider_type": "stripe", "provider_entity_id": f"cus_{number}"}
+        assert place.client.post("/v1/integrations/link", link).status == 200
+        assert place.client.request("DELETE", "/v1/integrations/link", body=link).status == 200
+    export = place.export(customer["id"])
+    assert [mapping["provider_entity_id"] for mapping in export["integrations"]] == [f"cus_{number}" for number in reversed(range(102))]
+    assert len([item for item in export["activity"] if item["entity_type"] == "entity_integration_mapping"]) == 204
+
+
 @pytest.mark.parametrize("command", ["export", "erase"])
 def test_a_customer_that_there_is_not(place, command):
     done = place.run(command, "nobody", *(["--yes"] if command == "erase" else []))
@@ -203,6 +220,68 @@ def test_a_kept_reply_that_tells_of_an_erased_customer_is_not_given_again(place)
     assert_error(reply, 409, "already_exists", {"customer_id": customer["id"]})
     assert "was erased since" in reply.json()["message"]
     assert len(place.activity("&action=created&entity_type=customer")) == 1
+
+
+@pytest.mark.parametrize("erased", ["linked", "former"])
+def test_a_kept_reply_belongs_to_the_customer_that_it_tells_of(place, erased):
+    """A link that takes a provider's id over from an archived customer writes of both."""
+    mapping = {"provider_type": "stripe", "provider_entity_id": "cus_1"}
+    former = place.client.create({"external_id": "former", "name": "F", "integration_entity_mapping": [mapping]})
+    assert delete(place.client, f"/v1/customers/{former['id']}").status == 204
+    linked = place.client.create({"external_id": "linked", "name": "L"})
+    connect(place.client, "stripe")
+
+    def send():
+        body = {"entity_type": "customer", "entity_id": linked["id"], **mapping}
+        return place.client.post("/v1/integrations/link", body, headers={"Idempotency-Key": "link"})
+
+    first = send()
+    assert first.status == 200
+    place.erase({"linked": linked, "former": former}[erased]["id"])
+    again = send()
+    if erased == "linked":
+        assert_error(again, 409, "already_exists", {"customer_id": linked["id"]})
+    else:
+        assert (again.status, again.json()) == (200, first.json())
+
+
+def in_the_files(place, texts):
+    held = b"".join(path.read_bytes() for path in place.directory.glob("farthing.db*"))
+    return [text for text in texts if text.encode() in held]
+
+
+@pytest.mark.embedded("it is about what the log of the file holds")
+@pytest.mark.parametrize("then", ["goes on", "rests", "is killed"])
+def test_the_log_forgets_an_erased_customer(place, then):
+    """A checkpoint leaves it as it was; and the customer's key, with which all that is sealed can be read, is in it."""
+    is_over = threading.Event()
+
+    def create():
+        with Client(place.server.address, place.credentials.api_key) as client:
+            for number in itertools.count():
+                if is_over.is_set():
+                    return
+                client.create({"external_id": f"other-{number}", "name": "Other"})
+
+    others = threading.Thread(target=create)
+    others.start()
+    try:
+        time.sleep(0.5)
+        customer = place.make_person()
+        ((secret,),) = engine.tuples(place.directory, f"SELECT secret FROM customer_keys WHERE id = '{customer['id']}'")
+        assert in_the_files(place, [secret]) == [secret]
+        if then != "goes on":
+            is_over.set()
+            others.join()
+        place.erase(customer["id"])
+        if then == "is killed":
+            place.server.kill()
+            place.start()
+        wait_until(lambda: not in_the_files(place, [secret, *TRACES]), 30, "the log to be emptied")
+    finally:
+        is_over.set()
+        others.join()
+    assert place.client.get("/v1/customers/external/other-1").status == 200
 
 
 def test_others_are_left_alone(place):

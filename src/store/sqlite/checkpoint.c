@@ -19,7 +19,8 @@
 
 enum {
     CHECKPOINTER_MAGIC = 0x43484b50,
-    SYNC_NICE = 5, /* nobody waits for it, unless the log has become long */
+    EMPTY_AGAIN_MS = 1000, /* after a reader was in the way */
+    SYNC_NICE = 5,         /* nobody waits for it, unless the log has become long */
 };
 
 enum sync_state { SYNC_NONE, SYNC_WANTED, SYNC_DONE, SYNC_END };
@@ -33,6 +34,8 @@ struct checkpointer {
     int copied_pages;
     int steps;       /* since the log was last copied whole */
     bool is_syncing; /* the guard holds its snapshot */
+    bool empties;    /* the log is to be emptied */
+    int64_t empties_next_us;
     struct database_files files;
     int64_t files_checked_us;
     enum store_state lasting; /* what only a restart can mend */
@@ -116,6 +119,7 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
     checkpointer->followers = followers;
     checkpointer->database_fd = fd;
     database_files_remember(&checkpointer->files, path); /* both connections have them open */
+    checkpointer->empties = sqlite_log_was_left(writer); /* perhaps when it was to be emptied */
     pthread_mutex_init(&checkpointer->mutex, NULL);
     pthread_cond_init(&checkpointer->changed, NULL);
     if (pthread_create(&checkpointer->thread, NULL, sync_main, checkpointer) != 0)
@@ -173,12 +177,38 @@ static void begin_step(struct checkpointer *checkpointer)
 }
 
 /* Copies what is left and waits for the disk: the log can begin anew with the next commit. */
-static void last_step(struct checkpointer *checkpointer, bool restart)
+static void last_step(struct checkpointer *checkpointer, enum sqlite_checkpoint_mode mode)
 {
     let_follow(checkpointer);
-    checkpointer->copied_pages =
-        sqlite_checkpoint(checkpointer->writer, restart ? CHECKPOINT_AND_RESTART : CHECKPOINT_WITH_SYNC);
+    checkpointer->copied_pages = sqlite_checkpoint(checkpointer->writer, mode);
     checkpointer->steps = 0;
+}
+
+static bool is_to_be_emptied(const struct checkpointer *checkpointer)
+{
+    return checkpointer->empties && monotonic_now_us() >= checkpointer->empties_next_us;
+}
+
+static void empty_log(struct checkpointer *checkpointer)
+{
+    last_step(checkpointer, CHECKPOINT_AND_EMPTY);
+    checkpointer->empties = !sqlite_log_is_empty(checkpointer->writer);
+    checkpointer->empties_next_us = monotonic_now_us() + EMPTY_AGAIN_MS * INT64_C(1000);
+}
+
+/* How long the log is, SQLite tells with a commit; and it is the commits that whoever follows it is told of.
+ */
+static void learn_length(struct checkpointer *checkpointer)
+{
+    if (sqlite_wal_pages(checkpointer->writer) == 0)
+        sqlite_try_write(checkpointer->writer);
+}
+
+void checkpointer_empty_log(struct checkpointer *checkpointer)
+{
+    assert(checkpointer->magic == CHECKPOINTER_MAGIC);
+    checkpointer->empties = true;
+    checkpointer->empties_next_us = 0;
 }
 
 /* Ends the step when the disk is done. False while it is not. */
@@ -260,19 +290,27 @@ void checkpointer_step(struct checkpointer *checkpointer, bool idle)
     assert(checkpointer->magic == CHECKPOINTER_MAGIC);
     if (goes_on && !end_step(checkpointer, false))
         return;
+    bool empties = is_to_be_emptied(checkpointer) && !checkpointer->keeps_log;
+
+    if (empties)
+        learn_length(checkpointer);
     int left = pages_left(checkpointer), pages = sqlite_wal_pages(checkpointer->writer);
 
     if (pages < checkpointer->copied_pages)
         checkpointer->copied_pages = 0;
-    if (checkpointer->keeps_log || left == 0 || !(goes_on || idle || left >= STORE_CHECKPOINT_WAL_PAGES))
+    if (checkpointer->keeps_log || !(empties || left > 0) ||
+        !(empties || goes_on || idle || left >= STORE_CHECKPOINT_WAL_PAGES))
         return;
     look_for_files(checkpointer);
     if (checkpointer->keeps_log)
         return;
     if (left > CHECKPOINT_LAST_STEP_PAGES && checkpointer->steps < CHECKPOINT_STEPS_MAX)
         begin_step(checkpointer);
+    else if (empties)
+        empty_log(checkpointer);
     else
-        last_step(checkpointer, pages >= STORE_RESTART_WAL_PAGES);
+        last_step(checkpointer,
+                  pages >= STORE_RESTART_WAL_PAGES ? CHECKPOINT_AND_RESTART : CHECKPOINT_WITH_SYNC);
 }
 
 void checkpointer_close(struct checkpointer *checkpointer)

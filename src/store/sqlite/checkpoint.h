@@ -32,6 +32,10 @@ struct checkpointer *checkpointer_new(struct connection *writer, struct text pat
  */
 void checkpointer_step(struct checkpointer *checkpointer, bool idle);
 
+/* The log is to be emptied, because it still has what was to be forgotten: with the next steps, as soon as no
+ * reader needs it. On the writer's thread. */
+void checkpointer_empty_log(struct checkpointer *checkpointer);
+
 /* Looks for the database's files, unless it has done so within STORE_FILES_CHECK_MS. On the writer's thread.
  */
 void checkpointer_check_files(struct checkpointer *checkpointer);

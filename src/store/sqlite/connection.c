@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     CONNECTION_MAGIC = 0x53514c43,
     RESTART_WAIT_MS = 1000, /* for readers, when the log is to begin anew */
+    EMPTY_WAIT_MS = 50,     /* for them, when it is to be empty: is tried again */
     BUSY_WAIT_MS = 5000,    /* for the file's own locks; only a foreign process can hold them that long */
     PRAGMA_TEXT_MAX = 128,
 };
@@ -76,6 +78,7 @@ static int remember_wal_pages(void *context, sqlite3 *handle, const char *databa
     (void)handle;
     (void)database;
     connection->wal_pages = pages;
+    connection->log_is_empty = false;
     connection->has_committed = true;
     connection->trouble = STORE_WELL; /* this is called for commits that the log has taken */
     return SQLITE_OK;
@@ -161,6 +164,14 @@ static struct text immutable_name(struct text path, struct arena *arena)
     return copy;
 }
 
+static bool has_log(struct text path, struct arena *arena)
+{
+    const char *log = arena_string(arena, arena_format(arena, "%.*s-wal", TEXT_FORMAT(path)));
+    struct stat status;
+
+    return stat(log, &status) == 0 && status.st_size > 0;
+}
+
 struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mode, struct arena *arena,
                                           struct text *reason)
 {
@@ -182,6 +193,7 @@ struct connection *sqlite_connection_open(struct text path, enum sqlite_mode mod
         sqlite_connection_close(connection);
         return NULL;
     }
+    sqlite_of(connection)->log_was_left = mode == SQLITE_WRITER && has_log(path, arena);
     struct text name = mode == SQLITE_AT_REST ? immutable_name(path, arena) : path;
     bool opened =
         sqlite3_open_v2(arena_string(arena, name), &sqlite_of(connection)->handle,
@@ -483,6 +495,11 @@ int sqlite_wal_pages(const struct connection *connection)
     return ((const struct sqlite_connection *)connection)->wal_pages;
 }
 
+bool sqlite_log_was_left(const struct connection *connection)
+{
+    return ((const struct sqlite_connection *)connection)->log_was_left;
+}
+
 unsigned sqlite_log_held_count(const struct connection *connection)
 {
     return ((const struct sqlite_connection *)connection)->log_held_count;
@@ -517,6 +534,10 @@ static int copy_log(struct connection *connection, int mode)
 
     metrics_observe(&metrics_here()->database_checkpoint_duration_us[METRICS_CHECKPOINT_COPY],
                     monotonic_now_us() - started_us);
+    if (code == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE) {
+        sqlite_of(connection)->wal_pages = 0;
+        sqlite_of(connection)->log_is_empty = true;
+    }
     if (code == SQLITE_BUSY && mode == SQLITE_CHECKPOINT_RESTART)
         sqlite_of(connection)->log_held_count++;
     if (code != SQLITE_OK && code != SQLITE_BUSY)
@@ -540,6 +561,11 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
             copied_pages = copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
         wait_for_disk(connection); /* if not now, then before anything is committed */
         return copied_pages;
+    case CHECKPOINT_AND_EMPTY:
+        sqlite3_busy_timeout(sqlite_of(connection)->handle, EMPTY_WAIT_MS);
+        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_TRUNCATE);
+        sqlite3_busy_timeout(sqlite_of(connection)->handle, BUSY_WAIT_MS);
+        return copied_pages;
     case CHECKPOINT_AND_RESTART:
         sqlite3_busy_timeout(sqlite_of(connection)->handle, RESTART_WAIT_MS);
         copied_pages = copy_log(connection, SQLITE_CHECKPOINT_RESTART);
@@ -547,6 +573,11 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
         return copied_pages;
     }
     return copied_pages;
+}
+
+bool sqlite_log_is_empty(const struct connection *connection)
+{
+    return ((const struct sqlite_connection *)connection)->log_is_empty;
 }
 
 void sqlite_keep_log(struct connection *connection)

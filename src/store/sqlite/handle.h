@@ -24,6 +24,8 @@ struct sqlite_connection {
     sqlite3 *handle;
     struct statement_table statements;
     int wal_pages;
+    bool log_was_left;              /* of a writer: there was one when it was opened */
+    bool log_is_empty;              /* it was emptied, and nothing was committed since */
     bool has_committed;             /* since sqlite_has_committed was asked last */
     unsigned log_held_count;        /* how often the log could not begin anew, for a reader */
     bool is_unsynced;               /* of a writer: for all we know it does not wait for the disk */

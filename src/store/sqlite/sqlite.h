@@ -63,6 +63,8 @@ bool sqlite_has_committed(struct connection *connection);
 /* Pages that the write-ahead log held after the last commit. */
 int sqlite_wal_pages(const struct connection *connection);
 
+/* Whether there was a log when the database was opened: somebody was killed before. Of a writer. */
+bool sqlite_log_was_left(const struct connection *connection);
 /* How often the log was to begin anew and could not, because a reader needs it. Of a writer. */
 unsigned sqlite_log_held_count(const struct connection *connection);
 
@@ -76,11 +78,14 @@ enum sqlite_checkpoint_mode {
     CHECKPOINT_WITHOUT_SYNC, /* into the system's cache only: the caller sees to the disk (checkpoint.h) */
     CHECKPOINT_WITH_SYNC,
     CHECKPOINT_AND_RESTART, /* also waits for readers, at most a second, so that the log begins anew */
+    CHECKPOINT_AND_EMPTY,   /* the same, but not for so long, and the log's file is empty then, if
+                             * sqlite_log_is_empty says so */
 };
 
 /* Copies the log back into the file, as far as readers let it. Returns how many pages of the log are copied
  * now, by this and earlier calls; 0 on a failure, which is logged. */
 int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode mode);
+bool sqlite_log_is_empty(const struct connection *connection);
 /* Closing the connection is to leave the log as it is. */
 void sqlite_keep_log(struct connection *connection);
 

@@ -158,7 +158,9 @@ static bool commit(struct writer *writer, struct arena *arena)
         followers_note(&writer->store->followers, writer->connection);
     if (is_done && writer->connection->has_searched)
         atomic_store(&writer->store->has_unindexed, true);
-    writer->connection->has_searched = false;
+    if (is_done && writer->connection->has_forgotten)
+        checkpointer_empty_log(writer->checkpointer);
+    writer->connection->has_searched = writer->connection->has_forgotten = false;
     metrics_observe(&metrics_here()->database_commit_duration_us, monotonic_now_us() - started_us);
     return is_done;
 }
