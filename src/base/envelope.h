@@ -14,7 +14,7 @@
 enum {
     ENVELOPE_KEY_BYTES = 32,
     ENVELOPE_KEYS_MAX = 8,
-    ENVELOPE_PLAIN_BYTES_MAX = 1024 * 1024,
+    ENVELOPE_PLAIN_BYTES_MAX = 16 * 1024 * 1024, /* far more than a change of any row comes to */
 };
 
 struct envelope_key {

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "domain/connections.h"
 #include "model/entity_json.h"
+#include "model/kept_json.h"
 
 #include <stdio.h>
 
@@ -258,8 +259,10 @@ struct text connection_sync_read(const struct json_value *object, struct arena *
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         read_group(&reading, config, &groups[i], &writer);
     json_end_object(&writer);
-    if (buffer.length > METADATA_BYTES_MAX)
-        refuse(&reading, TEXT("sync_config"), "must be at most 65536 bytes long in all");
+    const char *reason = kept_json_reason(config, buffer.length);
+
+    if (reason)
+        refuse(&reading, TEXT("sync_config"), reason);
     struct text text = arena_copy(arena, buffer_text(&buffer));
 
     buffer_free(&buffer);

@@ -3,6 +3,7 @@
 
 #include "base/instant.h"
 #include "base/utf8.h"
+#include "model/kept_json.h"
 
 #include <assert.h>
 
@@ -213,8 +214,10 @@ static void read_object(const struct reading *reading, const struct field *field
         return;
     json_writer_init(&writer, &buffer);
     json_copy(&writer, value);
-    if (buffer.length > METADATA_BYTES_MAX)
-        refuse(reading, field->name, "must be at most 65536 bytes long in all");
+    const char *reason = kept_json_reason(value, buffer.length);
+
+    if (reason)
+        refuse(reading, field->name, reason);
     else
         *field_text(field, record) = arena_copy(reading->arena, buffer_text(&buffer));
     buffer_free(&buffer);

@@ -15,6 +15,7 @@ from farthing_server import create_environment, create_tenant
 from http_client import Client
 from postgres_cluster import Session
 from providers import LINKABLE, SECRETS, connect
+from tenancy import put
 
 LINK = "/v1/integrations/link"
 MAPPINGS = "/v1/integrations/mappings"
@@ -468,6 +469,39 @@ def test_mappings_that_are_refused(api, elements, path):
     details = assert_error(api.post("/v1/customers", body), 400, "validation_error")
     assert f"integration_entity_mapping{path}" in details
     assert_error(api.get(f"/v1/customers/external/{body['external_id']}"), 404)
+
+
+def mapping_with_metadata(metadata):
+    """As bytes, so that its numbers are sent as they are written."""
+    mapping = '{"provider_type":"stripe","provider_entity_id":"%s","metadata":%s}' % (fresh(), metadata)
+    return b'{"integration_entity_mapping":[%s]}' % mapping.encode()
+
+
+@pytest.mark.parametrize(
+    "metadata, reason",
+    [
+        ('{"n":1e131071}', "has a number of more than 1000 digits, its exponent written out"),
+        ('{"n":1e131072}', "has a number of more than 1000 digits, its exponent written out"),
+        ('{"n":{"m":[1e-20000]}}', "has a number of more than 1000 digits, its exponent written out"),
+        ('{"n":0.%s1}' % ("0" * 20000), "has a number of more than 1000 digits, its exponent written out"),
+        ('{"n":[%s1]}' % ("1e300," * 300), "must be at most 65536 bytes long in all, its numbers without exponents"),
+    ],
+    ids=["large", "too large for one engine", "small", "long", "many"],
+)
+def test_numbers_of_metadata_that_a_database_would_write_out(api, customer, metadata, reason):
+    """PostgreSQL did: a request of 200 bytes became megabytes, which ended the server when they were to be sealed."""
+    reply = put(api, f"/v1/customers/{customer['id']}", mapping_with_metadata(metadata))
+    assert_error(reply, 400, "validation_error", {"integration_entity_mapping[0].metadata": reason})
+    body = '{"name":"x","provider_type":"paddle","encrypted_secret_data":{},"metadata":%s}' % metadata
+    assert "metadata" in assert_error(api.post("/v1/connections", body.encode()), 400, "validation_error")
+
+
+def test_numbers_of_metadata_that_are_kept(api, customer):
+    numbers = "[1e308,5e-324,-1.5e-7,12345678901234567890.123]"
+    reply = put(api, f"/v1/customers/{customer['id']}", mapping_with_metadata('{"n":%s}' % numbers))
+    assert reply.status == 200, reply
+    (shown,) = integrations(api, customer)
+    assert [float(number) for number in shown["metadata"]["n"]] == json.loads(numbers)
 
 
 def test_the_first_group_that_fails_decides(api):
