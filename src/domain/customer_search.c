@@ -34,10 +34,9 @@ struct record_list customer_search(struct transaction *transaction, const struct
 /* ---- their mappings ---- */
 
 STORE_QUERY(mappings_of_customers, &integration_mapping_entity,
-            "SELECT {columns} FROM entity_integration_mappings "
-            "WHERE scope = $1 AND entity_type = 'customer' AND entity_id IN ({elements of $2}) AND status = "
-            "'published' "
-            "ORDER BY entity_id, created_at DESC, id DESC");
+            "WITH ids (sought) AS ({elements of $2}) SELECT {columns} FROM (SELECT DISTINCT sought FROM ids) "
+            "AS ids CROSS JOIN entity_integration_mappings WHERE scope = $1 AND entity_type = 'customer' AND "
+            "entity_id = sought AND status = 'published' ORDER BY entity_id, created_at DESC, id DESC");
 
 struct record_list customers_integrations(struct transaction *transaction,
                                           const struct record_list *customers)
