@@ -2,6 +2,7 @@
 
 #include "cli/completion.h"
 #include "cli/nearest.h"
+#include "cli/printed.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,16 +13,37 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What is told may hold names from anywhere, and what somebody typed. */
+static void say(const char *format, va_list arguments)
+{
+    struct arena arena;
+    char *message;
+
+    arena_init(&arena);
+    if (vasprintf(&message, format, arguments) < 0)
+        abort();
+    fprintf(stderr, "farthing: %.*s\n", TEXT_FORMAT(printed_safe(text_from_string(message), &arena)));
+    free(message);
+    arena_free(&arena);
+}
+
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    fputs("farthing: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    say(format, arguments);
     va_end(arguments);
     return code;
+}
+
+void remark(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
 }
 
 /* ---- values ---- */

@@ -68,8 +68,11 @@ bool command_takes_several(const struct command *command);
 /* Finds the command, reads its flags and runs it. */
 enum exit_code command_main(int argument_count, char **arguments);
 
-/* "farthing: <message>" on standard error, one line; returns `code`. */
+/* "farthing: <message>" on standard error, one line, in which nothing is a command of the terminal's; returns
+ * `code`. */
 enum exit_code complain(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same of what ends nothing. */
+void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints what `farthing help WORDS` tells. EXIT_USAGE, after saying so, when no command is named so. */
 enum exit_code command_help(int word_count, char **words);

@@ -1,4 +1,5 @@
 #include "cli/continuous_backup.h"
+#include "cli/command.h"
 
 #include "archive/rebuild.h"
 #include "cli/progress.h"
@@ -192,9 +193,9 @@ bool continuous_backup_rebuild(const struct settings *settings, struct text plac
     progress_end(&showing.progress);
     destination_close(rebuild.destination);
     if (is_made && rebuilt.is_superseded)
-        fprintf(stderr,
-                "farthing: warning: a later stream of the backup has no copy of the whole database yet; what "
-                "was committed since it began is not in this\n");
+        remark(
+            "warning: a later stream of the backup has no copy of the whole database yet; what was committed "
+            "since it began is not in this");
     if (is_made)
         *manifest = (struct backup_manifest){
             .version = rebuilt.version,

@@ -17,7 +17,7 @@ static void tell(void *context, struct text message)
     struct import *import = context;
 
     progress_end(&import->progress);
-    fprintf(stderr, "farthing: %.*s\n", TEXT_FORMAT(message));
+    remark("%.*s", TEXT_FORMAT(message));
 }
 
 static void show_progress(struct import *import)
@@ -92,15 +92,14 @@ static enum exit_code open_csv(struct import *import)
                         csv->reason);
     }
     if (csv->separator != ',')
-        fprintf(stderr, "farthing: columns are separated by %s\n",
-                csv->separator == ';' ? "semicolons" : "tabs");
+        remark("columns are separated by %s", csv->separator == ';' ? "semicolons" : "tabs");
     import->rejects.separator = csv->separator;
     import->rejects.columns = arena_copy(import->arena, csv->raw);
     if (!column_map_bind(map, csv->fields, csv->field_count, &reason))
         return complain(EXIT_USAGE, "%s %.*s", name, TEXT_FORMAT(reason));
     if (map->ignored.length)
-        fprintf(stderr, "farthing: columns that go nowhere: %.*s (--map or --unmapped metadata keep them)\n",
-                TEXT_FORMAT(map->ignored));
+        remark("columns that go nowhere: %.*s (--map or --unmapped metadata keep them)",
+               TEXT_FORMAT(map->ignored));
     return EXIT_DONE;
 }
 
@@ -149,18 +148,16 @@ static void warn(struct import *import)
     struct text unknown = unknown_members_list(&import->unknown);
 
     if (unknown.length)
-        fprintf(stderr, "farthing: members that go nowhere: %.*s\n", TEXT_FORMAT(unknown));
+        remark("members that go nowhere: %.*s", TEXT_FORMAT(unknown));
     if (import->line_end_rows)
-        fprintf(stderr,
-                "farthing: %.*s %s a line break inside a field, the first one on line %llu: perhaps a quote "
-                "that does not belong there\n",
-                TEXT_FORMAT(import_number(import->arena, import->line_end_rows)),
-                import->line_end_rows == 1 ? "row has" : "rows have",
-                (unsigned long long)import->line_end_line);
+        remark("%.*s %s a line break inside a field, the first one on line %llu: perhaps a quote "
+               "that does not belong there",
+               TEXT_FORMAT(import_number(import->arena, import->line_end_rows)),
+               import->line_end_rows == 1 ? "row has" : "rows have",
+               (unsigned long long)import->line_end_line);
     if (import->is_whole && !import->options.is_check && !import->counts.refused &&
         import_rejects_remove_stale(&import->rejects))
-        fprintf(stderr, "farthing: no row is refused any more: removed %.*s\n",
-                TEXT_FORMAT(import->rejects.path));
+        remark("no row is refused any more: removed %.*s", TEXT_FORMAT(import->rejects.path));
 }
 
 static enum exit_code conclude(struct import *import)

@@ -763,6 +763,28 @@ def test_a_key_for_an_environment_by_name(operator):
     assert "Acme" in operator("key", "list")
 
 
+def test_names_are_no_commands_of_the_terminal(operator, tmp_path):
+    """Not in complaints either: tenants choose the names of environments, others those of columns, and people paste."""
+    escape = "x\x1b]0;title\x07\x9b31m"
+    operator.start()
+    with Client(operator.server.address, operator.credentials.api_key) as client:
+        reply = client.post("/v1/environments", {"name": escape, "type": "development"})
+        assert reply.status == 201, reply
+    for said in (
+        operator.refused("key", "create", "--name", "k"),
+        operator.refused("key", "create", "--name", "k", "--environment", escape + "y"),
+        operator.refused("customer", "get", escape),
+        operator.refused("customer", "list", "--sort", escape, code=2),
+        operator.refused("config", "show", "--" + escape, code=2),
+        operator.refused("import", "customers", str(tmp_path / escape)),
+    ):
+        assert said.startswith("farthing: ") and not set(said[:-1]) & {chr(code) for code in [*range(32), *range(127, 160)]}, said
+    file = tmp_path / "customers.csv"
+    file.write_text(f"external_id,name,{escape}\na,b,c\n")
+    process = operator.try_("import", "customers", str(file), "--environment", "Sandbox")
+    assert "columns that go nowhere: x?]0;title??31m" in process.stderr, process.stderr
+
+
 def test_complaints_speak_of_flags(operator):
     said = operator.refused("user", "create", "--type", "service_account", "--email", "a@b.de")
     assert said.startswith("farthing: --email is not for a service account; --role ")
