@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* What is told may hold names from anywhere, and what somebody typed. */
-static void say(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments)
 {
     struct arena arena;
     char *message;
