@@ -174,30 +174,41 @@ int http_bind_again(const struct http_bound *bound, int first)
 
 /* ---- Unix ---- */
 
-/* Whether somebody listens there. */
-static bool is_served(const struct sockaddr_un *address)
+/* Connects as a client would, and hangs up. 0 or the error. */
+static int try_connection(const struct sockaddr_un *address)
 {
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool answers = client >= 0 && (connect(client, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                                   errno == EAGAIN); /* it does, and its queue is full */
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 
-    if (client >= 0)
-        close(client);
-    return answers;
+    if (client < 0)
+        return errno;
+    error = connect(client, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+    close(client);
+    return error;
 }
 
-/* Removes the socket that a server left which was killed. NULL, or why the path cannot be used. */
+/* Removes the socket that a server left which was killed: one whose connections are refused. NULL, or why the
+ * path cannot be used. */
 static const char *make_way(const struct sockaddr_un *address)
 {
     struct stat status;
+    int error;
 
     if (lstat(address->sun_path, &status) < 0)
         return errno == ENOENT ? NULL : strerror(errno);
     if (!S_ISSOCK(status.st_mode))
         return "there is a file that is not a socket; move it away";
-    if (is_served(address))
+    error = try_connection(address);
+    switch (error) {
+    case ECONNREFUSED:
+        return unlink(address->sun_path) == 0 ? NULL : strerror(errno);
+    case 0:
+    case EAGAIN: /* its queue is full */
         return "another server listens there; stop it or choose another path";
-    return unlink(address->sun_path) == 0 ? NULL : strerror(errno);
+    case EPROTOTYPE:
+        return "another program has a socket of another kind there; stop it or choose another path";
+    default:
+        return strerror(error);
+    }
 }
 
 /* Nobody can connect before `listen`, so that the socket is never open to more than its mode says. */

@@ -164,6 +164,26 @@ def test_what_is_in_the_way_is_left_alone(initialised, tmp_path):
     assert process.returncode == 1 and "107 bytes" in process.stderr
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_a_socket_of_another_kind_that_is_in_use_is_left_alone(initialised, start_server, tmp_path, kind):
+    directory, _ = initialised
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX, kind) as other:
+        other.bind(str(path))
+        if kind == socket.SOCK_SEQPACKET:
+            other.listen()
+        made = path.stat().st_ino
+        process = run("serve", "--data", directory, "--listen", f"unix:{path}")
+        assert process.returncode == 1
+        assert process.stderr == (
+            f"farthing: cannot listen on {path}: another program has a socket of another kind there; "
+            "stop it or choose another path\n"
+        )
+        assert path.stat().st_ino == made
+    start_server(directory, listen=f"unix:{path}")  # now nobody has it
+    assert_serves(UnixConnection(path))
+
+
 def watched_connections(server):
     """How many descriptors each of the server's loops watches."""
     folder = f"/proc/{server.process.pid}"
