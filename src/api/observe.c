@@ -1,12 +1,12 @@
 #include "api/observe.h"
 
 #include "api/router.h"
+#include "api/without_keys.h"
 #include "base/instant.h"
 #include "base/log.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- numbers ---- */
 
@@ -88,47 +88,7 @@ static enum metrics_rejection rejection_of(enum http_refusal refusal)
 
 /* ---- the access log ---- */
 
-enum { SECRET_PREFIX_LENGTH = 3, SECRET_LENGTH_MIN = 16, METHOD_LENGTH_MAX = 16 };
-
-static bool is_word(char byte)
-{
-    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-           byte == '_';
-}
-
-static size_t word_length(struct text text)
-{
-    size_t length = 0;
-
-    while (length < text.length && is_word(text.data[length]))
-        length++;
-    return length;
-}
-
-static bool is_secret(struct text word)
-{
-    return word.length >= SECRET_LENGTH_MIN &&
-           (text_starts_with(word, TEXT("sk_")) || text_starts_with(word, TEXT("pk_")));
-}
-
-/* A client may put its key where none belongs, such as into a path: of what looks like one, only the prefix
- * is repeated. */
-static struct text without_keys(struct exchange *exchange, struct text text)
-{
-    if (text.length < SECRET_LENGTH_MIN || !memmem(text.data, text.length, "k_", 2))
-        return text;
-    char *copy = arena_allocate(exchange->arena, text.length), *at = copy;
-
-    while (text.length) {
-        size_t word = word_length(text), length = word ? word : 1;
-        size_t kept = is_secret(text_slice(text, 0, word)) ? SECRET_PREFIX_LENGTH : length;
-
-        memcpy(at, text.data, kept);
-        at += kept;
-        text = text_from(text, length);
-    }
-    return (struct text){copy, (size_t)(at - copy)};
-}
+enum { METHOD_LENGTH_MAX = 16 };
 
 /* Methods are a client's own choice, too. */
 static struct text short_method(struct text name)
@@ -162,7 +122,7 @@ static void log_access(struct exchange *exchange, int status, size_t body_bytes,
     char client_memory[HTTP_ADDRESS_TEXT_MAX];
 
     log_line_begin(line, log_format(), exchange->call.now_us);
-    log_line_text(line, "request_id", without_keys(exchange, exchange->request_id));
+    log_line_text(line, "request_id", without_keys(exchange->request_id, exchange->arena));
     log_line_text(line, "method", short_method(request->method_name));
     log_line_text(line, "route", exchange->route ? exchange->route->path : UNMATCHED);
     log_line_integer(line, "status", status);
@@ -170,7 +130,7 @@ static void log_access(struct exchange *exchange, int status, size_t body_bytes,
     log_line_integer(line, "duration_us", duration_us);
     log_line_text(line, "client", http_address_format(&client, client_memory));
     log_caller(line, &exchange->caller);
-    log_line_text(line, "path", without_keys(exchange, request->path));
+    log_line_text(line, "path", without_keys(request->path, exchange->arena));
     log_ring_put(exchange->loop->access_log, log_line_end(line));
 }
 

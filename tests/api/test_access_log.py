@@ -224,7 +224,9 @@ def test_no_secret_in_any_log(initialised, start_server, log):
         for secret in (key, foreign):
             client.get(f"/v1/customers/{secret}", headers={"X-Request-ID": secret})
             client.get(f"/{secret}/x-{secret}", headers={"X-Request-ID": f"a.{secret}"})
-            count += 2
+            client.get(f"/v1/customers/%20{secret}", headers={"X-Request-ID": f"%22{secret}"})
+            client.get(f"/v1/customers/sk%5F{secret[3:]}", headers={"X-Request-ID": f"%73{secret[1:]}"})
+            count += 4
         client.post("/v1/customers", b'{"external_id": "body-secret-4711", ')
         count += 1
     with RawConnection(server.address) as connection:
@@ -235,6 +237,8 @@ def test_no_secret_in_any_log(initialised, start_server, log):
     everything = server.log + log.path.read_text()
     for secret in words:
         assert secret not in everything, secret
+    for secret in (key, foreign):
+        assert secret[3:] not in everything, secret
     assert "/v1/customers/sk_" in [line["path"] for line in lines]
     assert "a.sk_" in [line["request_id"] for line in lines]
     assert "request refused" in server.log, "the debug level says something"
