@@ -79,8 +79,7 @@ static enum exit_code open_csv(struct import *import)
     const char *name = arena_string(import->arena, import->options.name);
     struct text reason;
 
-    csv_detect_separator(csv);
-    switch (csv_read(csv)) {
+    switch (csv_read_header(csv)) {
     case ROW_READ:
         break;
     case ROW_END:
@@ -126,7 +125,7 @@ static enum exit_code open_source(struct import *import)
     struct import_options *options = &import->options;
     struct text reason;
 
-    import->source = file_source_open(options->file, import->arena, &reason);
+    import->source = file_source_open(options->file, import->link.interruptions, import->arena, &reason);
     if (!import->source)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (file_source_is(import->source, options->rejects, import->arena))

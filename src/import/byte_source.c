@@ -16,6 +16,7 @@ enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
 struct file_source {
     struct byte_source bytes; /* first, so that one is found from the other */
     int fd;
+    const volatile int *interruptions;
     uint64_t read_bytes, size_bytes;
     enum packing packing;
     bool at_end;       /* of the file */
@@ -33,9 +34,16 @@ static long fail(struct file_source *file, const char *failure)
     return -1;
 }
 
-/* Reads more of the file behind what is not yet used. False on a failure. */
+/* Reads more of the file behind what is not yet used. False on a failure. An interruption is looked for here
+ * as well as between the rows: a row may have no end. */
 static bool fill(struct file_source *file)
 {
+    static const char interrupted[] = "was not read to its end: interrupted";
+
+    if (*file->interruptions) {
+        fail(file, interrupted);
+        return false;
+    }
     if (file->start > 0) {
         memmove(file->packed, file->packed + file->start, file->end - file->start);
         file->end -= file->start;
@@ -46,7 +54,7 @@ static bool fill(struct file_source *file)
     if (length < 0) {
         /* Only a signal that is to end the import interrupts it. */
         fail(file, errno == EISDIR  ? "is a directory"
-                   : errno == EINTR ? "was not read to its end: interrupted"
+                   : errno == EINTR ? interrupted
                                     : "cannot be read any further: input/output error");
         return false;
     }
@@ -172,7 +180,8 @@ static long read_file(struct byte_source *source, char *out, size_t capacity)
     }
 }
 
-struct file_source *file_source_open(struct text path, struct arena *arena, struct text *reason)
+struct file_source *file_source_open(struct text path, const volatile int *interruptions, struct arena *arena,
+                                     struct text *reason)
 {
     bool is_input = text_equal(path, TEXT("-"));
     int fd = is_input ? STDIN_FILENO : open(arena_string(arena, path), O_RDONLY | O_CLOEXEC);
@@ -189,6 +198,7 @@ struct file_source *file_source_open(struct text path, struct arena *arena, stru
     if (!file)
         abort();
     file->fd = fd;
+    file->interruptions = interruptions;
     file->bytes.read = read_file;
     file->size_bytes = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
     return file;

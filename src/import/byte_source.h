@@ -22,8 +22,10 @@ struct byte_source {
 
 struct file_source;
 
-/* Opens `path`; "-" is standard input. NULL and a one-line reason in the arena when it cannot be read. */
-struct file_source *file_source_open(struct text path, struct arena *arena, struct text *reason);
+/* Opens `path`; "-" is standard input. Reading fails when *interruptions is not 0 any more. NULL and a
+ * one-line reason in the arena when it cannot be read. */
+struct file_source *file_source_open(struct text path, const volatile int *interruptions, struct arena *arena,
+                                     struct text *reason);
 void file_source_close(struct file_source *file);
 struct byte_source *file_source_bytes(struct file_source *file);
 /* How far the file has been read and its size, packed as it is; a size of 0 is not known (a pipe). */

@@ -163,6 +163,7 @@ static size_t skip_plain(const struct scan *scan, const char *bytes, size_t at, 
 /* A row that is too long to be kept is still read to its end, unless that is the end of a quote. */
 static void drop(struct scan *scan)
 {
+    static const char too_long[] = "is longer than 262144 bytes";
     struct csv_reader *reader = scan->reader;
     struct window *window = &reader->window;
 
@@ -173,8 +174,10 @@ static void drop(struct scan *scan)
     scan->is_dropped = true;
     if (scan->state == STATE_QUOTED || scan->state == STATE_QUOTE)
         lose(scan, "opens a quote that is not closed within 262144 bytes");
+    else if (reader->is_at_header)
+        lose(scan, too_long);
     else
-        refuse(scan, "is longer than 262144 bytes");
+        refuse(scan, too_long);
     reader->field_count = 0;
     window->start += scan->at;
     scan->at = 0;
@@ -327,7 +330,7 @@ static struct text first_line(struct window *window)
     return (struct text){window->data + window->start, at};
 }
 
-void csv_detect_separator(struct csv_reader *reader)
+static void detect_separator(struct csv_reader *reader)
 {
     static const char separators[] = ",;\t";
     size_t counts[sizeof separators - 1] = {0}, most = 0;
@@ -361,5 +364,16 @@ enum row_status csv_read(struct csv_reader *reader)
     do
         status = read_row(reader);
     while (status == ROW_READ && reader->raw.length == 0);
+    return status;
+}
+
+enum row_status csv_read_header(struct csv_reader *reader)
+{
+    enum row_status status;
+
+    detect_separator(reader);
+    reader->is_at_header = true;
+    status = csv_read(reader);
+    reader->is_at_header = false;
     return status;
 }

@@ -24,7 +24,8 @@ struct csv_reader {
     struct window window;
     bool is_open;
     const char *failure; /* of the file, when it was opened */
-    char separator;      /* a comma, unless csv_detect_separator found another one */
+    bool is_at_header;   /* inside of csv_read_header */
+    char separator;      /* a comma, unless csv_read_header found another one */
     struct csv_span *spans;
     struct buffer unescaped, beginning;
 
@@ -42,12 +43,13 @@ struct csv_reader {
 void csv_reader_init(struct csv_reader *reader, struct byte_source *source);
 void csv_reader_free(struct csv_reader *reader);
 
-/* To be called before the first row: the comma, semicolon or tab that the first line has most of outside of
- * quotes separates the fields; the comma when it has none, or as many of another. */
-void csv_detect_separator(struct csv_reader *reader);
-
 /* Reads the next row. After ROW_LOST nothing more may be asked for. Time grows linearly with the input;
  * memory is WINDOW_BYTES and the fields. */
 enum row_status csv_read(struct csv_reader *reader);
+
+/* Reads the first row, in place of csv_read: the comma, semicolon or tab that the first line has most of
+ * outside of quotes separates the fields from here on; the comma when it has none, or as many of another. One
+ * that is too long is lost, as nothing could be made of the rows behind it. */
+enum row_status csv_read_header(struct csv_reader *reader);
 
 #endif

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -790,6 +791,40 @@ def test_interrupted_and_resumed(place, start_server, with_server):
     assert not summary["complete"] and summary["created"] == count_customers(place) < MANY
     place.expect(path, created=MANY - summary["created"], unchanged=summary["created"])
     place.require_trail(MANY)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_interrupted_inside_a_line_without_end(place, form):
+    """What stands in front of it goes in."""
+    beginning = "external_id,name\na,Acme\n" if form == "csv" else '{"external_id":"a","name":"Acme"}\n'
+    command = ["import", "customers", "-", "--format", form, "--data", place.directory, "--rejects", place.folder / "rejected"]
+    written = 0
+
+    def feed(pipe):
+        nonlocal written
+        pipe.write(beginning.encode())
+        while True:
+            written += pipe.write(bytes(1 << 16))
+
+    process = subprocess.Popen(
+        [BINARY, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(*command), bufsize=0
+    )
+    with process, ThreadPoolExecutor(1) as pool:
+        feeding = pool.submit(feed, process.stdin)
+        wait_until(lambda: written > 2 << 20, 20, "the line to be longer than any row")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(seconds(20)) == 1
+        process.stdin.close()
+        assert isinstance(feeding.exception(), (BrokenPipeError, ValueError))
+        complaint = process.stderr.read().decode()
+    assert "was not read to its end: interrupted; run the same command again to go on" in complaint
+    assert place.rows("SELECT external_id FROM customers") == [("a",)]
+
+
+def test_a_header_without_an_end_ends_the_import_at_once(place):
+    process = run("import", "customers", "/dev/zero", "--format", "csv", "--data", place.directory, "--rejects", place.folder / "rejected")
+    assert process.returncode == 1
+    assert process.stderr == "farthing: /dev/zero: the header, on line 1, is longer than 262144 bytes\n"
 
 
 @pytest.mark.parametrize("with_server", [True, False])

@@ -145,6 +145,27 @@ static void test_a_quote_that_stays_open(void **state)
     }
 }
 
+/* ---- the header ---- */
+
+static long read_zeros(struct byte_source *bytes, char *out, size_t capacity)
+{
+    (void)bytes;
+    memset(out, 0, capacity);
+    return (long)capacity;
+}
+
+static void test_a_header_without_end_is_lost(void **state)
+{
+    struct byte_source source = {.read = read_zeros};
+    struct csv_reader reader;
+
+    (void)state;
+    csv_reader_init(&reader, &source);
+    assert_int_equal(csv_read_header(&reader), ROW_LOST);
+    assert_string_equal(reader.reason, "is longer than 262144 bytes");
+    csv_reader_free(&reader);
+}
+
 /* ---- separators ---- */
 
 static char separator_of(const char *input)
@@ -156,7 +177,7 @@ static char separator_of(const char *input)
     struct string_source source = {.bytes.read = read_string, .rest = buffer_text(&rest)};
 
     csv_reader_init(&reader, &source.bytes);
-    csv_detect_separator(&reader);
+    csv_read_header(&reader);
     char separator = reader.separator;
 
     csv_reader_free(&reader);
@@ -252,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_refused_rows),
         cmocka_unit_test(test_a_row_that_is_too_long),
         cmocka_unit_test(test_a_quote_that_stays_open),
+        cmocka_unit_test(test_a_header_without_end_is_lost),
         cmocka_unit_test(test_separators),
         cmocka_unit_test(test_the_longest_row),
         cmocka_unit_test(test_too_many_fields),
