@@ -90,16 +90,21 @@ static const char *complaint(void)
     return text ? text : "no reason given";
 }
 
+/* OpenSSL would wait for whoever writes to a pipe, and be waited for by the server's start or end. */
 static bool can_be_read(const char *what, const char *path, struct arena *arena, struct text *reason)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat status;
 
-    if (file < 0) {
+    if (file < 0 || fstat(file, &status) != 0)
         *reason = arena_format(arena, "cannot read the TLS %s %s: %s", what, path, strerror(errno));
-        return false;
-    }
-    close(file);
-    return true;
+    else if (!S_ISREG(status.st_mode))
+        *reason = arena_format(arena, "the TLS %s %s cannot be used: it is not a regular file", what, path);
+    else
+        *reason = text_none;
+    if (file >= 0)
+        close(file);
+    return !text_is_set(*reason);
 }
 
 /* The context has a place for each type of key; "no certificate" is said of the key's place. */

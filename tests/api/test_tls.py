@@ -442,6 +442,9 @@ def test_files_that_cannot_be_used_stop_the_start(tmp_path, certificate):
     openssl("pkey", "-in", other.key, "-aes256", "-passout", "pass:secret", "-out", sealed)
     weak = Certificate(tmp_path, "weak", key=("rsa:1024",))
     missing = tmp_path / "missing"
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
     cases = [
         (missing, certificate.key, 1, f"cannot read the TLS certificate {missing}: No such file or directory"),
         (certificate.certificate, missing, 1, f"cannot read the TLS key {missing}: No such file or directory"),
@@ -451,6 +454,9 @@ def test_files_that_cannot_be_used_stop_the_start(tmp_path, certificate):
         (certificate.certificate, other.key, 1, "does not belong to the certificate"),
         (certificate.certificate, rsa.key, 1, "does not belong to the certificate"),
         (weak.certificate, weak.key, 1, f"the TLS certificate {weak.certificate} cannot be used: ee key too small"),
+        (pipe, certificate.key, 1, f"the TLS certificate {pipe} cannot be used: it is not a regular file"),
+        (certificate.certificate, link, 1, f"the TLS key {link} cannot be used: it is not a regular file"),
+        (tmp_path, certificate.key, 1, f"the TLS certificate {tmp_path} cannot be used: it is not a regular file"),
     ]
     for chain, key, code, said in cases:
         directory = tmp_path / "data"
@@ -529,6 +535,24 @@ def test_a_bad_reload_keeps_the_old_certificate(directory, start_server, tmp_pat
     files.replace_by(other)
     hang_up(server)
     assert served_subject(server) == "other"
+
+
+def test_a_pipe_does_not_hold_up_a_reload(directory, start_server, tmp_path):
+    one, other = Certificate(tmp_path, "one"), Certificate(tmp_path, "other")
+    files = Certificate(tmp_path, "served")
+    files.replace_by(one)
+    server = start_server(directory, *files.flags)
+    files.key.unlink()
+    os.mkfifo(files.key)
+    assert "it is not a regular file" in hang_up(server)
+    assert served_subject(server) == "one"
+    files.key.unlink()
+    files.certificate.unlink()
+    files.key.symlink_to(other.key)
+    files.certificate.symlink_to(other.certificate)
+    hang_up(server)
+    assert served_subject(server) == "other"
+    server.stop()
 
 
 def test_a_reload_takes_other_files_and_says_what_needs_a_restart(directory, start_server, tmp_path):
