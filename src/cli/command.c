@@ -46,6 +46,14 @@ void remark(const char *format, ...)
     va_end(arguments);
 }
 
+bool print_out(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    complain(EXIT_FAILED, "standard output cannot be written: %s", strerror(errno));
+    return false;
+}
+
 /* ---- values ---- */
 
 static int flag_index(const struct command *command, struct text name)
@@ -293,7 +301,5 @@ enum exit_code command_main(int argument_count, char **arguments)
     enum exit_code code = find_and_run(argument_count, arguments);
 
     /* What was printed may be the only copy of something: it counts as done when it is out. */
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
-        return complain(EXIT_FAILED, "standard output cannot be written: %s", strerror(errno));
-    return code;
+    return code != EXIT_DONE || print_out() ? code : EXIT_FAILED;
 }

@@ -175,7 +175,7 @@ static enum exit_code conclude(struct import *import)
     progress_end(&import->progress);
     warn(import);
     import_summary_print(&summary);
-    if (fflush(stdout) != 0)
+    if (!print_out())
         code = EXIT_FAILED;
     if (!import_rejects_close(&import->rejects))
         code = complain(EXIT_FAILED, "the refused rows could not be written to %.*s: %s",

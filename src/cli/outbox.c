@@ -115,7 +115,7 @@ static enum exit_code follow(struct follower *follower)
         bool is_done = print_events(follower, items_of(&reply));
         const struct json_value *more = json_member(reply.body, TEXT("more"));
 
-        if (fflush(stdout) != 0)
+        if (!print_out())
             return EXIT_FAILED;
         if (!is_done || !more || more->type != JSON_TRUE)
             poll(NULL, 0, POLL_MS);

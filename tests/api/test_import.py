@@ -680,6 +680,18 @@ def test_rejects_elsewhere_and_never_over_the_file(place):
     assert process.returncode == 1 and "could not be written to /dev/full: No space left on device" in process.stderr
 
 
+def test_a_summary_that_cannot_be_written_is_told(place):
+    path = place.file("external_id,name\na,A\n")
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [BINARY, "import", "customers", path, "--data", place.directory],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=seconds(30), env=environment("import", "customers"),
+        )
+    assert process.returncode == 1
+    assert process.stderr == "farthing: standard output cannot be written: No space left on device\n"
+    assert place.rows("SELECT external_id FROM customers") == [("a",)]
+
+
 def test_the_rejects_of_an_earlier_run_go_when_there_are_none(place):
     rejected = place.folder / "customers.csv.rejected.csv"
     place.expect(place.file("external_id,name\na,\n"), refused=1, code=1)
