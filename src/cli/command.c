@@ -199,9 +199,14 @@ static bool read_operand(struct invocation *invocation, const char *argument)
     const struct command *command = invocation->command;
     unsigned count_max = command_takes_several(command) ? COMMAND_OPERANDS_MAX : command->operand != NULL;
 
+    if (invocation->operand_count == count_max && count_max > 1) {
+        complain(EXIT_USAGE, "%s takes at most %u of %s, and \"%s\" is one more; see `farthing help %s`",
+                 command->name, count_max, command->operand, argument, command->name);
+        return false;
+    }
     if (invocation->operand_count == count_max) {
-        complain(EXIT_USAGE, "%s does not take \"%s\"%s; see `farthing help %s`", command->name, argument,
-                 count_max > 1 ? " as well" : "", command->name);
+        complain(EXIT_USAGE, "%s does not take \"%s\"; see `farthing help %s`", command->name, argument,
+                 command->name);
         return false;
     }
     invocation->operands[invocation->operand_count++] = text_from_string(argument);

@@ -266,9 +266,10 @@ static void test_several_operands(void **state)
         RUN("gather", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"),
         EXIT_DONE);
     assert_string_equal(ran.operands, "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;");
-    expect_refused(RUN("gather", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
-                       "15", "16", "17"),
-                   "farthing: gather does not take \"17\" as well; see `farthing help gather`\n");
+    expect_refused(
+        RUN("gather", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+            "17"),
+        "farthing: gather takes at most 16 of WORD..., and \"17\" is one more; see `farthing help gather`\n");
     expect_refused(RUN("gather"), "farthing: gather needs WORD...; see `farthing help gather`\n");
 }
 
