@@ -93,15 +93,26 @@ static void write_parameter(struct json_writer *writer, const struct field *fiel
                             struct arena *arena)
 {
     bool has_json = field->type == FIELD_STRING_MAP || field->type == FIELD_JSON_ARRAY;
-    int64_t integer;
 
     json_key(writer, field->name);
-    if (field->type == FIELD_INTEGER && text_to_int64(value, &integer))
-        json_int64(writer, integer);
-    else if (has_json && is_json(value, arena))
+    if (has_json && is_json(value, arena))
         json_raw(writer, value);
     else
         json_string(writer, value);
+}
+
+/* What is no number is refused here, as all that a query string has are strings. */
+static const struct failure *write_integer(struct json_writer *writer, const struct field *field,
+                                           struct text value, struct arena *arena)
+{
+    struct failure *failure = NULL;
+    int64_t integer;
+
+    if (text_to_int64(value, &integer))
+        json_put_int64(writer, field->name, integer);
+    else
+        failure_add_field(&failure, arena, field->name, TEXT(FIELD_INTEGER_RULE));
+    return failure;
 }
 
 static const struct failure *write_list(struct exchange *exchange, struct json_writer *writer,
@@ -162,7 +173,11 @@ static const struct failure *write_fields(struct exchange *exchange, struct json
             failure = write_list(exchange, writer, &fields[i]);
         } else if (!text_equal(fields[i].name, TEXT("sort"))) { /* which has a form of its own */
             failure = exchange_query(exchange, fields[i].name, &value);
-            if (!failure && text_is_set(value))
+            if (failure || !text_is_set(value))
+                continue;
+            if (fields[i].type == FIELD_INTEGER)
+                failure = write_integer(writer, &fields[i], value, exchange->arena);
+            else
                 write_parameter(writer, &fields[i], value, exchange->arena);
         }
     }

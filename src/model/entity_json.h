@@ -16,6 +16,10 @@ enum {
     METADATA_BYTES_MAX = 64 * 1024, /* keys and values together */
 };
 
+/* What a FIELD_INTEGER of input must be: what text_to_int64 takes. */
+#define FIELD_INTEGER_RULE                                                                                   \
+    "must be a whole number from -9223372036854775807 to 9223372036854775807, written in digits alone"
+
 /* Appends the members of a reply object, inside an object that the caller opened. */
 void entity_write_members(struct json_writer *writer, const struct entity *entity, const void *record,
                           const struct scope *scope);

@@ -292,7 +292,7 @@ static void read_integer(const struct reading *reading, const struct field *fiel
     if (value->type != JSON_NUMBER)
         refuse_type(reading, field->name, "an integer", JSON_NUMBER, value);
     else if (!text_to_int64(value->text, (int64_t *)((char *)record + field->offset)))
-        refuse(reading, field->name, "must be an integer, written without fraction or exponent");
+        refuse(reading, field->name, FIELD_INTEGER_RULE);
 }
 
 static void read_array(const struct reading *reading, const struct field *field,
