@@ -108,6 +108,15 @@ static const struct failure *check_address_rate(struct exchange *exchange)
     return check_rate(exchange, limit, http_address_client_key(&client), TEXT("from this address"));
 }
 
+/* A proxy may have looked at the other one. */
+static const struct failure *check_one_key(struct exchange *exchange)
+{
+    if (!http_request_header_is_ambiguous(&exchange->http->request, TEXT("x-api-key")))
+        return NULL;
+    return failure_new(exchange->arena, FAILURE_VALIDATION,
+                       TEXT("the x-api-key header is given twice, with different keys"));
+}
+
 static struct credentials read_credentials(const struct http_request *request)
 {
     return (struct credentials){
@@ -146,9 +155,11 @@ static const struct failure *check_key(struct exchange *exchange)
     struct credentials credentials = read_credentials(&exchange->http->request);
     const struct requirements requirements = {
         exchange->route->permission, exchange->route->without_environment, api->config.enforces_reads};
-    const struct failure *failure = authenticate(api->identities, api->secrets.secrets, &credentials,
-                                                 exchange->call.now_us, exchange->arena, &exchange->caller);
+    const struct failure *failure = check_one_key(exchange);
 
+    if (!failure)
+        failure = authenticate(api->identities, api->secrets.secrets, &credentials, exchange->call.now_us,
+                               exchange->arena, &exchange->caller);
     if (!failure)
         failure = check_key_rate(exchange, &credentials);
     if (!failure)

@@ -71,6 +71,8 @@ struct http_request {
 
 /* The value of the first header named `name`, or an unset text. O(headers). */
 struct text http_request_header(const struct http_request *request, struct text name);
+/* Whether several lines have the header, with different values. */
+bool http_request_header_is_ambiguous(const struct http_request *request, struct text name);
 
 /* A refusal by this room: the handler words the reply, the room sends it and closes the connection. */
 enum http_refusal {

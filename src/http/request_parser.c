@@ -175,11 +175,31 @@ enum http_parse_status http_parse_head(struct text input, struct http_header *he
     return HTTP_PARSE_DONE;
 }
 
+/* The first header line of this name from number `index` on; header_count when there is none. */
+static unsigned find_header(const struct http_request *request, struct text name, unsigned index)
+{
+    for (; index < request->header_count; index++)
+        if (request->headers[index].name.length == name.length &&
+            text_equal_ignoring_case(request->headers[index].name, name))
+            break;
+    return index;
+}
+
 struct text http_request_header(const struct http_request *request, struct text name)
 {
-    for (unsigned i = 0; i < request->header_count; i++)
-        if (request->headers[i].name.length == name.length &&
-            text_equal_ignoring_case(request->headers[i].name, name))
-            return request->headers[i].value;
-    return text_none;
+    unsigned found = find_header(request, name, 0);
+
+    return found < request->header_count ? request->headers[found].value : text_none;
+}
+
+bool http_request_header_is_ambiguous(const struct http_request *request, struct text name)
+{
+    unsigned first = find_header(request, name, 0), next = first;
+
+    while (next < request->header_count) {
+        if (!text_equal(request->headers[next].value, request->headers[first].value))
+            return true;
+        next = find_header(request, name, next + 1);
+    }
+    return false;
 }

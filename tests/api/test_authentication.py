@@ -8,7 +8,7 @@ import pytest
 import farthing_server
 from expectations import assert_error
 from farthing_server import create_key, run, run_ok
-from http_client import Client
+from http_client import Client, RawConnection, request_bytes
 
 BODY = {"name": "Acme"}
 SOMEONE = "/v1/customers/someone"
@@ -61,6 +61,17 @@ def test_a_key_is_compared_whole_and_with_case(api, shared, new_external_id):
 @pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
 def test_the_header_name_has_no_case(api, shared, customer_path, name):
     assert api.get(customer_path, key=None, headers={name: shared.key}).status == 200
+
+
+def test_two_keys_that_differ_are_refused(shared, customer_path):
+    """Whichever counted, somebody in between may have taken the other one to."""
+    for keys, status in (((shared.key, "sk_other"), 400), (("sk_other", shared.key), 400), (("", shared.key), 400), ((shared.key,) * 3, 200)):
+        with RawConnection(shared.address) as connection:
+            reply = connection.exchange(request_bytes("GET", customer_path, headers=[("X-Api-Key", key) for key in keys]))
+        assert reply.status == status, keys
+        if status == 400:
+            assert_error(reply, 400, "validation_error")
+            assert "x-api-key" in reply.json()["message"]
 
 
 def test_a_key_is_no_bearer_token(api, shared, new_external_id):
