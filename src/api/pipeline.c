@@ -63,17 +63,25 @@ static const struct failure *no_endpoint(struct exchange *exchange, struct text 
                                     TEXT_FORMAT(method_name), TEXT_FORMAT(path)));
 }
 
-static const struct failure *find_route(struct exchange *exchange)
+/* NULL: there is none for this request. */
+static const struct route *match_route(struct exchange *exchange)
 {
     const struct http_request *request = &exchange->http->request;
     /* A HEAD is a GET whose body http leaves out (RFC 9110 section 9.3.2). */
-    bool is_head = request->method == HTTP_HEAD;
-    enum http_method method = is_head ? HTTP_GET : request->method;
+    enum http_method method = request->method == HTTP_HEAD ? HTTP_GET : request->method;
     const struct route *route =
         router_find(exchange->loop->api->router, method, request->path, exchange->parameters);
 
-    if (!route || !is_open_here(exchange, route))
-        return no_endpoint(exchange, is_head ? TEXT("GET") : request->method_name);
+    return route && is_open_here(exchange, route) ? route : NULL;
+}
+
+static const struct failure *find_route(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->http->request;
+    const struct route *route = match_route(exchange);
+
+    if (!route)
+        return no_endpoint(exchange, request->method == HTTP_HEAD ? TEXT("GET") : request->method_name);
     exchange->route = route;
     exchange->status = route->status;
     return NULL;
@@ -339,6 +347,8 @@ void pipeline_on_request(void *loop_state, struct http_exchange *http)
 
         LOG_DEBUG("request refused", LOG_INTEGER("status", refusal.status),
                   LOG_STRING("reason", http->refusal_reason));
+        if (http->has_head)
+            exchange->route = match_route(exchange); /* for the access log and the numbers */
         reply_refusal(exchange, refusal.status, refusal.code, refusal_reason(http));
         return;
     }

@@ -102,6 +102,7 @@ struct http_exchange {
     enum http_refusal
         refusal; /* not NONE: words a reply to a request that could not be read; `request` may be empty */
     const char *refusal_reason; /* for a person: "two Content-Length headers differ" */
+    bool has_head;              /* `request` is whole but for its body, also when it is refused */
     bool is_admitted;           /* on_head has said yes to this request before */
     size_t body_bytes_max; /* config.body_bytes_max; on_head may lower it, to HTTP_SMALL_BODY_BYTES_MAX at
                               least */

@@ -78,6 +78,7 @@ static bool parse_head(struct http_connection *connection, struct http_exchange_
     case HTTP_PARSE_DONE:
         break;
     }
+    record->exchange.has_head = true;
     if (is_too_large(connection)) {
         refuse_large_body(connection);
         return false;

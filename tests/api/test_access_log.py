@@ -135,6 +135,26 @@ def test_requests_that_could_not_be_read_have_a_line(initialised, start_server, 
     assert line["status"] == "400" and line["route"] == "unmatched"
 
 
+def test_requests_whose_body_is_refused_have_their_route(initialised, start_server, log):
+    directory, credentials = initialised
+    server = start_server(directory, "--access-log", log.path, "--body-timeout-ms", 300, "--header-timeout-ms", 300, "--body-bytes-max", 65536)
+    chunked = [("Transfer-Encoding", "chunked")]
+    cases = [
+        (request_bytes("POST", "/v1/customers", None, b"{")[:-1], 408, "/v1/customers"),
+        (request_bytes("PUT", "/v1/customers/cust_1", credentials.api_key, headers=chunked), 408, "/v1/customers/{id}"),
+        (request_bytes("POST", "/v1/customers", None, headers=[("Content-Length", "65537")]), 413, "/v1/customers"),
+        (request_bytes("POST", "/v1/customers", credentials.api_key, headers=chunked) + b"10001\r\n", 413, "/v1/customers"),
+        (request_bytes("POST", "/v1/customers", credentials.api_key, headers=chunked) + b"x\r\n", 400, "/v1/customers"),
+        (request_bytes("POST", "/nowhere", None, b"{")[:-1], 408, "unmatched"),
+        (request_bytes("POST", "/v1/customers", None, b"{")[:-3], 408, "unmatched"),
+    ]
+    for number, (data, status, route) in enumerate(cases, 1):
+        with RawConnection(server.address) as connection:
+            assert connection.exchange(data).status == status, data
+        line = log.wait(number)[-1]
+        assert (line["status"], line["route"]) == (str(status), route), data
+
+
 def test_probes_have_no_line(initialised, start_server, log):
     directory, credentials = initialised
     server = start_server(directory, "--access-log", log.path)
