@@ -750,6 +750,13 @@ def test_a_key_of_a_service_account_has_roles_that_one_may_have(operator):
     assert operator.json("key", "create", "--name", "k", "--role", "event_ingestor")["secret"]["roles"] == ["event_ingestor"]
 
 
+def test_a_role_of_a_key_given_twice_is_kept_once(operator):
+    secret = operator.json("key", "create", "--name", "k", "--role", "super_admin", "--role", "super_admin")["secret"]
+    assert secret["roles"] == ["super_admin"]
+    secret = operator.json("key", "create", "--name", "k", *["--role", "all_reader", "--role", "event_reader"] * 2)["secret"]
+    assert secret["roles"] == ["all_reader", "event_reader"]
+
+
 def test_a_key_for_an_environment_by_name(operator):
     operator("environment", "create", "Live")
     assert "--environment" in operator.refused("key", "create", "--name", "k")
