@@ -1,8 +1,7 @@
 /* config.c: `farthing config example|check|show`. */
 #include "cli/commands.h"
 #include "cli/printed.h"
-#include "cli/roles_file.h"
-#include "http/http.h"
+#include "cli/serve_plan.h"
 #include "json/writer.h"
 
 #include <stdio.h>
@@ -71,13 +70,11 @@ enum exit_code command_config_example(struct invocation *invocation)
 enum exit_code command_config_check(struct invocation *invocation)
 {
     const struct settings *settings = &invocation->settings;
-    struct text reason;
+    struct serve_plan plan;
+    enum exit_code code = serve_plan_make(settings, false, &plan, &invocation->arena);
 
-    if (!roles_file_check(settings_text(settings, "rbac-roles-file"), &invocation->arena, &reason))
-        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
-    if (!http_tls_is_possible(settings_text(settings, "tls-cert"), settings_text(settings, "tls-key"),
-                              &invocation->arena, &reason))
-        return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
+    if (code != EXIT_DONE)
+        return code;
     if (text_is_set(settings->file))
         printf("the settings are valid; %.*s was read\n", TEXT_FORMAT(settings->file));
     else

@@ -6,7 +6,7 @@
 #include "cli/entrances.h"
 #include "cli/printed.h"
 #include "cli/roles_file.h"
-#include "cli/serve.h"
+#include "cli/serve_plan.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -110,7 +110,7 @@ static void check_addresses(struct doctor *doctor)
     if (!doctor->settings_hold || doctor->is_in_use)
         return;
     config = http_config_of(doctor->settings);
-    if (entrances_configure(doctor->settings, &config, doctor->arena, &reason) &&
+    if (entrances_configure(doctor->settings, true, &config, doctor->arena, &reason) &&
         http_start_is_possible(&config, doctor->arena, &reason))
         doctor_say(doctor, VERDICT_OK, "listen", TEXT("the addresses can be listened on"), text_none);
     else

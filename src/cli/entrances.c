@@ -49,14 +49,14 @@ static bool add_all_inherited(const struct systemd_socket *sockets, unsigned cou
 }
 
 /* Sockets that were passed take the place of the default address. */
-static bool add_addresses(const struct settings *settings, struct http_config *config, struct arena *arena,
-                          struct text *reason)
+static bool add_addresses(const struct settings *settings, bool is_start, struct http_config *config,
+                          struct arena *arena, struct text *reason)
 {
     const struct text *addresses;
     unsigned count = settings_list(settings, "listen", &addresses);
     bool is_default = settings->states[settings_find(TEXT("listen"))].origin == ORIGIN_DEFAULT;
     struct systemd_socket sockets[SYSTEMD_SOCKETS_MAX];
-    unsigned socket_count = systemd_sockets(sockets);
+    unsigned socket_count = is_start ? systemd_sockets(sockets) : 0;
     bool uses_sockets = is_default && socket_count > 0;
 
     if (uses_sockets)
@@ -64,6 +64,8 @@ static bool add_addresses(const struct settings *settings, struct http_config *c
     for (unsigned i = 0; i < count; i++) {
         bool is_systemd = text_equal(addresses[i], TEXT("systemd"));
 
+        if (is_systemd && !is_start)
+            continue;
         if (!(is_systemd ? add_all_inherited(sockets, socket_count, config, arena, reason)
                          : add(config, addresses[i], HTTP_ENTRANCE_PUBLIC, reason)))
             return false;
@@ -144,13 +146,15 @@ static void set_limits(const struct settings *settings, struct http_config *conf
     config->connections_per_client_max = of_client ? of_client : (config->connections_max + 1) / 2;
 }
 
-bool entrances_configure(const struct settings *settings, struct http_config *config, struct arena *arena,
-                         struct text *reason)
+bool entrances_configure(const struct settings *settings, bool is_start, struct http_config *config,
+                         struct arena *arena, struct text *reason)
 {
     config->tls_certificate_path = settings_text(settings, "tls-cert");
     config->tls_key_path = settings_text(settings, "tls-key");
-    set_limits(settings, config);
+    if (is_start)
+        set_limits(settings, config);
     config->unix_socket_mode = mode_of(settings_text(settings, "unix-socket-mode"));
-    return add_trusted(settings, &config->trust, reason) && add_addresses(settings, config, arena, reason) &&
+    return add_trusted(settings, &config->trust, reason) &&
+           add_addresses(settings, is_start, config, arena, reason) &&
            add_metrics_addresses(settings, config, reason);
 }

@@ -1,14 +1,11 @@
 /* serve.c: `farthing serve`. */
-#include "cli/serve.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/commands.h"
-#include "cli/continuous_backup.h"
-#include "cli/entrances.h"
 #include "cli/instance.h"
 #include "cli/reload.h"
-#include "cli/roles_file.h"
+#include "cli/serve_plan.h"
 #include "cli/systemd.h"
 
 #include <malloc.h>
@@ -29,21 +26,6 @@ static void configure_log(const struct settings *settings)
 {
     log_configure((enum log_format)settings_choice(settings, "log-format"),
                   (enum log_level)settings_choice(settings, "log-level"));
-}
-
-struct http_config http_config_of(const struct settings *settings)
-{
-    struct http_config config = http_config_default();
-
-    config.loop_count = (unsigned)settings_number(settings, "loops");
-    config.body_bytes_max = (size_t)settings_number(settings, "body-bytes-max");
-    config.buffered_bytes_max = (size_t)settings_number(settings, "buffered-bytes-max");
-    config.header_timeout_ms = (int)settings_number(settings, "header-timeout-ms");
-    config.body_timeout_ms = (int)settings_number(settings, "body-timeout-ms");
-    config.idle_timeout_ms = (int)settings_number(settings, "idle-timeout-ms");
-    config.write_timeout_ms = (int)settings_number(settings, "write-timeout-ms");
-    config.drain_timeout_ms = (int)settings_number(settings, "drain-timeout-ms");
-    return config;
 }
 
 /* Left alone, the allocator learns from one freed body of ten megabytes to keep the next twenty for itself.
@@ -68,21 +50,6 @@ static void configure_rate_limits(const struct settings *settings, struct api_co
     config->key_failure_memory_us = settings_number(settings, "key-failure-memory-ms") * US_PER_MS;
 }
 
-/* What only the api can tell of a setting. False with a reason. */
-static bool check_json_setting(const struct settings *settings, const char *name,
-                               const char *(*check)(struct text, struct arena *), struct arena *arena,
-                               struct text *reason)
-{
-    struct text value = settings_text(settings, name);
-    const char *complaint = text_is_set(value) ? check(value, arena) : NULL;
-
-    if (complaint)
-        *reason = arena_format(arena, "the setting %s %s", name, complaint);
-    return !complaint;
-}
-
-/* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
- * with a reason. */
 static void configure_limits(const struct settings *settings, struct tenant_limits *limits)
 {
     limits->users = settings_number(settings, "users-per-tenant-max");
@@ -102,6 +69,8 @@ static void configure_people(const struct settings *settings, struct api_config 
     config->is_portal_token_in_fragment = settings_boolean(settings, "portal-token-in-fragment");
 }
 
+/* Opens the access log, if there is to be one. After the signals were blocked, because it has a thread. False
+ * with a reason. */
 static bool configure_api(const struct settings *settings, struct arena *arena, struct api_config *config,
                           struct text *reason)
 {
@@ -292,48 +261,41 @@ static enum exit_code serve(struct instance *instance, const struct http_config 
 enum exit_code command_serve(struct invocation *invocation)
 {
     struct arena *arena = &invocation->arena;
-    struct http_config config = http_config_of(&invocation->settings);
+    struct serve_plan plan;
     struct api_config api_config = {0};
     struct place place = place_of(&invocation->settings);
     const struct founding founding = founding_here();
-    struct archiver_options backup;
     struct instance instance;
     struct text reason;
     sigset_t signals;
-    bool is_backed_up;
 
     block_signals(&signals); /* first of all: a SIGHUP from the start on means to read the settings again */
     memory_reserve();
     configure_memory();
     configure_log(&invocation->settings);
-    if (!entrances_configure(&invocation->settings, &config, arena, &reason))
-        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     /* Not after an empty directory was initialised and its first key shown to nobody. */
-    if (!check_json_setting(&invocation->settings, "static-keys", api_check_static_keys, arena, &reason) ||
-        !check_json_setting(&invocation->settings, "environment-allow-list", api_check_environment_allow_list,
-                            arena, &reason) ||
-        !roles_file_use(place.roles_file, arena, &reason) ||
-        !continuous_backup_configure(&invocation->settings, &backup, &is_backed_up, arena, &reason))
-        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
-    if (is_backed_up)
-        place.backup = &backup;
-    if (!http_start_is_possible(&config, arena, &reason))
+    enum exit_code code = serve_plan_make(&invocation->settings, true, &plan, arena);
+
+    if (code != EXIT_DONE)
+        return code;
+    if (plan.is_backed_up)
+        place.backup = &plan.backup;
+    if (!http_start_is_possible(&plan.http, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance_open(&instance, &place, &founding, arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     tell_of_installation(&instance.installation);
-    http_config_listen(&config,
+    http_config_listen(&plan.http,
                        arena_format(arena, "unix:%.*s", TEXT_FORMAT(instance.directory.admin_socket_path)),
                        HTTP_ENTRANCE_ADMIN);
-    enum exit_code code = EXIT_FAILED;
-
+    code = EXIT_FAILED;
     if (configure_api(&invocation->settings, arena, &api_config, &reason) &&
         instance_open_api(&instance, arena, &reason)) {
         api_configure(instance.api, &api_config);
         code = configure_billing(&invocation->settings, instance.api, arena);
         if (code == EXIT_DONE) {
             api_keep_house(instance.api);
-            code = serve(&instance, &config,
+            code = serve(&instance, &plan.http,
                          &(struct reload){&invocation->settings, NULL, api_config.access_log, &instance},
                          &signals, arena);
         }

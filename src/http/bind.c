@@ -345,12 +345,19 @@ static bool speaks_tls(const struct http_config *config, const struct http_liste
            !text_starts_with(bound->address, TEXT("unix:"));
 }
 
+bool http_listen_is_possible(const struct http_config *config, const struct http_listen *listen,
+                             struct arena *arena, struct text *reason)
+{
+    return listen->scheme != HTTP_SCHEME_HTTPS || text_is_set(config->tls_certificate_path) ||
+           fail(listen->address, "https needs a certificate and its key", arena, reason);
+}
+
 bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
                struct http_bound *bound, struct text *reason)
 {
     *bound = (struct http_bound){.socket = -1};
-    if (listen->scheme == HTTP_SCHEME_HTTPS && !text_is_set(config->tls_certificate_path))
-        return fail(listen->address, "https needs a certificate and its key", arena, reason);
+    if (!http_listen_is_possible(config, listen, arena, reason))
+        return false;
     if (!bind_any(config, listen, arena, bound, reason))
         return false;
     bound->is_tls = speaks_tls(config, listen, bound);

@@ -256,9 +256,9 @@ bool http_trust_add(struct http_trust *trust, struct text network);
 /* Whether the server could start now, with its addresses and its certificate; else a reason. For a caller
  * that wants to know before it does anything else. */
 bool http_start_is_possible(const struct http_config *config, struct arena *arena, struct text *reason);
-/* Whether TLS could be spoken with these files; both unset: it is not to be. False with a reason. */
-bool http_tls_is_possible(struct text certificate_path, struct text key_path, struct arena *arena,
-                          struct text *reason);
+/* The part of it that needs no address: whether TLS can be spoken where it is asked for. False with a reason.
+ */
+bool http_config_is_possible(const struct http_config *config, struct arena *arena, struct text *reason);
 
 /* Binds, listens and starts the loops. On failure returns NULL and a one-line reason that says what to do, in
  * `arena`

@@ -328,6 +328,9 @@ struct http_bound {
     struct stat made;    /* what was made there */
 };
 
+/* Whether TLS is asked for at an address only when there is a certificate. False with a reason. */
+bool http_listen_is_possible(const struct http_config *config, const struct http_listen *listen,
+                             struct arena *arena, struct text *reason);
 /* Listens on an address of the configuration. False with a reason. The texts are in the arena. */
 bool http_bind(const struct http_config *config, const struct http_listen *listen, struct arena *arena,
                struct http_bound *bound, struct text *reason);

@@ -115,16 +115,18 @@ static bool open_tls(const struct http_config *config, struct http_tls **tls, st
     return !has_certificate || *tls;
 }
 
-bool http_tls_is_possible(struct text certificate_path, struct text key_path, struct arena *arena,
-                          struct text *reason)
+bool http_config_is_possible(const struct http_config *config, struct arena *arena, struct text *reason)
 {
-    const struct http_config config = {.tls_certificate_path = certificate_path, .tls_key_path = key_path};
     struct http_tls *tls;
-    bool is_possible = open_tls(&config, &tls, arena, reason);
 
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (!http_listen_is_possible(config, &config->listen[i], arena, reason))
+            return false;
+    if (!open_tls(config, &tls, arena, reason))
+        return false;
     if (tls)
         http_tls_close(tls);
-    return is_possible;
+    return true;
 }
 
 /* All at a time, because an address may be in the list twice. */
@@ -145,13 +147,7 @@ static bool bind_all(const struct http_config *config, struct arena *arena, stru
 
 bool http_start_is_possible(const struct http_config *config, struct arena *arena, struct text *reason)
 {
-    struct http_tls *tls;
-
-    if (!open_tls(config, &tls, arena, reason))
-        return false;
-    if (tls)
-        http_tls_close(tls);
-    return bind_all(config, arena, reason);
+    return http_config_is_possible(config, arena, reason) && bind_all(config, arena, reason);
 }
 
 /* Gives a loop its listener for the address: the socket that was bound, or a further one. */

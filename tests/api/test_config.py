@@ -302,6 +302,35 @@ def test_variables_that_others_set_are_not_mentioned():
     assert (process.returncode, process.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "arguments, code, said",
+    [
+        (["--static-keys", '{"zz":{}}'], 2, "the setting static-keys "),
+        (["--environment-allow-list", '{"a":5}'], 2, "the setting environment-allow-list "),
+        (["--backup-to", "s3://bucket"], 2, "an s3:// place needs backup-s3-region"),
+        (["--backup-to", "DATA/sub"], 2, "backup-to names a directory in the data directory"),
+        (["--listen", "https://127.0.0.1:1"], 1, "https needs a certificate and its key"),
+        (["--listen", "127.0.0.1:0", *["--metrics-listen=127.0.0.1:0"] * 16, *["--trust-proxy=10.0.0.0/8"] * 16], 0, ""),
+    ],
+)
+def test_check_approved_of_what_stops_serve(directory, arguments, code, said):
+    directory.mkdir(mode=0o700)
+    arguments = ["--data", directory, *(argument.replace("DATA", str(directory)) for argument in arguments)]
+    variables = {"FARTHING_DATABASE": ""}
+    check = run("config", "check", *arguments, **variables)
+    assert (check.returncode, said in check.stderr) == (code, True), check
+    if code:
+        serve = run("serve", *arguments, **variables)
+        assert (serve.returncode, serve.stderr) == (code, check.stderr)
+    assert not list(directory.iterdir())
+
+
+def test_check_needs_no_socket_of_systemd_and_no_free_address(directory, start_server):
+    run_ok("config", "check", "--listen", "systemd")
+    server = start_server(directory)
+    run_ok("config", "check", "--data", directory, "--listen", "%s:%d" % server.address)
+
+
 def test_check_says_what_was_read(config):
     assert run_ok("config", "check") == "the settings are valid; there is no configuration file\n"
     path = config("loops = 2\n")
