@@ -120,7 +120,7 @@ static enum exit_code open_link(struct import *import, struct text socket_path)
     return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(link->failure));
 }
 
-static enum exit_code open_source(struct import *import)
+static enum exit_code open_source(struct import *import, struct text data)
 {
     struct import_options *options = &import->options;
     struct text reason;
@@ -130,6 +130,8 @@ static enum exit_code open_source(struct import *import)
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (file_source_is(import->source, options->rejects, import->arena))
         return complain(EXIT_USAGE, "--rejects would write over %.*s itself", TEXT_FORMAT(options->file));
+    if (!import_rejects_spare(&import->rejects, data, import->arena, &reason))
+        return complain(EXIT_USAGE, "%.*s", TEXT_FORMAT(reason));
     if (!import_rejects_check(&import->rejects, import->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     csv_reader_init(&import->csv, file_source_bytes(import->source));
@@ -193,7 +195,7 @@ static enum exit_code run(struct import *import, const struct place *place)
 {
     struct admin_host host;
     struct text reason;
-    enum exit_code code = open_source(import);
+    enum exit_code code = open_source(import, place->data);
 
     if (code != EXIT_DONE)
         return code;

@@ -61,7 +61,11 @@ struct import_rejects {
 };
 
 void import_rejects_init(struct import_rejects *rejects, struct text path, bool is_json, struct arena *arena);
-/* To be asked before anything is imported: whether the file could be written. False with a reason. */
+/* To be asked before anything is imported: whether nothing is lost when the file is written. An existing file
+ * must be empty or of an earlier run, and none of the data directory's own. False with a reason. */
+bool import_rejects_spare(const struct import_rejects *rejects, struct text data, struct arena *arena,
+                          struct text *reason);
+/* The same: whether the file could be written. False with a reason. */
 bool import_rejects_check(struct import_rejects *rejects, struct arena *arena, struct text *reason);
 /* `row` as it stands in the file; when it is not CSV with those columns, `is_quoted` makes it one field. */
 void import_rejects_add(struct import_rejects *rejects, uint64_t line, struct text field, struct text reason,

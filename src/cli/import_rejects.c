@@ -2,6 +2,7 @@
  * from there: as CSV behind three columns, line, field and reason; as JSON Lines with a member `rejected`. */
 #include "cli/import.h"
 
+#include "cli/own_files.h"
 #include "import/row_json.h"
 
 #include <errno.h>
@@ -20,12 +21,52 @@ void import_rejects_init(struct import_rejects *rejects, struct text path, bool 
 
 /* ---- before the import ---- */
 
-/* The folder that the file is to be in. */
-static const char *folder_of(struct text path, struct arena *arena)
+/* Whether an open file begins as only these do. */
+static bool begins_as_ours(int fd)
 {
-    while (path.length > 0 && path.data[path.length - 1] != '/')
-        path.length--;
-    return path.length > 0 ? arena_string(arena, path) : ".";
+    static const char *const beginnings[] = {"line,field,reason,", "line;field;reason;",
+                                             "line\tfield\treason\t", "{\"rejected\":{\"line\":"};
+    char bytes[32];
+    ssize_t length = pread(fd, bytes, sizeof bytes, 0);
+    struct text text = {bytes, length > 0 ? (size_t)length : 0};
+
+    for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
+        if (text_starts_with(text, text_from_string(beginnings[i])))
+            return true;
+    return false;
+}
+
+/* Whether nothing would be lost by it: a file that has nothing in it, or what an earlier run has refused. */
+static bool may_be_replaced(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is_ours = fd >= 0 && begins_as_ours(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return is_ours;
+}
+
+bool import_rejects_spare(const struct import_rejects *rejects, struct text data, struct arena *arena,
+                          struct text *reason)
+{
+    const struct data_directory directory = data_directory_at(arena, data);
+
+    if (own_file_is(&directory, rejects->path, arena))
+        *reason = arena_format(arena, "refused rows would be written over %.*s, a file of the data directory",
+                               TEXT_FORMAT(rejects->path));
+    else if (!may_be_replaced(rejects->path_string))
+        *reason = arena_format(arena, "refused rows would be written over %.*s, which is no file of them",
+                               TEXT_FORMAT(rejects->path));
+    else
+        return true;
+    *reason = arena_format(arena, "%.*s. Nothing was imported; say with --rejects FILE where they are to go",
+                           TEXT_FORMAT(*reason));
+    return false;
 }
 
 bool import_rejects_check(struct import_rejects *rejects, struct arena *arena, struct text *reason)
@@ -35,7 +76,7 @@ bool import_rejects_check(struct import_rejects *rejects, struct arena *arena, s
 
     if (stat(rejects->path_string, &status) == 0)
         error = S_ISDIR(status.st_mode) ? EISDIR : access(rejects->path_string, W_OK) != 0 ? errno : 0;
-    else if (errno != ENOENT || access(folder_of(rejects->path, arena), W_OK | X_OK) != 0)
+    else if (errno != ENOENT || access(path_folder(rejects->path, arena), W_OK | X_OK) != 0)
         error = errno;
     if (error == 0)
         return true;
@@ -147,25 +188,16 @@ bool import_rejects_close(struct import_rejects *rejects)
 
 /* ---- a file of an earlier run ---- */
 
-/* Whether a file begins as only this one's do: whatever else stands there under its name is left alone. */
+/* Whatever else stands there under its name is left alone. */
 static bool is_ours(const char *path)
 {
-    static const char *const beginnings[] = {"line,field,reason,", "line;field;reason;",
-                                             "line\tfield\treason\t", "{\"rejected\":{\"line\":"};
-    char bytes[32];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     struct stat status;
+    bool is_ours = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && begins_as_ours(fd);
 
-    if (fd < 0)
-        return false;
-    ssize_t length = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? read(fd, bytes, sizeof bytes) : 0;
-    struct text text = {bytes, length > 0 ? (size_t)length : 0};
-
-    close(fd);
-    for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
-        if (text_starts_with(text, text_from_string(beginnings[i])))
-            return true;
-    return false;
+    if (fd >= 0)
+        close(fd);
+    return is_ours;
 }
 
 bool import_rejects_remove_stale(const struct import_rejects *rejects)

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "cli/continuous_backup.h"
 #include "cli/entrances.h"
+#include "cli/own_files.h"
 #include "cli/roles_file.h"
 
 struct http_config http_config_of(const struct settings *settings)
@@ -33,10 +34,25 @@ static bool check_json_setting(const struct settings *settings, const char *name
     return !complaint;
 }
 
+/* Its lines would end a database, or the secrets. */
+static bool spares_own_files(const struct settings *settings, struct arena *arena, struct text *reason)
+{
+    const struct data_directory directory = data_directory_at(arena, settings_text(settings, "data"));
+    struct text log = settings_text(settings, "access-log");
+
+    if (text_equal(log, TEXT("off")) || text_equal(log, TEXT("stdout")) ||
+        !own_file_is(&directory, log, arena))
+        return true;
+    *reason = arena_format(arena, "access-log names %.*s, a file of the data directory: name one of its own",
+                           TEXT_FORMAT(log));
+    return false;
+}
+
 static bool holds(const struct settings *settings, bool is_start, struct serve_plan *plan,
                   struct arena *arena, struct text *reason)
 {
     return entrances_configure(settings, is_start, &plan->http, arena, reason) &&
+           spares_own_files(settings, arena, reason) &&
            check_json_setting(settings, "static-keys", api_check_static_keys, arena, reason) &&
            check_json_setting(settings, "environment-allow-list", api_check_environment_allow_list, arena,
                               reason) &&

@@ -300,6 +300,32 @@ def test_bad_destination_stops_the_start(directory, destination):
     assert not (directory / "admin.sock").exists()
 
 
+@pytest.mark.parametrize("name", ["secrets", "farthing.db", "farthing.db-wal", "lock", "alias"])
+def test_the_access_log_was_written_into_the_directory_s_own_files(directory, tmp_path, name):
+    init(directory)
+    path = directory / name
+    if name == "alias":
+        path = tmp_path / name
+        path.symlink_to(directory / "secrets")
+    before = {file: file.read_bytes() for file in directory.iterdir()}
+    for command in (["serve", "--listen", "127.0.0.1:0"], ["config", "check"]):
+        process = run(*command, "--data", directory, "--access-log", path)
+        assert process.returncode == 2
+        assert process.stderr == f"farthing: access-log names {path}, a file of the data directory: name one of its own\n"
+    assert {file: file.read_bytes() for file in directory.iterdir()} == before
+
+
+def test_an_access_log_in_the_data_directory(initialised, start_server):
+    directory, credentials = initialised
+    log = AccessLog(directory / "access.log")
+    for _ in range(2):
+        server = start_server(directory, "--access-log", log.path)
+        with Client(server.address, credentials.api_key) as client:
+            client.get("/v1/customers/cust_1")
+        server.stop()
+    log.wait(2)
+
+
 # ---- readers that do not read ----
 
 

@@ -692,6 +692,35 @@ def test_a_summary_that_cannot_be_written_is_told(place):
     assert place.rows("SELECT external_id FROM customers") == [("a",)]
 
 
+def test_rejects_wrote_over_whatever_was_there(place):
+    """Total loss by a slip: `--rejects` with the name of a database."""
+    path = place.file("external_id,name\na,\nb,B\n")
+    alias = place.folder / "alias"
+    alias.symlink_to(place.directory / "secrets")
+    link = place.folder / "link"
+    os.link(place.directory / "secrets", link)
+    own = [place.directory / name for name in ("farthing.db", "secrets", "lock", "farthing.db-wal", "secrets.new")] + [alias, link]
+    for mine in own:
+        before = mine.read_bytes() if mine.exists() else None
+        said = place.usage(path, "--rejects", mine)
+        assert f"over {mine}, a file of the data directory. Nothing was imported" in said
+        assert (mine.read_bytes() if mine.exists() else None) == before
+    other = place.file("line,of,somebody,else\n", "other.csv")
+    assert f"over {other}, which is no file of them" in place.usage(path, "--rejects", other)
+    assert "no file of them" in place.usage(path, "--dry-run", "--rejects", other)
+    assert other.read_text() == "line,of,somebody,else\n"
+    default = place.file("line,of,somebody,else\n", path.name + ".rejected.csv")
+    assert "say with --rejects FILE" in place.usage(path)
+    assert default.read_text() == "line,of,somebody,else\n"
+    assert place.rows("SELECT count(*) FROM customers") == [(0,)]
+    other.write_text("")
+    place.expect(path, "--rejects", other, created=1, refused=1, code=1)
+    first = other.read_bytes()
+    place.expect(path, "--rejects", other, unchanged=1, refused=1, code=1)
+    assert other.read_bytes() == first and first.startswith(b"line,field,reason,external_id,name\n")
+    place.expect(path, "--rejects", "/dev/null", unchanged=1, refused=1, code=1)
+
+
 def test_the_rejects_of_an_earlier_run_go_when_there_are_none(place):
     rejected = place.folder / "customers.csv.rejected.csv"
     place.expect(place.file("external_id,name\na,\n"), refused=1, code=1)
@@ -700,8 +729,6 @@ def test_the_rejects_of_an_earlier_run_go_when_there_are_none(place):
     assert rejected.exists()
     assert f"removed {rejected}" in place.expect(path, created=1)["stderr"]
     assert not rejected.exists()
-    rejected.write_text("line,of,somebody,else\n")
-    assert place.expect(path, unchanged=1)["stderr"] == "" and rejected.read_text() == "line,of,somebody,else\n"
     path = place.file('{"external_id":"b"}', "c.jsonl")
     place.expect(path, refused=1, code=1)
     place.expect(place.file('{"external_id":"b","name":"B"}', "c.jsonl"), created=1)
