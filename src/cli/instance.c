@@ -8,6 +8,7 @@
 #include "cli/snapshot.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,10 +22,11 @@ const struct founding instance_founding = {.tenant_name = TEXT_LITERAL("Farthing
 
 struct making {
     const struct founding *founding;
-    struct belonging belonging; /* what the directory belonged to before */
+    struct instance *instance;
+    const struct secret_set *secrets; /* NULL: the database is told of none */
+    struct belonging belonging;       /* what the directory belonged to before */
     struct text database_name;
-    const struct data_directory *directory;
-    struct installation *installation;
+    bool is_refused; /* not even tried to commit */
 };
 
 /* The one sentence for a directory that is told to use another PostgreSQL database than before. */
@@ -34,19 +36,25 @@ static struct text is_another(const struct making *making, struct arena *arena)
                         "the data directory %.*s belongs to the PostgreSQL database %.*s, and %.*s holds "
                         "another installation; no data moves between them: name a new directory with --data "
                         "for this one, or the database as before with --database",
-                        TEXT_FORMAT(making->directory->path), TEXT_FORMAT(making->belonging.name),
+                        TEXT_FORMAT(making->instance->directory.path), TEXT_FORMAT(making->belonging.name),
                         TEXT_FORMAT(making->database_name));
 }
 
+/* All at once: an installation without the keys that it is used with would be a half of one, whose first key
+ * nobody has seen. */
 static const struct failure *make_installation(void *context, struct transaction *transaction)
 {
     struct making *making = context;
-    const struct failure *failure = installation_create(transaction, making->founding, making->installation);
+    const struct failure *failure =
+        installation_create(transaction, making->founding, &making->instance->installation);
 
-    if (failure || !text_is_set(making->belonging.installation_id) ||
-        text_equal(making->belonging.installation_id, making->installation->opening.tenant.id))
-        return failure;
-    return failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
+    if (!failure && text_is_set(making->belonging.installation_id) &&
+        !text_equal(making->belonging.installation_id, making->instance->installation.opening.tenant.id))
+        failure = failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
+    if (!failure && making->secrets)
+        failure = instance_record_secrets(making->instance, making->secrets, transaction);
+    making->is_refused = failure;
+    return failure;
 }
 
 struct place place_of(const struct settings *settings)
@@ -69,37 +77,32 @@ struct place place_of(const struct settings *settings)
 static bool begin_to_belong(const struct making *making, struct arena *arena, struct text *reason)
 {
     return text_is_set(making->belonging.name) ||
-           data_directory_belong(making->directory, (struct belonging){making->database_name, text_none},
-                                 arena, reason);
+           data_directory_belong(&making->instance->directory,
+                                 (struct belonging){making->database_name, text_none}, arena, reason);
 }
 
 /* The rest can wait for the next start. */
 static void belong(const struct making *making, struct arena *arena)
 {
-    const struct belonging belonging = {making->database_name, making->installation->opening.tenant.id};
+    const struct belonging belonging = {making->database_name,
+                                        making->instance->installation.opening.tenant.id};
     struct text reason;
 
-    if (!data_directory_belong(making->directory, belonging, arena, &reason))
+    if (!data_directory_belong(&making->instance->directory, belonging, arena, &reason))
         LOG_WARNING("the data directory does not know its database by name", LOG_TEXT("reason", reason));
 }
 
-static bool open_store(struct instance *instance, const struct place *place, const struct founding *founding,
-                       struct arena *arena, struct text *reason)
+static bool open_store(struct instance *instance, const struct making *making, struct arena *arena,
+                       struct text *reason)
 {
-    bool is_server = text_is_set(place->database), may_bind = is_server && !place->must_exist;
-    struct making making = {
-        .founding = founding,
-        .belonging = data_directory_belongs_to(&instance->directory, arena),
-        .directory = &instance->directory,
-        .installation = &instance->installation,
-    };
-    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
+    const struct place *place = &instance->place;
+    bool is_server = text_is_set(place->database);
 
     /* A database that this directory has used before, and that holds nothing now, was lost: it must not look
      * as if all were well. */
     const struct store_options options = {
         .connections = place->connections,
-        .must_exist = place->must_exist || text_is_set(making.belonging.name),
+        .must_exist = place->must_exist || text_is_set(making->belonging.name),
         .follower = instance->archiver ? archiver_follower(instance->archiver) : NULL,
     };
 
@@ -107,21 +110,35 @@ static bool open_store(struct instance *instance, const struct place *place, con
         return false;
     instance->store = store_open_with(is_server ? place->database : instance->directory.database_path,
                                       &options, arena, reason);
-    if (!instance->store && text_is_set(making.belonging.name))
+    if (!instance->store && text_is_set(making->belonging.name))
         *reason =
             arena_format(arena, "%.*s (%.*s belongs to the PostgreSQL database %.*s)", TEXT_FORMAT(*reason),
-                         TEXT_FORMAT(instance->directory.path), TEXT_FORMAT(making.belonging.name));
-    if (!instance->store)
+                         TEXT_FORMAT(instance->directory.path), TEXT_FORMAT(making->belonging.name));
+    return instance->store;
+}
+
+/* `set`: NULL where the secrets are somebody else's matter. What may fail comes before the transaction. */
+static bool make(struct instance *instance, struct making *making, struct secret_set *set,
+                 struct arena *arena, struct text *reason)
+{
+    const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
+    bool may_bind = text_is_set(instance->place.database) && !instance->place.must_exist, is_made = false;
+
+    making->database_name = store_name(instance->store);
+    making->secrets = set;
+    if ((may_bind && !begin_to_belong(making, arena, reason)) ||
+        (set && !instance_make_secrets(instance, set, &is_made, arena, reason)))
         return false;
-    making.database_name = store_name(instance->store);
-    if (may_bind && !begin_to_belong(&making, arena, reason))
-        return false;
-    const struct failure *failure = store_write(instance->store, arena, &call, make_installation, &making);
+    const struct failure *failure = store_write(instance->store, arena, &call, make_installation, making);
 
     if (failure)
         *reason = failure->message;
     else if (may_bind)
-        belong(&making, arena);
+        belong(making, arena);
+    /* Another server was quicker, and its keys are the right ones. Otherwise they are for the next try, or
+     * for this one if it was committed after all. */
+    if (failure && is_made && making->is_refused)
+        unlink(instance->directory.secrets_path.data);
     return !failure;
 }
 
@@ -243,23 +260,40 @@ static bool open_archiver(struct instance *instance, const struct place *place, 
     return instance->archiver;
 }
 
-/* What is wrong with the secrets must not be found after a database was made; and commands that need none can
- * do their work without. */
-static bool open_with_secrets(struct instance *instance, const struct place *place,
-                              const struct founding *founding, struct arena *arena, struct text *reason)
+static bool open_database(struct instance *instance, const struct founding *founding, struct secret_set *set,
+                          struct arena *arena, struct text *reason)
 {
-    struct secret_set *set = ARENA_NEW(arena, struct secret_set);
-    bool is_read = secret_set_of_place(&instance->directory, place, set, arena, &instance->secrets_reason);
+    bool must_exist = instance->place.must_exist;
+    bool is_read =
+        secret_set_of_place(&instance->directory, &instance->place, set, arena, &instance->secrets_reason);
+    struct making making = {
+        .founding = founding,
+        .instance = instance,
+        .belonging = data_directory_belongs_to(&instance->directory, arena),
+    };
 
-    if (!is_read && !place->must_exist) {
+    if (!is_read && !must_exist) {
         *reason = instance->secrets_reason;
         return false;
     }
-    if (!open_store(instance, place, founding, arena, reason))
+    if (!open_store(instance, &making, arena, reason) ||
+        !make(instance, &making, must_exist ? NULL : set, arena, reason))
         return false;
-    if (is_read && !instance_open_secrets(instance, place, set, arena, &instance->secrets_reason))
-        *reason = instance->secrets_reason;
-    return instance->secrets || place->must_exist;
+    if (!must_exist || (is_read && instance_find_secrets(instance, set, arena, &instance->secrets_reason)))
+        instance_use_secrets(instance, set, arena);
+    return true;
+}
+
+/* What is wrong with the secrets must not be found after a database was made; and commands that need none can
+ * do their work without. */
+static bool open_with_secrets(struct instance *instance, const struct founding *founding, struct arena *arena,
+                              struct text *reason)
+{
+    struct secret_set *set = ARENA_NEW(arena, struct secret_set);
+    bool is_open = open_database(instance, founding, set, arena, reason);
+
+    OPENSSL_cleanse(set, sizeof *set);
+    return is_open;
 }
 
 bool instance_open(struct instance *instance, const struct place *place, const struct founding *founding,
@@ -279,7 +313,7 @@ bool instance_open(struct instance *instance, const struct place *place, const s
     if (lock_directory(&instance->directory, text_is_set(place->database) ? LOCK_ATTEMPTS_FAR : LOCK_ATTEMPTS,
                        arena, reason) &&
         open_archiver(instance, place, arena, reason) &&
-        open_with_secrets(instance, place, founding, arena, reason)) {
+        open_with_secrets(instance, founding, arena, reason)) {
         if (instance->archiver)
             archiver_start(instance->archiver, instance->store, instance->installation.opening.tenant.id);
         return true;

@@ -58,9 +58,23 @@ bool instance_open_api(struct instance *instance, struct arena *arena, struct te
 /* Closes what is open, in order. After the HTTP server has drained, and before it is freed. */
 void instance_close(struct instance *instance);
 
-/* Only for instance*.c. */
-bool instance_open_secrets(struct instance *instance, const struct place *place, struct secret_set *set,
+/* ---- only for instance*.c: the secrets of an instance whose store is open ---- */
+
+/* Makes the keys that are missing, unless the database knows of others, and writes the file; *is_made: it
+ * did. False with a one-line reason. Waits for the database. */
+bool instance_make_secrets(const struct instance *instance, struct secret_set *set, bool *is_made,
                            struct arena *arena, struct text *reason);
+/* Has the database know of the keys with the transaction. Refuses when it was used with others. */
+const struct failure *instance_record_secrets(const struct instance *instance, const struct secret_set *set,
+                                              struct transaction *transaction);
+/* For who makes nothing: whether there are keys, and they are the database's. False with a one-line reason.
+ * Waits for the database. */
+bool instance_find_secrets(const struct instance *instance, const struct secret_set *set, struct arena *arena,
+                           struct text *reason);
+/* Has instance->secrets. Waits for the database. */
+void instance_use_secrets(struct instance *instance, const struct secret_set *set, struct arena *arena);
+
+/* ---- for all ---- */
 
 /* The secrets that a place has, as settings give them and the file of the directory has the others; a ring
  * without keys: neither does. False with a one-line reason. */

@@ -10,7 +10,6 @@
 
 #include <openssl/crypto.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- from settings and the file ---- */
 
@@ -121,9 +120,7 @@ static const struct failure *compare(void *context, struct transaction *transact
 static bool is_database_s(struct store *store, struct comparison *comparison, struct text *reason)
 {
     const struct call call = {.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-    const struct failure *failure = comparison->records
-                                        ? store_write(store, comparison->arena, &call, compare, comparison)
-                                        : store_read(store, comparison->arena, &call, compare, comparison);
+    const struct failure *failure = store_read(store, comparison->arena, &call, compare, comparison);
 
     if (failure)
         *reason = failure->message;
@@ -194,48 +191,53 @@ static void make_missing(struct secret_set *set)
     OPENSSL_cleanse(&made, sizeof made);
 }
 
-/* For who makes what is missing. The file is on the disk before the database knows of it; a file that another
- * server was quicker than is taken away again. */
-static bool settle(struct instance *instance, const struct place *place, struct secret_set *set,
-                   struct arena *arena, struct text *reason)
+static struct comparison comparison_of(const struct instance *instance, const struct secret_set *set,
+                                       struct arena *arena)
 {
-    struct comparison comparison = {.set = set,
-                                    .path = instance->directory.secrets_path.data,
-                                    .accepts = place->accepts_secrets,
-                                    .arena = arena};
-    bool is_made = !is_complete(set);
-
-    if (is_made) {
-        if (!is_database_s(instance->store, &comparison, reason))
-            return false;
-        make_missing(set);
-        if (!secrets_file_write(&instance->directory, set, arena, reason))
-            return false;
-    }
-    comparison.records = true;
-    bool is_right = is_database_s(instance->store, &comparison, reason);
-
-    if (is_made && !is_right)
-        unlink(comparison.path);
-    return is_right;
+    return (struct comparison){.set = set,
+                               .path = instance->directory.secrets_path.data,
+                               .accepts = instance->place.accepts_secrets,
+                               .arena = arena};
 }
 
-bool instance_open_secrets(struct instance *instance, const struct place *place, struct secret_set *set,
+bool instance_make_secrets(const struct instance *instance, struct secret_set *set, bool *is_made,
                            struct arena *arena, struct text *reason)
 {
-    bool is_right = !place->must_exist ? settle(instance, place, set, arena, reason)
-                    : is_complete(set)
-                        ? secrets_fit(instance->store, &instance->directory, set, arena, reason)
-                        : false;
+    struct comparison comparison = comparison_of(instance, set, arena);
 
-    if (is_right) {
-        tell_of_lacking(instance->store, set, arena);
-        instance->secrets = secrets_new(set);
-    } else if (place->must_exist && !is_complete(set))
-        *reason = arena_format(arena, "there is no file %s yet; `farthing serve` makes it",
-                               instance->directory.secrets_path.data);
-    OPENSSL_cleanse(set, sizeof *set);
-    return is_right;
+    *is_made = false;
+    if (is_complete(set))
+        return true;
+    if (!is_database_s(instance->store, &comparison, reason))
+        return false;
+    make_missing(set);
+    *is_made = secrets_file_write(&instance->directory, set, arena, reason);
+    return *is_made;
+}
+
+const struct failure *instance_record_secrets(const struct instance *instance, const struct secret_set *set,
+                                              struct transaction *transaction)
+{
+    struct comparison comparison = comparison_of(instance, set, transaction->arena);
+
+    comparison.records = true;
+    return compare(&comparison, transaction);
+}
+
+bool instance_find_secrets(const struct instance *instance, const struct secret_set *set, struct arena *arena,
+                           struct text *reason)
+{
+    if (is_complete(set))
+        return secrets_fit(instance->store, &instance->directory, set, arena, reason);
+    *reason = arena_format(arena, "there is no file %s yet; `farthing serve` makes it",
+                           instance->directory.secrets_path.data);
+    return false;
+}
+
+void instance_use_secrets(struct instance *instance, const struct secret_set *set, struct arena *arena)
+{
+    tell_of_lacking(instance->store, set, arena);
+    instance->secrets = secrets_new(set);
 }
 
 /* ---- while it runs ---- */

@@ -316,6 +316,47 @@ def test_a_first_start_that_cannot_listen_makes_nothing(directory, listen, code)
     assert not directory.exists()
 
 
+def only_key(directory):
+    """That of an init which has shown it; there is no other one, nor another tenant."""
+    credentials = init(directory)
+    (key,) = json.loads(run_ok("key", "list", "--data", directory, "--json"))["items"]
+    (tenant,) = json.loads(run_ok("tenant", "list", "--data", directory, "--json"))["items"]
+    assert tenant["id"] == credentials.tenant_id
+    assert credentials.api_key
+    return key
+
+
+def test_an_init_that_could_not_write_the_secrets_left_a_key_that_nobody_has_seen(directory):
+    directory.mkdir(mode=0o700)
+    (directory / "secrets.new").mkdir()
+    process = run("init", "--data", directory)
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr.splitlines()[-1] == f"farthing: cannot write {directory}/secrets: Is a directory"
+    (directory / "secrets.new").rmdir()
+    only_key(directory)
+
+
+@pytest.mark.needs("mount")
+@pytest.mark.embedded("the disk is that of the data directory")
+def test_an_init_on_a_full_disk_makes_all_or_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = []
+    for kilobytes in range(300, 460, 8):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", disk], check=True)
+        try:
+            process = run("init", "--data", disk / "data")
+            made.append(process.returncode == 0)
+            assert made[-1] == ("FARTHING_API_KEY=sk_" in process.stdout), process
+            subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
+            if not made[-1]:
+                assert (process.returncode, process.stdout) == (1, "")
+                only_key(disk / "data")
+        finally:
+            subprocess.run(["umount", disk], check=True)
+    assert True in made and False in made, made
+
+
 def test_a_directory_of_another_user_is_called_what_it_is(initialised):
     """Not "no database" and not "something else": the one thing that helps is to know that it is a permission."""
     directory, _ = initialised
