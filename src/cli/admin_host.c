@@ -101,7 +101,7 @@ static bool serve_at(struct admin_host *host, const struct place *place, struct 
     if (text_is_set(host->passing))
         existing.data = host->passing;
     if (!roles_file_use(place->roles_file, arena, reason) ||
-        !instance_open(&host->instance, &existing, &instance_founding, arena, reason))
+        !instance_open(&host->instance, &existing, NULL, arena, reason))
         return false;
     /* Not the server's socket: another command that found it would be cut off when this one is done. */
     host->socket_path = host->instance.directory.command_socket_path;

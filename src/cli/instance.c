@@ -18,10 +18,8 @@
  * seconds to connect, and answers on no socket until then. */
 enum { LOCK_ATTEMPTS = 1, LOCK_ATTEMPTS_FAR = 20 };
 
-const struct founding instance_founding = {.tenant_name = TEXT_LITERAL("Farthing")};
-
 struct making {
-    const struct founding *founding;
+    const struct founding *founding; /* NULL: nothing is made */
     struct instance *instance;
     const struct secret_set *secrets; /* NULL: the database is told of none */
     struct belonging belonging;       /* what the directory belonged to before */
@@ -40,13 +38,31 @@ static struct text is_another(const struct making *making, struct arena *arena)
                         TEXT_FORMAT(making->database_name));
 }
 
+static struct text holds_none(const struct making *making, struct arena *arena)
+{
+    return arena_format(arena, "%.*s holds no installation; `farthing init` makes one",
+                        TEXT_FORMAT(text_is_set(making->instance->place.database)
+                                        ? making->database_name
+                                        : making->instance->directory.path));
+}
+
+static const struct failure *make_or_find(struct making *making, struct transaction *transaction)
+{
+    struct installation *installation = &making->instance->installation;
+
+    if (making->founding)
+        return installation_create(transaction, making->founding, installation);
+    return installation_find(transaction, installation) || transaction->failure
+               ? transaction->failure
+               : failure_new(transaction->arena, FAILURE_NOT_FOUND, holds_none(making, transaction->arena));
+}
+
 /* All at once: an installation without the keys that it is used with would be a half of one, whose first key
  * nobody has seen. */
 static const struct failure *make_installation(void *context, struct transaction *transaction)
 {
     struct making *making = context;
-    const struct failure *failure =
-        installation_create(transaction, making->founding, &making->instance->installation);
+    const struct failure *failure = make_or_find(making, transaction);
 
     if (!failure && text_is_set(making->belonging.installation_id) &&
         !text_equal(making->belonging.installation_id, making->instance->installation.opening.tenant.id))
@@ -92,6 +108,16 @@ static void belong(const struct making *making, struct arena *arena)
         LOG_WARNING("the data directory does not know its database by name", LOG_TEXT("reason", reason));
 }
 
+/* Of an embedded database that holds nothing: to open it would already give it tables. */
+static bool is_blank(const struct data_directory *directory, struct arena *arena)
+{
+    struct store_facts facts;
+    struct text trouble;
+
+    return store_inspect(directory->database_path, false, &facts, arena, &trouble) &&
+           facts.schema_version == 0;
+}
+
 static bool open_store(struct instance *instance, const struct making *making, struct arena *arena,
                        struct text *reason)
 {
@@ -102,10 +128,14 @@ static bool open_store(struct instance *instance, const struct making *making, s
      * as if all were well. */
     const struct store_options options = {
         .connections = place->connections,
-        .must_exist = place->must_exist || text_is_set(making->belonging.name),
+        .must_exist = place->must_exist || !making->founding || text_is_set(making->belonging.name),
         .follower = instance->archiver ? archiver_follower(instance->archiver) : NULL,
     };
 
+    if (!is_server && !making->founding && is_blank(&instance->directory, arena)) {
+        *reason = holds_none(making, arena);
+        return false;
+    }
     if (!is_server && !snapshot_before_migration(&instance->directory, arena, reason))
         return false;
     instance->store = store_open_with(is_server ? place->database : instance->directory.database_path,

@@ -45,13 +45,10 @@ struct instance {
     struct installation installation; /* what instance_open made of an empty database, or has found */
 };
 
-/* What is made where nothing else was asked for: a tenant whose first user acts through keys alone. */
-extern const struct founding instance_founding;
-
 /* Locks the directory, which must be empty or ours, opens the database and, when it has no tenant yet, makes
- * one as `founding` says. A directory that belongs to one PostgreSQL database is refused for another.
- * Secrets are made where there are none; that they are not the ones that the database was used with is a
- * reason not to open it, unless place.must_exist. False with a one-line reason. */
+ * one as `founding` says (NULL: refuses it). A directory that belongs to one PostgreSQL database is refused
+ * for another. Secrets are made where there are none; that they are not the ones that the database was used
+ * with is a reason not to open it, unless place.must_exist. False with a one-line reason. */
 bool instance_open(struct instance *instance, const struct place *place, const struct founding *founding,
                    struct arena *arena, struct text *reason);
 bool instance_open_api(struct instance *instance, struct arena *arena, struct text *reason);

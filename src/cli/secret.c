@@ -83,7 +83,7 @@ enum exit_code command_secret_accept(struct invocation *invocation)
         return complain(EXIT_FAILED, "there is no database in %.*s; `farthing init` makes one",
                         TEXT_FORMAT(place.data));
     place.accepts_secrets = true;
-    if (!instance_open(&instance, &place, &instance_founding, &invocation->arena, &reason))
+    if (!instance_open(&instance, &place, NULL, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     puts("the database takes the secrets that are here for its own from now on");
     instance_close(&instance);

@@ -117,10 +117,7 @@ static enum exit_code configure_billing(const struct settings *settings, struct 
  * nobody has and that goes on being valid. */
 static struct founding founding_here(void)
 {
-    struct founding founding = instance_founding;
-
-    founding.is_without_key = !isatty(STDOUT_FILENO);
-    return founding;
+    return (struct founding){.tenant_name = TEXT("Farthing"), .is_without_key = !isatty(STDOUT_FILENO)};
 }
 
 static void tell_of_installation(const struct installation *installation)

@@ -22,6 +22,9 @@ struct founding {
     bool is_without_key;       /* nobody would see it: whoever needs one makes it later */
 };
 
+/* Looks for the first tenant. False when there is none. */
+bool installation_find(struct transaction *transaction, struct installation *installation);
+
 /* Makes the first tenant, and a key unless there is to be none, in a database that has no tenant. */
 const struct failure *installation_create(struct transaction *transaction, const struct founding *founding,
                                           struct installation *installation);

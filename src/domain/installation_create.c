@@ -5,6 +5,12 @@
 
 STORE_QUERY(first_tenant, &tenant_entity, "SELECT {columns} FROM tenants ORDER BY created_at, id LIMIT 1");
 
+bool installation_find(struct transaction *transaction, struct installation *installation)
+{
+    *installation = (struct installation){0};
+    return query_record(transaction, &first_tenant, NULL, 0, &installation->opening.tenant);
+}
+
 const struct failure *installation_create(struct transaction *transaction, const struct founding *founding,
                                           struct installation *installation)
 {
@@ -13,9 +19,8 @@ const struct failure *installation_create(struct transaction *transaction, const
     const struct tenant_founder founder = {founding->email, text_none};
     struct tenant_opening *opening = &installation->opening;
 
-    *installation = (struct installation){0};
     transaction_take_turns(transaction, STORE_TURNS_INSTALLATION);
-    if (query_record(transaction, &first_tenant, NULL, 0, &opening->tenant))
+    if (installation_find(transaction, installation))
         return NULL;
     const struct failure *failure = tenant_name_check(founding->tenant_name, transaction->arena);
 

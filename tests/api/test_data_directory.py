@@ -326,6 +326,29 @@ def only_key(directory):
     return key
 
 
+COMMANDS_THAT_FOUND_NOTHING = [
+    ("key", "list"),
+    ("key", "create", "--name", "x"),
+    ("tenant", "create", "x"),
+    ("audit", "verify"),
+    ("outbox", "list"),
+    ("secret", "rotate", "signing"),
+    ("secret", "accept"),
+]
+
+
+@pytest.mark.embedded("the file is a database")
+@pytest.mark.parametrize("command", COMMANDS_THAT_FOUND_NOTHING, ids=" ".join)
+def test_a_listing_made_an_installation_of_an_empty_file(directory, command):
+    directory.mkdir(mode=0o700)
+    (directory / "farthing.db").touch()
+    said = one_line_refusal(run(*command, "--data", directory))
+    assert said == f"farthing: {directory} holds no installation; `farthing init` makes one\n"
+    assert sorted(path.name for path in directory.iterdir()) == ["farthing.db", "lock"]
+    assert (directory / "farthing.db").stat().st_size == 0
+    only_key(directory)
+
+
 def test_an_init_that_could_not_write_the_secrets_left_a_key_that_nobody_has_seen(directory):
     directory.mkdir(mode=0o700)
     (directory / "secrets.new").mkdir()
@@ -333,6 +356,8 @@ def test_an_init_that_could_not_write_the_secrets_left_a_key_that_nobody_has_see
     assert (process.returncode, process.stdout) == (1, "")
     assert process.stderr.splitlines()[-1] == f"farthing: cannot write {directory}/secrets: Is a directory"
     (directory / "secrets.new").rmdir()
+    for command in COMMANDS_THAT_FOUND_NOTHING:
+        assert "holds no installation; `farthing init` makes one" in one_line_refusal(run(*command, "--data", directory))
     only_key(directory)
 
 

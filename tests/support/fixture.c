@@ -173,7 +173,7 @@ static int run(const struct action *action, struct job *job, struct text directo
 
     arena_init(&arena);
     job->call = (struct call){.actor_id = text_empty, .request_id = text_empty, .now_us = instant_now_us()};
-    if (!instance_open(&instance, &place, &instance_founding, &arena, &reason)) {
+    if (!instance_open(&instance, &place, NULL, &arena, &reason)) {
         fprintf(stderr, "%.*s\n", TEXT_FORMAT(reason));
     } else {
         const struct failure *failure = store_write(instance.store, &arena, &job->call, action->run, job);
