@@ -149,8 +149,9 @@ bool admin_host_open(struct admin_host *host, const struct place *place, struct 
 
     *host = (struct admin_host){.socket_path = directory.admin_socket_path};
     if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY && !text_is_set(place->database)) {
-        *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
-                               TEXT_FORMAT(place->data));
+        if (!embedded_is_lost(&directory, arena, reason))
+            *reason = arena_format(arena, "there is no database in %.*s; `farthing init` makes one",
+                                   TEXT_FORMAT(place->data));
         return false;
     }
     /* Also before a server is asked: it would answer for another database than the one that was named. */

@@ -1,6 +1,7 @@
 /* doctor_data.c: the data directory, its permissions, its disk. */
 #include "cli/backup_directory.h"
 #include "cli/doctor.h"
+#include "cli/instance.h"
 #include "store/data_directory.h"
 
 #include <errno.h>
@@ -31,12 +32,15 @@ static const char *parent_of(struct text path, struct arena *arena)
     return path.length ? arena_string(arena, path) : ".";
 }
 
-static void check_absent(struct doctor *doctor)
+static void check_absent(struct doctor *doctor, const struct data_directory *directory)
 {
+    struct text reason;
     const char *parent = parent_of(doctor->data, doctor->arena);
     bool may_be_made = access(parent, W_OK | X_OK) == 0;
 
-    if (may_be_made && doctor->is_elsewhere)
+    if (!doctor->is_elsewhere && embedded_is_lost(directory, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_FAIL, "data directory", reason, text_none); /* which says what to do */
+    else if (may_be_made && doctor->is_elsewhere)
         doctor_say(doctor, VERDICT_OK, "data directory",
                    arena_format(doctor->arena, "%.*s is ready for a first start", TEXT_FORMAT(doctor->data)),
                    text_none);
@@ -67,7 +71,7 @@ static bool check_directory(struct doctor *doctor, const struct data_directory *
                        arena_format(doctor->arena, "%s cannot be written: %s", path.data, strerror(errno)),
                        TEXT("give it to the user that runs the server"));
         else
-            check_absent(doctor);
+            check_absent(doctor, directory);
         return false;
     case DATA_DIRECTORY_READY:
         doctor_say(doctor, VERDICT_OK, "data directory", path, text_none);

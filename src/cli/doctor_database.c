@@ -78,7 +78,9 @@ static void inspect_file(struct doctor *doctor, struct data_directory *directory
         doctor_say(doctor, VERDICT_WARN, "database", TEXT("it could not be looked at"), reason);
         return;
     }
-    if (store_inspect(directory->database_path, thorough, &facts, doctor->arena, &reason))
+    if (embedded_is_lost(directory, doctor->arena, &reason))
+        doctor_say(doctor, VERDICT_FAIL, "database", reason, text_none); /* which says what to do */
+    else if (store_inspect(directory->database_path, thorough, &facts, doctor->arena, &reason))
         tell_of_schema(doctor, directory->database_path, facts.schema_version,
                        thorough ? ", every page is sound" : "");
     else

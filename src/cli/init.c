@@ -32,7 +32,7 @@ static enum exit_code read_owner(struct invocation *invocation, struct founding 
 
 enum exit_code command_init(struct invocation *invocation)
 {
-    const struct place place = place_of(&invocation->settings);
+    struct place place = place_of(&invocation->settings);
     struct founding founding = {.tenant_name = invocation_value(invocation, "tenant")};
     struct text reason;
     struct instance instance;
@@ -46,6 +46,7 @@ enum exit_code command_init(struct invocation *invocation)
 
     if (code != EXIT_DONE)
         return code;
+    place.begins_anew = true;
     if (!instance_open(&instance, &place, &founding, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "%.*s", TEXT_FORMAT(reason));
     if (!instance.installation.is_new && text_is_set(place.database))

@@ -108,6 +108,21 @@ static void belong(const struct making *making, struct arena *arena)
         LOG_WARNING("the data directory does not know its database by name", LOG_TEXT("reason", reason));
 }
 
+bool embedded_is_lost(const struct data_directory *directory, struct arena *arena, struct text *reason)
+{
+    struct stat status;
+    bool is_there = stat(directory->database_path.data, &status) == 0;
+
+    if (access(directory->secrets_path.data, F_OK) != 0 || (is_there ? status.st_size > 0 : errno != ENOENT))
+        return false;
+    *reason = arena_format(arena,
+                           "%.*s holds secrets, but the database %s that they are of is %s: put it back "
+                           "(`farthing restore BACKUP`), or begin anew with these secrets (`farthing init`)",
+                           TEXT_FORMAT(directory->path), directory->database_path.data,
+                           is_there ? "empty" : "gone");
+    return true;
+}
+
 /* Of an embedded database that holds nothing: to open it would already give it tables. */
 static bool is_blank(const struct data_directory *directory, struct arena *arena)
 {
@@ -132,6 +147,8 @@ static bool open_store(struct instance *instance, const struct making *making, s
         .follower = instance->archiver ? archiver_follower(instance->archiver) : NULL,
     };
 
+    if (!is_server && !place->begins_anew && embedded_is_lost(&instance->directory, arena, reason))
+        return false;
     if (!is_server && !making->founding && is_blank(&instance->directory, arena)) {
         *reason = holds_none(making, arena);
         return false;

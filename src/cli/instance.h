@@ -20,6 +20,7 @@ struct place {
     /* As settings give them; unset: as the data directory's file has them. */
     struct text auth_secret, auth_secret_previous, encryption_key, encryption_key_previous;
     struct text roles_file; /* unset: none; read by whoever serves */
+    bool begins_anew;       /* also with secrets whose embedded database is lost */
     bool accepts_secrets;   /* the database takes whatever secrets there are for its own */
     /* How the embedded database is backed up while it is open; borrowed; its paths are the instance's matter.
      * NULL: it is not. */
@@ -33,6 +34,11 @@ struct place place_of(const struct settings *settings);
  * for PostgreSQL, nor the other way round. False with a one-line reason. Touches nothing. */
 bool place_agrees(const struct place *place, const struct data_directory *directory, struct arena *arena,
                   struct text *reason);
+
+/* Whether the directory of an embedded database holds secrets and not the database that they are of, which is
+ * made before they are: gone, or a file with nothing in it. True with a one-line reason that says what to do.
+ * Touches nothing. */
+bool embedded_is_lost(const struct data_directory *directory, struct arena *arena, struct text *reason);
 
 struct instance {
     struct data_directory directory;

@@ -79,7 +79,8 @@ enum exit_code command_secret_accept(struct invocation *invocation)
     struct text reason;
     struct data_directory directory = data_directory_at(&invocation->arena, place.data);
 
-    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY && !text_is_set(place.database))
+    if (data_directory_state(&directory) == DATA_DIRECTORY_EMPTY && !text_is_set(place.database) &&
+        !embedded_is_lost(&directory, &invocation->arena, &reason))
         return complain(EXIT_FAILED, "there is no database in %.*s; `farthing init` makes one",
                         TEXT_FORMAT(place.data));
     place.accepts_secrets = true;

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import stat
@@ -20,6 +21,11 @@ from engine import rows
 from expectations import assert_error
 from farthing_server import create_key, init, run, run_ok, wait_until
 from http_client import Client
+
+
+LONG = os.environ.get("FARTHING_TEST_LONG") == "1"
+KILLS = 60 if LONG else 12
+FIRST_START_SECONDS = 0.4 if engine.ON_POSTGRES else 0.04
 
 
 def one_line_refusal(process, code=1):
@@ -380,6 +386,70 @@ def test_an_init_on_a_full_disk_makes_all_or_nothing(tmp_path):
         finally:
             subprocess.run(["umount", disk], check=True)
     assert True in made and False in made, made
+
+
+@pytest.mark.embedded("the database is in the directory")
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_a_lost_database_was_replaced_by_an_empty_one(initialised, start_server, how):
+    directory, credentials = initialised
+    secrets = (directory / "secrets").read_bytes()
+    for path in directory.glob("farthing.db*"):
+        path.unlink()
+    if how == "empty":
+        (directory / "farthing.db").touch()
+    commands = [["serve", "--listen", "127.0.0.1:0"], ["key", "list"], ["secret", "accept"]]
+    for command in commands:
+        assert one_line_refusal(run(*command, "--data", directory)) == (
+            f"farthing: {directory} holds secrets, but the database {directory}/farthing.db that they are of is {how}: "
+            "put it back (`farthing restore BACKUP`), or begin anew with these secrets (`farthing init`)\n"
+        )
+    assert [path.name for path in directory.glob("farthing.db*") if path.stat().st_size] == []
+    process = run("doctor", "--data", directory)
+    assert process.returncode == 1 and f"is {how}: put it back" in process.stdout
+    assert init(directory).tenant_id != credentials.tenant_id
+    assert (directory / "secrets").read_bytes() == secrets
+    start_server(directory)
+
+
+@pytest.mark.embedded("the database is in the directory")
+def test_a_lost_database_is_put_back_beside_its_secrets(initialised, start_server, tmp_path):
+    directory, credentials = initialised
+    run_ok("backup", tmp_path / "backup", "--data", directory)
+    for path in directory.glob("farthing.db*"):
+        path.unlink()
+    run_ok("restore", tmp_path / "backup", "--data", directory)
+    server = start_server(directory)
+    with Client(server.address, credentials.api_key) as client:
+        assert client.get("/v1/environments").status == 200
+
+
+@pytest.mark.parametrize("command", ["init", "serve"])
+def test_kills_of_a_first_start_leave_what_the_next_one_goes_on_with(tmp_path, start_server, command):
+    """Whatever there is by then: a directory, tables, secrets, a tenant."""
+    random.seed(command)
+    ended = 0
+    for number in range(KILLS):
+        directory = tmp_path / f"data{number}"
+        process = subprocess.Popen(
+            [farthing_server.BINARY, "init", "--data", directory],
+            env=farthing_server.environment("init", "--data", directory),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            process.communicate(timeout=random.uniform(0, FIRST_START_SECONDS))
+            ended += 1
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        if command == "serve":
+            start_server(directory).stop()
+        else:
+            again = run("init", "--data", directory)
+            assert again.returncode == 0 or "is initialised already" in again.stderr, again
+        (tenant,) = json.loads(run_ok("tenant", "list", "--data", directory, "--json"))["items"]
+        assert len(json.loads(run_ok("key", "list", "--data", directory, "--json"))["items"]) <= 1
+    assert ended < KILLS
 
 
 def test_a_directory_of_another_user_is_called_what_it_is(initialised):
