@@ -108,10 +108,13 @@ static const struct failure *write_integer(struct json_writer *writer, const str
     struct failure *failure = NULL;
     int64_t integer;
 
-    if (text_to_int64(value, &integer))
+    if (text_to_int64(value, &integer)) {
         json_put_int64(writer, field->name, integer);
-    else
-        failure_add_field(&failure, arena, field->name, TEXT(FIELD_INTEGER_RULE));
+        return NULL;
+    }
+    failure_add_field(&failure, arena, field->name, TEXT(FIELD_INTEGER_RULE));
+    failure_add(failure, arena, TEXT("field"), field->name); /* conventions section 7.3 */
+    failure_add(failure, arena, TEXT("expected"), TEXT("number"));
     return failure;
 }
 

@@ -57,6 +57,18 @@ static const struct failure *make_or_find(struct making *making, struct transact
                : failure_new(transaction->arena, FAILURE_NOT_FOUND, holds_none(making, transaction->arena));
 }
 
+/* That it is another database altogether says more than that its secrets are others. */
+static const struct failure *check_belonging(void *context, struct transaction *transaction)
+{
+    const struct making *making = context;
+    struct installation found;
+
+    if (!installation_find(transaction, &found) ||
+        text_equal(making->belonging.installation_id, found.opening.tenant.id))
+        return transaction->failure;
+    return failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
+}
+
 /* All at once: an installation without the keys that it is used with would be a half of one, whose first key
  * nobody has seen. */
 static const struct failure *make_installation(void *context, struct transaction *transaction)
@@ -173,6 +185,14 @@ static bool make(struct instance *instance, struct making *making, struct secret
 
     making->database_name = store_name(instance->store);
     making->secrets = set;
+    if (text_is_set(making->belonging.installation_id)) {
+        const struct failure *failure = store_read(instance->store, arena, &call, check_belonging, making);
+
+        if (failure) {
+            *reason = failure->message;
+            return false;
+        }
+    }
     if ((may_bind && !begin_to_belong(making, arena, reason)) ||
         (set && !instance_make_secrets(instance, set, &is_made, arena, reason)))
         return false;

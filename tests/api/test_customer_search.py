@@ -185,12 +185,12 @@ def test_a_search_needs_an_object(world, body):
 @pytest.mark.parametrize(
     "query, details",
     [
-        ("limit=x", {"limit": INTEGER}),
-        ("limit=1.5", {"limit": INTEGER}),
-        ("limit=1e2", {"limit": INTEGER}),
+        ("limit=x", {"limit": INTEGER, "field": "limit", "expected": "number"}),
+        ("limit=1.5", {"limit": INTEGER, "field": "limit", "expected": "number"}),
+        ("limit=1e2", {"limit": INTEGER, "field": "limit", "expected": "number"}),
         ("limit=1001", {"limit"}),
-        ("limit=99999999999999999999", {"limit": INTEGER}),
-        ("offset=9223372036854775808", {"offset": INTEGER}),
+        ("limit=99999999999999999999", {"limit": INTEGER, "field": "limit", "expected": "number"}),
+        ("offset=9223372036854775808", {"offset": INTEGER, "field": "offset", "expected": "number"}),
         ("offset=-1", {"offset"}),
         ("order=up", {"order"}),
         ("sort=shoe_size", {"sort[0]", "field"}),

@@ -685,7 +685,7 @@ def test_a_summary_that_cannot_be_written_is_told(place):
     with open("/dev/full", "w") as full:
         process = subprocess.run(
             [BINARY, "import", "customers", path, "--data", place.directory],
-            stdout=full, stderr=subprocess.PIPE, text=True, timeout=seconds(30), env=environment("import", "customers"),
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=seconds(30), env=environment("import", "customers", "--data", place.directory),
         )
     assert process.returncode == 1
     assert process.stderr == "farthing: standard output cannot be written: No space left on device\n"

@@ -157,13 +157,15 @@ def cut_after(byte_count):
     return rule
 
 
-def lose_commit(passed_over=0):
-    """Cuts instead of telling of a commit: it is done, and the client cannot know."""
-    left = passed_over
+def lose_commit(passed_over=0, after=b""):
+    """Cuts instead of telling of a commit: it is done, and the client cannot know. Commits that come before this was
+    sent to the server do not count: a server has some of its own (housekeeping)."""
+    left, is_sent = passed_over, not after
 
     def rule(direction, data):
-        nonlocal left
-        if direction == TO_CLIENT and COMMITTED in data:
+        nonlocal left, is_sent
+        is_sent = is_sent or (direction == TO_SERVER and after in data)
+        if is_sent and direction == TO_CLIENT and COMMITTED in data:
             left -= 1
             if left < 0:
                 return 0

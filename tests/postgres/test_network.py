@@ -186,7 +186,7 @@ def test_an_outcome_that_cannot_be_found_out_is_told(far_place, proxy):
 
         return refusing
 
-    proxy.cut_by(refuse_behind(lose_commit()))
+    proxy.cut_by(refuse_behind(lose_commit(after=b"during")))
     reply, took = ask_patiently(node, far_place.key, "POST", "/v1/customers", customer("during"))
     assert assert_refused(reply) == "outcome_unknown"
     assert took < seconds(PATIENCE_SECONDS)
