@@ -44,7 +44,6 @@ static const struct failure *parse_create(struct exchange *exchange)
 
     if (!refusal)
         fields_read_json(&roles_field, 1, exchange->body, &creation->secret, exchange->arena, &failure);
-    creation->secret.roles = roles_once(creation->secret.roles, exchange->arena);
     return refusal ? refusal : failure;
 }
 

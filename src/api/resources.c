@@ -69,12 +69,13 @@ static const struct failure *cannot_expand(struct exchange *exchange, struct tex
                                            const struct text *allowed)
 {
     struct arena *arena = exchange->arena;
-    struct text message = TEXT("expand: nothing can be expanded here");
+    struct text names = text_empty;
 
     for (const struct text *name = allowed; name->data; name++)
-        message = name == allowed
-                      ? arena_format(arena, "expand may name %.*s", TEXT_FORMAT(*name))
-                      : arena_format(arena, "%.*s, %.*s", TEXT_FORMAT(message), TEXT_FORMAT(*name));
+        names = arena_list_add(arena, names, *name);
+    struct text message = names.length ? arena_format(arena, "expand may name %.*s", TEXT_FORMAT(names))
+                                       : TEXT("expand: nothing can be expanded here");
+
     return failure_add(failure_new(arena, FAILURE_VALIDATION, message), arena, TEXT("field"), unknown);
 }
 

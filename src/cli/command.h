@@ -74,8 +74,8 @@ enum exit_code complain(enum exit_code code, const char *format, ...) __attribut
 /* The same of what ends nothing. */
 void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Sends off what was printed. False, after saying so, when it cannot be written. A command that ends well
- * need not ask: it is asked for it. */
+/* Sends off what was printed. False, after saying so, when it cannot be written. A command that ends with
+ * EXIT_DONE need not call it: command_main does. */
 bool print_out(void);
 
 /* Prints what `farthing help WORDS` tells. EXIT_USAGE, after saying so, when no command is named so. */

@@ -57,16 +57,23 @@ static const struct failure *make_or_find(struct making *making, struct transact
                : failure_new(transaction->arena, FAILURE_NOT_FOUND, holds_none(making, transaction->arena));
 }
 
-/* That it is another database altogether says more than that its secrets are others. */
-static const struct failure *check_belonging(void *context, struct transaction *transaction)
+static const struct failure *check_belonging(const struct making *making,
+                                             const struct installation *installation, struct arena *arena)
 {
-    const struct making *making = context;
+    if (!text_is_set(making->belonging.installation_id) ||
+        text_equal(making->belonging.installation_id, installation->opening.tenant.id))
+        return NULL;
+    return failure_new(arena, FAILURE_VALIDATION, is_another(making, arena));
+}
+
+/* Before the secrets: that it is another database altogether says more than that its secrets are others. */
+static const struct failure *check_found(void *context, struct transaction *transaction)
+{
     struct installation found;
 
-    if (!installation_find(transaction, &found) ||
-        text_equal(making->belonging.installation_id, found.opening.tenant.id))
+    if (!installation_find(transaction, &found))
         return transaction->failure;
-    return failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
+    return check_belonging(context, &found, transaction->arena);
 }
 
 /* All at once: an installation without the keys that it is used with would be a half of one, whose first key
@@ -76,9 +83,8 @@ static const struct failure *make_installation(void *context, struct transaction
     struct making *making = context;
     const struct failure *failure = make_or_find(making, transaction);
 
-    if (!failure && text_is_set(making->belonging.installation_id) &&
-        !text_equal(making->belonging.installation_id, making->instance->installation.opening.tenant.id))
-        failure = failure_new(transaction->arena, FAILURE_VALIDATION, is_another(making, transaction->arena));
+    if (!failure)
+        failure = check_belonging(making, &making->instance->installation, transaction->arena);
     if (!failure && making->secrets)
         failure = instance_record_secrets(making->instance, making->secrets, transaction);
     making->is_refused = failure;
@@ -186,7 +192,7 @@ static bool make(struct instance *instance, struct making *making, struct secret
     making->database_name = store_name(instance->store);
     making->secrets = set;
     if (text_is_set(making->belonging.installation_id)) {
-        const struct failure *failure = store_read(instance->store, arena, &call, check_belonging, making);
+        const struct failure *failure = store_read(instance->store, arena, &call, check_found, making);
 
         if (failure) {
             *reason = failure->message;

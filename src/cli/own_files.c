@@ -14,9 +14,9 @@ const char *path_folder(struct text path, struct arena *arena)
 /* By how it begins: the database has files beside it, and what is new is written beside what it replaces. */
 static bool is_own_name(struct text name)
 {
-    static const char *const beginnings[] = {"farthing.db",  "farthing.conf", "secrets",
-                                             "database",     "lock",          "admin.sock",
-                                             "command.sock", "fetched.rest",  "backup-"};
+    static const char *const beginnings[] = {"farthing.db", "farthing.conf", "secrets",      "database",
+                                             "lock",        "admin.sock",    "command.sock", "fetched.rest",
+                                             "backup-",     "before-schema-"};
 
     for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
         if (text_starts_with(name, text_from_string(beginnings[i])))

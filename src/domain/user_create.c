@@ -50,8 +50,6 @@ void user_check_roles(const struct user *user, struct text given, struct arena *
 static const struct failure *complete(struct user *creation, struct arena *arena)
 {
     struct failure *failure = NULL;
-
-    creation->roles = roles_once(creation->roles, arena);
     bool is_person = text_equal(creation->type, user_type_user),
          has_roles = creation->roles.length > 0 && !text_equal(creation->roles, TEXT("[]"));
 
@@ -107,7 +105,6 @@ const struct failure *user_read_roles(const struct json_value *object, struct ar
 
     *change = (struct user){.type = user_type_user};
     fields_read_json(&roles, 1, object, change, arena, &failure);
-    change->roles = roles_once(change->roles, arena);
     if (!failure && (change->roles.length == 0 || text_equal(change->roles, TEXT("[]"))))
         failure_add_field(&failure, arena, TEXT("roles"), TEXT("must name at least one role"));
     if (!failure)

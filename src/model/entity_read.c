@@ -240,6 +240,21 @@ static void refuse_element(const struct reading *reading, const struct field *fi
         failure_add_field(reading->failure, reading->arena, path, allowed_values_reason(reading, field));
 }
 
+/* Of a closed set each value is kept once, however often it is given. */
+static bool is_repeated(const struct field *field, struct text value, uint64_t *seen)
+{
+    uint64_t bit = 1;
+
+    for (const struct text *known = field->values; known && known->data && bit; known++, bit <<= 1)
+        if (text_equal(*known, value)) {
+            bool is_seen = *seen & bit;
+
+            *seen |= bit;
+            return is_seen;
+        }
+    return false;
+}
+
 static void read_string_list(const struct reading *reading, const struct field *field,
                              const struct json_value *value, void *record)
 {
@@ -255,9 +270,11 @@ static void read_string_list(const struct reading *reading, const struct field *
     const struct json_value *element = json_first(value);
 
     uint32_t i = 0;
+    uint64_t seen = 0;
 
     for (; i < value->count && element_is_valid(field, element); i++, element = json_next(element))
-        json_string(&writer, element->text);
+        if (!is_repeated(field, element->text, &seen))
+            json_string(&writer, element->text);
     json_end_array(&writer);
     if (i == value->count)
         *field_text(field, record) = arena_copy(reading->arena, buffer_text(&buffer));

@@ -1,5 +1,7 @@
 #include "model/kept_json.h"
 
+#include "model/entity_json.h"
+
 enum { EXPONENT_MAX = 1000 * 1000 * 1000 };
 
 static size_t digits_at(struct text number, size_t at)
@@ -42,7 +44,7 @@ size_t kept_json_number_bytes(struct text number)
 
 const char *kept_json_reason(const struct json_value *value, size_t bytes)
 {
-    if (bytes > KEPT_JSON_BYTES_MAX)
+    if (bytes > METADATA_BYTES_MAX)
         return "must be at most 65536 bytes long in all";
     for (const struct json_value *part = value; part < value + value->next; part++) {
         if (part->type != JSON_NUMBER)
@@ -54,7 +56,7 @@ const char *kept_json_reason(const struct json_value *value, size_t bytes)
         if (number_bytes > part->text.length)
             bytes += number_bytes - part->text.length;
     }
-    return bytes > KEPT_JSON_BYTES_MAX
+    return bytes > METADATA_BYTES_MAX
                ? "must be at most 65536 bytes long in all, its numbers without exponents"
                : NULL;
 }

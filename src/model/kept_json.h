@@ -5,13 +5,11 @@
 
 #include "json/reader.h"
 
-enum {
-    KEPT_JSON_BYTES_MAX = 64 * 1024, /* of the whole, its numbers without exponents */
-    KEPT_JSON_DIGITS_MAX = 1000,     /* of a number; what is in use, doubles, go from 1e-324 to 1e308 */
-};
+enum { KEPT_JSON_DIGITS_MAX = 1000 /* of a number; what is in use, doubles, go from 1e-324 to 1e308 */ };
 
 /* Why the value cannot be kept, as the end of a sentence that begins with its name; NULL: it can. `bytes` are
- * those of it as compact JSON. A database may write numbers out: 1e100000 is 100,001 bytes long then. */
+ * those of it as compact JSON, METADATA_BYTES_MAX at most. A database may write numbers out, so they count
+ * without exponents: 1e100000 is 100,001 bytes long then. */
 const char *kept_json_reason(const struct json_value *value, size_t bytes);
 
 /* The bytes that a JSON number takes without an exponent; some more than that when it has needless zeros.

@@ -1,7 +1,6 @@
 #include "model/role.h"
 
 #include "json/reader.h"
-#include "json/writer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -104,34 +103,6 @@ role_set roles_from_json(struct text json, struct arena *arena)
         if (element->type == JSON_STRING)
             set |= role_bit(role_find(element->text));
     return set;
-}
-
-struct text roles_once(struct text json, struct arena *arena)
-{
-    struct json_error error;
-    const struct json_value *list = json.length ? json_read(arena, json, &error) : NULL;
-    struct buffer buffer = {0};
-    struct json_writer writer;
-    role_set seen = 0;
-
-    if (!list || list->type != JSON_ARRAY || list->count < 2)
-        return json;
-    const struct json_value *element = json_first(list);
-
-    json_writer_init(&writer, &buffer);
-    json_begin_array(&writer);
-    for (uint32_t i = 0; i < list->count; i++, element = json_next(element)) {
-        role_set role = element->type == JSON_STRING ? role_bit(role_find(element->text)) : 0;
-
-        if (!(seen & role))
-            json_copy(&writer, element);
-        seen |= role;
-    }
-    json_end_array(&writer);
-    struct text once = arena_copy(arena, buffer_text(&buffer));
-
-    buffer_free(&buffer);
-    return once;
 }
 
 static bool role_grants(const struct role *role, struct text entity, bool is_write)

@@ -63,10 +63,6 @@ role_set role_bit(const struct role *role);
 /* The set of roles in a JSON array of role ids; ids that are unknown grant nothing. */
 role_set roles_from_json(struct text json, struct arena *arena);
 
-/* The JSON array of role ids with each role of ours once; others stay as they are. In the arena, or `json`.
- */
-struct text roles_once(struct text json, struct arena *arena);
-
 /* Whether any of the roles grants reading or writing an entity; an unset one: every entity there is. */
 bool roles_grant(role_set held, struct text entity, bool is_write);
 

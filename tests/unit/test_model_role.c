@@ -54,25 +54,6 @@ static void test_what_is_wrong_and_where(void **state)
     }
 }
 
-static void test_roles_given_twice_are_kept_once(void **state)
-{
-    static const struct {
-        const char *given, *kept;
-    } cases[] = {
-        {"[]", "[]"},
-        {"[\"super_admin\"]", "[\"super_admin\"]"},
-        {"[\"super_admin\",\"super_admin\"]", "[\"super_admin\"]"},
-        {"[\"event_reader\",\"all_reader\",\"event_reader\"]", "[\"event_reader\",\"all_reader\"]"},
-        {"[\"emperor\",\"emperor\"]", "[\"emperor\",\"emperor\"]"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_true(text_equal(roles_once(text_from_string(cases[i].given), &arena),
-                               text_from_string(cases[i].kept)));
-    assert_false(text_is_set(roles_once(text_none, &arena)));
-}
-
 static void test_there_is_room_for_so_many(void **state)
 {
     struct text json = TEXT("{\"roles\": [");
@@ -158,7 +139,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_wrong_and_where),
-        cmocka_unit_test(test_roles_given_twice_are_kept_once),
         cmocka_unit_test(test_there_is_room_for_so_many),
         cmocka_unit_test(test_they_stand_beside_those_of_every_server),
     };

@@ -546,6 +546,16 @@ static int copy_log(struct connection *connection, int mode)
     return copied_pages > 0 ? copied_pages : 0;
 }
 
+/* Waits for readers in between, at most so long. */
+static int copy_log_waiting(struct connection *connection, int mode, int wait_ms)
+{
+    sqlite3_busy_timeout(sqlite_of(connection)->handle, wait_ms);
+    int copied_pages = copy_log(connection, mode);
+
+    sqlite3_busy_timeout(sqlite_of(connection)->handle, BUSY_WAIT_MS);
+    return copied_pages;
+}
+
 int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode mode)
 {
     int copied_pages = 0;
@@ -561,16 +571,10 @@ int sqlite_checkpoint(struct connection *connection, enum sqlite_checkpoint_mode
             copied_pages = copy_log(connection, SQLITE_CHECKPOINT_PASSIVE);
         wait_for_disk(connection); /* if not now, then before anything is committed */
         return copied_pages;
-    case CHECKPOINT_AND_EMPTY:
-        sqlite3_busy_timeout(sqlite_of(connection)->handle, EMPTY_WAIT_MS);
-        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_TRUNCATE);
-        sqlite3_busy_timeout(sqlite_of(connection)->handle, BUSY_WAIT_MS);
-        return copied_pages;
     case CHECKPOINT_AND_RESTART:
-        sqlite3_busy_timeout(sqlite_of(connection)->handle, RESTART_WAIT_MS);
-        copied_pages = copy_log(connection, SQLITE_CHECKPOINT_RESTART);
-        sqlite3_busy_timeout(sqlite_of(connection)->handle, BUSY_WAIT_MS);
-        return copied_pages;
+        return copy_log_waiting(connection, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS);
+    case CHECKPOINT_AND_EMPTY:
+        return copy_log_waiting(connection, SQLITE_CHECKPOINT_TRUNCATE, EMPTY_WAIT_MS);
     }
     return copied_pages;
 }
